@@ -1,0 +1,57 @@
+# Everything a newcomer needs. `make` alone prints this help.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## One phishing mail pulled, proven gone and put back, on this machine
+	@$(BIN)/clawback demo
+
+demo-crash: setup ## kill -9 in the middle of a 300-target incident; the result is the same
+	@$(BIN)/clawback demo-crash
+
+test: setup ## All tests
+	@$(BIN)/python -m pytest -q -n 2
+
+check: setup ## What CI runs: format, lint, types, import rules, tests with coverage
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
+
+bench: setup ## Measure, print the table, write out/bench/results.json
+	@$(BIN)/python benchmarks/run.py
+
+lock: $(STAMP) ## Pin the dependencies again (requirements*.in -> requirements*.txt)
+	@for f in requirements requirements-dev; do \
+	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-header --no-annotate --upgrade $$f.in -o $$f.txt; done
+
+setup: $(STAMP) node_modules/.package-lock.json ## Virtual environment and Azurite (done by the other targets)
+
+$(STAMP): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Clawback needs Python 3.11 to 3.13 ($(PYTHON) is not): set PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "Setting up $(VENV) (once, about a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "Clawback's local cloud needs Node 20 or newer with npm (for Azurite)"; exit 1; }
+	@node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)' || { echo "Node 20 or newer is needed"; exit 1; }
+	@echo "Installing Azurite (once)"
+	@npm ci --silent --no-progress
+	@touch $@
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) node_modules out .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache *.egg-info
+
+.PHONY: help demo demo-crash test check bench lock setup clean

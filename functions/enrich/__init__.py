@@ -1,0 +1,1 @@
+"""Who the recipients are, what the alert indicates, how urgent it is, what policy says."""

@@ -1,0 +1,1 @@
+"""From addresses to targets: groups, aliases, forwards, replies; freezes the plan."""

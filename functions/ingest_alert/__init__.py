@@ -1,0 +1,1 @@
+"""Authenticate, store raw, normalise, de-duplicate, open or join the incident."""

@@ -1,0 +1,1 @@
+"""Locate, record, move, verify; and the same engine back."""

@@ -1,0 +1,1 @@
+"""Activity with its hash chain, exposure, exports."""

@@ -1,0 +1,1 @@
+"""The Cosmos DB REST API over SQLite."""

@@ -1,0 +1,1 @@
+"""Runs function_app.py as the Functions host does."""

@@ -1,0 +1,1 @@
+"""A Microsoft 365 tenant that answers as Graph does."""

@@ -1,0 +1,1 @@
+"""The managed identity endpoint of the local cloud."""

@@ -1,0 +1,1 @@
+"""People, groups, mailboxes and scenarios to fill the local Graph with."""
