@@ -1,0 +1,119 @@
+"""The composition root: picks the adapters, builds each once per process, and only when it is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, TypeVar
+
+from shared.clock import Clock, utc_now
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.cosmos.aio import DatabaseProxy
+
+    from shared.adapters.graph.gateway import GraphGateway
+    from shared.ports.directory import Directory
+    from shared.ports.evidence import EvidenceStore
+    from shared.ports.mailboxes import Mailboxes
+    from shared.ports.parking import Parking
+    from shared.ports.queue import MessageQueue
+    from shared.ports.state import ActivityStore, AlertStore, IncidentStore, TargetStore
+
+D = TypeVar("D")
+
+
+class Services:
+    """Every adapter that a stage may ask for, by the name of the field in its `Deps`.
+
+    An adapter's SDK is imported when the adapter is first asked for: a cold start pays only for what it uses.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.now: Clock = utc_now
+
+    def provide(self, deps: type[D]) -> D:
+        """An instance of a stage's `Deps`: each field is the service of its name."""
+        fields = dataclasses.fields(deps)  # type: ignore[arg-type]  # every Deps is a dataclass
+        return deps(**{field.name: getattr(self, field.name) for field in fields})
+
+    @cached_property
+    def credential(self) -> AsyncTokenCredential:
+        from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415 - cold start
+
+        # Not DefaultAzureCredential: it probes slowly and leaves open who we are (architecture.md 3.5).
+        return ManagedIdentityCredential(client_id=self.settings.client_id)
+
+    @cached_property
+    def queue(self) -> MessageQueue:
+        from shared.adapters.storage_queue import StorageQueues  # noqa: PLC0415 - cold start
+
+        return StorageQueues(self.settings.queue_service, self.credential, self.now)
+
+    @cached_property
+    def evidence(self) -> EvidenceStore:
+        from shared.adapters.blob import BlobEvidence  # noqa: PLC0415 - cold start
+
+        return BlobEvidence(self.settings.blob_service, self.credential)
+
+    @cached_property
+    def parking(self) -> Parking:
+        from shared.adapters.blob import BlobParking  # noqa: PLC0415 - cold start
+
+        return BlobParking(self.settings.blob_service, self.credential)
+
+    @cached_property
+    def _database(self) -> DatabaseProxy:
+        from shared.adapters.cosmos import open_database  # noqa: PLC0415 - cold start
+
+        return open_database(self.settings.cosmos_endpoint, self.settings.cosmos_database, self.credential)
+
+    @cached_property
+    def alerts(self) -> AlertStore:
+        from shared.adapters.cosmos.incidents import CosmosAlerts  # noqa: PLC0415 - cold start
+
+        return CosmosAlerts(self._database)
+
+    @cached_property
+    def incidents(self) -> IncidentStore:
+        from shared.adapters.cosmos.incidents import CosmosIncidents  # noqa: PLC0415 - cold start
+
+        return CosmosIncidents(self._database)
+
+    @cached_property
+    def targets(self) -> TargetStore:
+        from shared.adapters.cosmos.targets import CosmosTargets  # noqa: PLC0415 - cold start
+
+        return CosmosTargets(self._database)
+
+    @cached_property
+    def activity(self) -> ActivityStore:
+        from shared.adapters.cosmos.activity import CosmosActivity  # noqa: PLC0415 - cold start
+
+        return CosmosActivity(self._database)
+
+    @cached_property
+    def _graph(self) -> GraphGateway:
+        from shared.adapters.graph.gateway import GraphGateway  # noqa: PLC0415 - cold start
+
+        return GraphGateway(self.settings.graph_url, self.credential)
+
+    @cached_property
+    def mailboxes(self) -> Mailboxes:
+        from shared.adapters.graph.mailboxes import GraphMailboxes  # noqa: PLC0415 - cold start
+
+        return GraphMailboxes(self._graph, self.settings.quarantine_folder)
+
+    @cached_property
+    def directory(self) -> Directory:
+        from shared.adapters.graph.directory import GraphDirectory  # noqa: PLC0415 - cold start
+
+        return GraphDirectory(self._graph)
+
+
+@lru_cache(maxsize=1)
+def services() -> Services:
+    """The process's services. The first call reads the settings; a wrong one is told then, by name."""
+    return Services(Settings())  # type: ignore[call-arg]  # fields come from the environment

@@ -1,0 +1,91 @@
+"""What a source says, in our words: one record per vendor event."""
+
+from enum import StrEnum
+
+from shared.domain.base import Frozen, Instant
+from shared.domain.ids import AlertId, derive
+from shared.domain.message import Message
+
+
+class Disposition(StrEnum):
+    """What an alert asks for. Alert streams carry non-alerts (alert-formats.md 1, point 5)."""
+
+    ACT = "act"
+    ENRICH_ONLY = "enrich_only"
+    IGNORE = "ignore"
+
+
+class ThreatType(StrEnum):
+    """The kind of threat, as TAP's classification and most peers put it."""
+
+    PHISH = "phish"
+    MALWARE = "malware"
+    IMPOSTOR = "impostor"
+    SPAM = "spam"
+    OTHER = "other"
+
+
+class Severity(StrEnum):
+    """How bad the source says it is, lowest first."""
+
+    INFORMATIONAL = "informational"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """0 for informational to 4 for critical."""
+        return list(Severity).index(self)
+
+
+class IndicatorType(StrEnum):
+    """STIX 2.1 cyber-observable names."""
+
+    URL = "url"
+    DOMAIN = "domain-name"
+    IPV4 = "ipv4-addr"
+    IPV6 = "ipv6-addr"
+    SHA256 = "sha256"
+    MD5 = "md5"
+    SENDER = "email-addr"
+
+
+class Indicator(Frozen):
+    """Something to recognise the threat by, and who said so."""
+
+    type: IndicatorType
+    value: str
+    source: str
+
+
+class Evidence(Frozen):
+    """Where the untouched bytes are kept, and what they must still hash to."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+class Alert(Frozen):
+    """One normalised vendor event. It may name many messages and many recipients."""
+
+    id: AlertId
+    source: str
+    vendor_alert_id: str
+    received_at: Instant
+    detected_at: Instant | None = None
+    disposition: Disposition = Disposition.ACT
+    threat_type: ThreatType = ThreatType.OTHER
+    severity: Severity = Severity.MEDIUM
+    title: str | None = None
+    campaign_id: str | None = None
+    messages: tuple[Message, ...]
+    indicators: tuple[Indicator, ...] = ()
+    evidence: Evidence
+
+
+def alert_id(source: str, vendor_alert_id: str) -> AlertId:
+    """The same vendor event always has the same id: a repeat is a 409, not a second incident."""
+    return AlertId(derive("alert", source, vendor_alert_id))

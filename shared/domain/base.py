@@ -1,0 +1,39 @@
+"""The two bases of every model: what we write, and what others write."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
+
+
+class Frozen(BaseModel):
+    """A record that we write: immutable, closed, camelCase in JSON as Graph and Cosmos DB documents are."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+    def to_document(self) -> dict[str, Any]:
+        """The JSON object that is stored. Nulls are left out: absent and null mean the same to us."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+class Foreign(BaseModel):
+    """A record that a vendor writes: fields that we do not know are not an error."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def _utc(value: datetime) -> datetime:
+    # Vendors leave the zone out and mean UTC (alert-formats.md 4.3).
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+Instant = Annotated[datetime, AfterValidator(_utc)]
+"""A moment in UTC; a value without a zone is read as UTC."""

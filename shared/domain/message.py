@@ -1,0 +1,72 @@
+"""One mail as it was sent."""
+
+import re
+import unicodedata
+
+from shared.domain.base import Frozen, Instant
+from shared.domain.ids import derive
+
+# RFC 5322 2.1.1: a line has at most 998 characters, and a Message-ID cannot be folded.
+MAX_MESSAGE_ID = 998
+# What a person reads in a list; a megabyte subject is an attack, not a subject.
+MAX_SUBJECT = 512
+# RFC 5321 4.5.3.1: 64 octets of local part, "@", 255 of domain.
+MAX_ADDRESS = 320
+
+# Control, format (bidi overrides, zero width), surrogates, line and paragraph separators.
+_UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+
+_ADDRESS = re.compile(r"[^\s@<>\"',;:()\[\]\\]+@[^\s@<>\"',;:()\[\]\\]+")
+
+
+class Message(Frozen):
+    """What an alert or a mailbox tells of one mail. Everything in it was chosen by its sender."""
+
+    internet_message_id: str | None = None
+    network_message_id: str | None = None
+    sender: str | None = None
+    subject: str | None = None
+    received_at: Instant | None = None
+    recipients: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What two reports of the same mail share."""
+        if self.internet_message_id:
+            return derive("msg", "mid", self.internet_message_id)
+        if self.network_message_id:
+            return derive("msg", "nmid", self.network_message_id)
+        received = self.received_at.isoformat() if self.received_at else ""
+        return derive("msg", "look", self.sender or "", self.subject or "", received)
+
+
+def internet_message_id(raw: str | None) -> str | None:
+    """The Message-ID as Exchange stores it, in angle brackets; None where there is none to search with.
+
+    Vendors leave the brackets out, keep one of them, or send an empty string (alert-formats.md 1).
+    Case is kept: RFC 5322 3.6.4 makes the identifier opaque.
+    """
+    inner = (raw or "").strip().removeprefix("<").removesuffix(">").strip()
+    if not inner or len(inner) > MAX_MESSAGE_ID - 2 or any(unicodedata.category(c) == "Cc" for c in inner):
+        return None
+    return f"<{inner}>"
+
+
+def address(raw: str | None) -> str | None:
+    """The SMTP address in `raw`, lower-cased, without display name or BATV tag; None if there is none."""
+    found = _ADDRESS.findall((raw or "")[: 4 * MAX_ADDRESS])
+    if not found or len(found[-1]) > MAX_ADDRESS:
+        return None
+    # The address stands last in `"Name <addr>`, whose quote may be unclosed (alert-formats.md 3.5).
+    text = found[-1].lower()
+    # BATV: prvs=0000000000=human@sender.example (alert-formats.md 4.3).
+    return re.sub(r"^prvs=[^=]*=", "", text)
+
+
+def visible(raw: str | None, limit: int = MAX_SUBJECT) -> str | None:
+    """Text that cannot lie on a screen: no control or direction-changing characters, bounded length."""
+    if raw is None:
+        return None
+    shown = (c if unicodedata.category(c) not in _UNSEEN else " " for c in raw[: 4 * limit])
+    text = " ".join("".join(shown).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,178 @@
+"""One message in one mailbox: the unit of work, of state, of proof and of reporting."""
+
+from enum import StrEnum
+from typing import Any
+
+from pydantic import Field
+
+from shared.domain.base import Frozen, Instant
+from shared.domain.ids import ChunkId, IncidentId, MailboxId, PlanId, TargetId, derive
+
+# A transactional batch has at most 100 operations (Cosmos DB service limit); one is the chunk's header.
+MAX_CHUNK_TARGETS = 99
+
+
+class TargetState(StrEnum):
+    """Each terminal state is a fact that was seen; `TERMINAL` lists them."""
+
+    PLANNED = "planned"
+    LOCATED = "located"
+    """Found, and all that undo needs is committed; the move may or may not have happened."""
+    RESTORING = "restoring"
+
+    QUARANTINED = "quarantined"
+    """Moved to the hidden folder, and seen there, and seen nowhere else in the mailbox."""
+    RESTORED = "restored"
+    NOT_FOUND = "not_found"
+    GONE_BY_USER = "gone_by_user"
+    """Only where clients cannot reach it (Recoverable Items\\Purges)."""
+    MAILBOX_MISSING = "mailbox_missing"
+    ON_PREMISES = "on_premises"
+    DENIED = "denied"
+    HELD_BY_POLICY = "held_by_policy"
+    FAILED = "failed"
+
+
+TERMINAL = frozenset(TargetState) - {TargetState.PLANNED, TargetState.LOCATED, TargetState.RESTORING}
+
+_NEXT: dict[TargetState, frozenset[TargetState]] = {
+    TargetState.PLANNED: TERMINAL - {TargetState.RESTORED} | {TargetState.LOCATED},
+    TargetState.LOCATED: TERMINAL - {TargetState.RESTORED},
+    TargetState.QUARANTINED: frozenset({TargetState.RESTORING}),
+    # A restore that cannot be done leaves the copy where it is: still quarantined, and said so in `reason`.
+    TargetState.RESTORING: frozenset({TargetState.RESTORED, TargetState.QUARANTINED}),
+}
+
+
+class ReadState(StrEnum):
+    """`isRead` before the move, the only chance to see it. `UNREAD` does not prove that nobody looked."""
+
+    READ = "read"
+    UNREAD = "unread"
+    UNKNOWN = "unknown"
+
+
+class Via(StrEnum):
+    """How mail gets from one mailbox to the next."""
+
+    ALERT = "alert"
+    TRACE = "trace"
+    GROUP = "group"
+    FORWARD = "forward"
+    REPLY = "reply"
+    INBOX_RULE = "inbox_rule"
+
+
+class Hop(Frozen):
+    """One step of the way to the target: from whom or which group, by what."""
+
+    via: Via
+    name: str
+    """The alert's source, the group's address, or the address of the mailbox that forwarded."""
+    ref: str | None = None
+    """The id behind the name: alert id, group id or mailbox id."""
+
+
+class Mailbox(Frozen):
+    """Whose mailbox it is, as the directory told when the plan was made."""
+
+    id: MailboxId | None = None
+    """None if the address leads to no mailbox of this tenant."""
+    address: str
+    name: str | None = None
+    department: str | None = None
+    privileged: bool = False
+    protected: bool = False
+
+
+class Original(Frozen):
+    """Where a copy was and what it looked like before it was moved: all that undo needs."""
+
+    folder_id: str
+    folder_path: str
+    is_read: bool | None = None
+    flag: dict[str, Any] = Field(default_factory=dict)
+    """Graph's followupFlag, untouched."""
+    categories: tuple[str, ...] = ()
+    received_at: Instant | None = None
+
+
+class Copy(Frozen):
+    """One item in the mailbox. Its id is immutable: it survives moves within the mailbox."""
+
+    id: str
+    original: Original
+    quarantine_folder_id: str | None = None
+    moved_at: Instant | None = None
+    restored_folder_id: str | None = None
+    restored_folder_path: str | None = None
+
+
+class Target(Frozen):
+    """One message in one mailbox, with every copy of it there."""
+
+    id: TargetId
+    incident_id: IncidentId
+    plan_id: PlanId
+    chunk_id: ChunkId
+    mailbox: Mailbox
+    message_key: str
+    internet_message_id: str
+    sender: str | None = None
+    subject: str | None = None
+    hops: tuple[Hop, ...]
+    """The way the mail took, from the alert on. The hops of all targets together are the tree."""
+    state: TargetState = TargetState.PLANNED
+    reason: str | None = None
+    """Why it ended where it did, as a code: the Graph error code, or one of ours."""
+    attempts: int = 0
+    """How often a transient answer sent it back to wait."""
+    copies: tuple[Copy, ...] = ()
+    read: ReadState = ReadState.UNKNOWN
+    delivered_at: Instant | None = None
+    pulled_at: Instant | None = None
+    verified_at: Instant | None = None
+    restored_at: Instant | None = None
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing more will happen to it by itself."""
+        return self.state in TERMINAL
+
+    @property
+    def exposed_seconds(self) -> int | None:
+        """Whole seconds from delivery to the pull; None if either was not seen."""
+        if self.delivered_at is None or self.pulled_at is None:
+            return None
+        return max(0, int((self.pulled_at - self.delivered_at).total_seconds()))
+
+    def to(self, state: TargetState, reason: str | None = None, **changes: Any) -> "Target":
+        """This target in the next state.
+
+        Raises:
+            ValueError: the state machine has no such step; a bug, never an answer from outside.
+        """
+        if state not in _NEXT.get(self.state, frozenset()):
+            raise ValueError(f"{self.id}: no step from {self.state} to {state}")
+        return self.model_copy(update={"state": state, "reason": reason, **changes})
+
+
+class Chunk(Frozen):
+    """The header of a chunk: who works on it, until when. Every commit of the chunk goes through its ETag."""
+
+    id: ChunkId
+    incident_id: IncidentId
+    plan_id: PlanId
+    targets: int
+    claimed_until: Instant | None = None
+    """While this is in the future, somebody has written ahead and is moving; others wait."""
+
+
+def target_id(incident: IncidentId, mailbox: str, message_key: str) -> TargetId:
+    """`mailbox` is the mailbox id, or the address where there is none."""
+    return TargetId(derive("target", incident, mailbox, message_key))
+
+
+def chunk_id(plan: PlanId, number: int) -> ChunkId:
+    """Chunks are numbered within their plan, so a second delivery cuts the same ones."""
+    return ChunkId(f"{plan}.{number:04d}")

@@ -1,0 +1,30 @@
+"""What can go wrong outside, in the three ways that matter to a stage."""
+
+
+class ClawbackError(Exception):
+    """The root of every error that we raise on purpose."""
+
+
+class UnavailableError(ClawbackError):
+    """A service is throttling, down or unreachable. The work is to be tried again later.
+
+    Args:
+        what: the service and operation, without personal data.
+        retry_after: seconds that the service asked for; None if it did not.
+    """
+
+    def __init__(self, what: str, retry_after: float | None = None) -> None:
+        super().__init__(what)
+        self.retry_after = retry_after
+
+
+class ConflictError(ClawbackError):
+    """Somebody else changed the record first (HTTP 409 or 412). Read again and decide again."""
+
+
+class NotFoundError(ClawbackError):
+    """The record or blob is not there."""
+
+
+class DeniedError(ClawbackError):
+    """The identity lacks a right (HTTP 401 or 403): for an administrator, not for a retry."""

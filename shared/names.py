@@ -1,0 +1,28 @@
+"""Names that Azure resources and the code share, from names.json, which Bicep reads too."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+_NAMES: dict[str, Any] = json.loads(Path(__file__).with_name("names.json").read_text(encoding="utf-8"))
+
+
+class Stage(StrEnum):
+    """The stages of the pipeline, in the order that an alert passes them."""
+
+    INGEST_ALERT = "ingest_alert"
+    ENRICH = "enrich"
+    EXPAND_RECIPIENTS = "expand_recipients"
+    QUARANTINE = "quarantine"
+    REPORT = "report"
+
+
+QUEUES: dict[Stage, str] = {Stage(stage): queue for stage, queue in _NAMES["queues"].items()}
+POISON_SUFFIX: str = _NAMES["poisonSuffix"]
+EVIDENCE_CONTAINER: str = _NAMES["blobContainers"]["evidence"]
+PARKED_CONTAINER: str = _NAMES["blobContainers"]["parked"]
+COSMOS_CONTAINERS: dict[str, str] = {key: c["name"] for key, c in _NAMES["cosmosContainers"].items()}
+
+QUEUE_CONNECTION = "PipelineStorage"
+"""Prefix of the app settings that tell the host where the pipeline's queues are."""

@@ -1,0 +1,147 @@
+"""What Clawback does in mailboxes. Every call takes many at once and answers each one by itself.
+
+A method answers a list as long as its argument, in its order. Where one could not be done, its place holds a
+`Refusal`: a fact about that mailbox or item, not an exception. Methods raise UnavailableError or DeniedError
+only when nothing at all could be asked (no token, no connection).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar, Union
+
+from shared.domain.ids import MailboxId
+
+
+class RefusalKind(StrEnum):
+    """What an error code means for us (graph.md 5.3). HTTP 404 alone has four meanings."""
+
+    THROTTLED = "throttled"
+    TRANSIENT = "transient"
+    """Not known whether it was done: look before doing it again."""
+    MAILBOX_MOVING = "mailbox_moving"
+    ON_PREMISES = "on_premises"
+    MAILBOX_MISSING = "mailbox_missing"
+    DENIED = "denied"
+    NOT_FOUND = "not_found"
+    """The mailbox is there; the item or folder is not."""
+    EXISTS = "exists"
+    PERMANENT = "permanent"
+
+    @property
+    def passing(self) -> bool:
+        """Whether waiting can help."""
+        return self in {RefusalKind.THROTTLED, RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why Graph did not do it. `code` is `error.code`, `request_id` is for Microsoft's support."""
+
+    kind: RefusalKind
+    code: str
+    status: int
+    retry_after: float | None = None
+    request_id: str | None = None
+
+
+T = TypeVar("T")
+Answer = Union[T, Refusal]  # noqa: UP007 - `T | Refusal` is no type alias in Python 3.11
+
+
+class Where(StrEnum):
+    """Where to look for copies."""
+
+    VISIBLE = "visible"
+    """All folders that clients show, Deleted Items included."""
+    DELETIONS = "recoverableitemsdeletions"
+    """What the user deleted and can recover."""
+    PURGES = "recoverableitemspurges"
+    """What no client can reach any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A mail in a mailbox, as far as we look at it. `id` is immutable."""
+
+    id: str
+    internet_message_id: str
+    folder_id: str
+    subject: str | None = None
+    sender: str | None = None
+    received_at: datetime | None = None
+    is_read: bool | None = None
+    flag: dict[str, Any] = field(default_factory=dict)
+    categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SentCopy:
+    """A reply or forward in somebody's Sent Items."""
+
+    internet_message_id: str
+    subject: str | None
+    sent_at: datetime | None
+    recipients: tuple[str, ...]
+    """To, Cc and Bcc, lower-cased."""
+    is_forward: bool
+    """The subject says forward (FW:, Fwd:, WG:, TR: …) or the last verb does; otherwise it is a reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardingRule:
+    """An enabled inbox rule that sends mail on.
+
+    A redirect keeps the Message-ID; a forward makes a new mail.
+    """
+
+    name: str
+    recipients: tuple[str, ...]
+    redirects: bool
+
+
+class Mailboxes(Protocol):
+    """Mailboxes of the tenant, through their owners' directory ids."""
+
+    async def find(
+        self, where: Where, wanted: Sequence[tuple[MailboxId, str]]
+    ) -> list[Answer[tuple[Item, ...]]]:
+        """All items whose Message-ID equals the wanted one, checked again on our side."""
+        ...
+
+    async def look(self, items: Sequence[tuple[MailboxId, str]]) -> list[Answer[Item]]:
+        """The items with these immutable ids, wherever in the mailbox they are."""
+        ...
+
+    async def folder_paths(self, folders: Sequence[tuple[MailboxId, str]]) -> list[Answer[str]]:
+        """Display paths from the mailbox's root, such as `Inbox/Projects`. NOT_FOUND if a folder is gone."""
+        ...
+
+    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
+        """The ids of the hidden folders that pulled mail goes to; made where missing."""
+        ...
+
+    async def move(self, moves: Sequence[tuple[MailboxId, str, str]]) -> list[Answer[Item]]:
+        """Move items (mailbox, item, destination folder). TRANSIENT means that it may have happened."""
+        ...
+
+    async def set_marks(self, items: Sequence[tuple[MailboxId, Item]]) -> list[Answer[Item]]:
+        """Set read state, flag and categories to those of the given item."""
+        ...
+
+    async def inboxes(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
+        """The ids of the Inbox folders."""
+        ...
+
+    async def sent_descendants(
+        self, wanted: Sequence[tuple[MailboxId, str]]
+    ) -> list[Answer[tuple[SentCopy, ...]]]:
+        """Replies to and forwards of a Message-ID in Sent Items, by In-Reply-To and References."""
+        ...
+
+    async def forwarding_rules(
+        self, mailboxes: Sequence[MailboxId]
+    ) -> list[Answer[tuple[ForwardingRule, ...]]]:
+        """Enabled inbox rules that forward or redirect."""
+        ...

@@ -1,0 +1,28 @@
+"""Sending to the stages."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Protocol
+
+from shared.envelope import Envelope
+from shared.messages import Payload
+
+
+class MessageQueue(Protocol):
+    """The pipeline's queues. Each send is durable when it returns.
+
+    Raises:
+        UnavailableError: the service is throttling or unreachable.
+    """
+
+    async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
+        """Send to the payload's stage; it becomes visible after `delay`."""
+        ...
+
+    async def send_all(self, payloads: Iterable[Payload], *, correlation_id: str) -> None:
+        """Send many, in no particular order."""
+        ...
+
+    async def send_copy(self, envelope: Envelope, *, delay: timedelta) -> None:
+        """Send an envelope as it is: the delayed copy of a message that waits, or a replay."""
+        ...

@@ -1,0 +1,155 @@
+"""The stage runner: parse → handle → outcome, the same for all stages.
+
+envelope ok? ──no──▶ park ("not an envelope")
+    │ payload ok? ──no──▶ park ("payload")
+    ▼
+handle(payload, deps)
+    ├── Done ────────────────▶ the host deletes the message
+    ├── Wait(seconds) ───────▶ delayed copy, then the host deletes the message; out of patience: park
+    │   UnavailableError, ConflictError: the same as Wait
+    ├── Reject(reason) ──────▶ park, then the host deletes the message
+    └── anything else ───────▶ raises: the host counts it, shows the message again, and in the end poisons it
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared import names
+from shared.clock import Clock
+from shared.domain.base import Frozen
+from shared.envelope import PATIENCE, Envelope, again, backoff
+from shared.errors import ConflictError, DeniedError, UnavailableError
+from shared.ports.parking import Parking
+from shared.ports.queue import MessageQueue
+
+_log = logging.getLogger("clawback.stage")
+
+D = TypeVar("D")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing is left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Come back later: `seconds` is what a service asked for; None leaves it to the back-off."""
+
+    reason: str
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """This message can never be handled; `reason` is a code, `detail` for the person who looks at it."""
+
+    reason: str
+    detail: str = ""
+
+
+Outcome = Done | Wait | Reject
+
+
+@dataclass(frozen=True)
+class StageOf(Generic[D]):
+    """A stage: which payloads it takes, what it does with one, what it needs for that."""
+
+    name: names.Stage
+    payloads: TypeAdapter[Any]
+    handle: Callable[[Any, D], Awaitable[Outcome]]
+    deps: type[D]
+
+
+class Delivery(Frozen):
+    """A queue message as the host delivered it."""
+
+    id: str
+    body: bytes
+    dequeue_count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plumbing:
+    """What the runner itself needs."""
+
+    queue: MessageQueue
+    parking: Parking
+    now: Clock
+
+
+async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing) -> None:
+    """Handle one delivery. Returns when the host may delete the message; raises when it must not."""
+    try:
+        envelope = Envelope.model_validate_json(delivery.body)
+    except ValidationError as error:
+        await _park(stage, delivery, plumbing, Reject("envelope", _shape_of(error)), "unknown")
+        return
+    extra = {"stage": stage.name, "correlation_id": envelope.correlation_id, "attempt": envelope.attempt}
+    try:
+        payload = stage.payloads.validate_python(envelope.payload)
+    except ValidationError as error:
+        await _park(stage, delivery, plumbing, Reject("payload", _shape_of(error)), envelope.correlation_id)
+        return
+    try:
+        outcome = await stage.handle(payload, deps)
+    except UnavailableError as error:
+        outcome = Wait(str(error), error.retry_after)
+    except ConflictError as error:
+        # Whoever was first has committed by now; there is no reason to wait long.
+        outcome = Wait(str(error), 0.0)
+    except DeniedError as error:
+        # A grant is missing or was taken away: an administrator mends that, and the message waits for it.
+        _log.error("denied", extra={**extra, "reason": str(error)})
+        outcome = Wait(str(error))
+    match outcome:
+        case Done():
+            _log.info("done", extra=extra)
+        case Wait(reason, seconds):
+            if plumbing.now() - envelope.sent_at > PATIENCE:
+                await _park(stage, delivery, plumbing, Reject("patience", reason), envelope.correlation_id)
+                return
+            delay = backoff(envelope.attempt, seconds) if seconds is None else _asked(seconds)
+            await plumbing.queue.send_copy(again(envelope), delay=delay)
+            _log.info("waiting", extra={**extra, "reason": reason, "seconds": delay.total_seconds()})
+        case Reject():
+            await _park(stage, delivery, plumbing, outcome, envelope.correlation_id)
+
+
+async def park_poison(stage: names.Stage, delivery: Delivery, plumbing: Plumbing) -> None:
+    """Keep a message that the host gave up on. Raises only if keeping it failed."""
+    try:
+        correlation_id = Envelope.model_validate_json(delivery.body).correlation_id
+    except ValidationError:
+        # Unparsable is normal here; a poison trigger must never fail on content (fidelity.md 1).
+        correlation_id = "unknown"
+    await plumbing.parking.park(
+        stage, delivery.id, delivery.body, reason="poison", detail="dequeue count exceeded", at=plumbing.now()
+    )
+    _log.error("message_parked", extra={"stage": stage, "reason": "poison", "correlation_id": correlation_id})
+
+
+def _asked(seconds: float) -> timedelta:
+    # A service that asks for five seconds asks all of us: spread over one more second.
+    return backoff(0, seconds) if seconds >= 1 else timedelta(seconds=1)
+
+
+async def _park(
+    stage: StageOf[D], delivery: Delivery, plumbing: Plumbing, why: Reject, correlation_id: str
+) -> None:
+    await plumbing.parking.park(
+        stage.name, delivery.id, delivery.body, reason=why.reason, detail=why.detail, at=plumbing.now()
+    )
+    _log.error(
+        "message_parked", extra={"stage": stage.name, "reason": why.reason, "correlation_id": correlation_id}
+    )
+
+
+def _shape_of(error: ValidationError) -> str:
+    # Where and what kind, never the input: it may be personal data.
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors()[:5])
