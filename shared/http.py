@@ -61,7 +61,7 @@ def _response(body: str, status: int, mimetype: str, headers: dict[str, str] | N
 
 
 def with_problems(handler: Handler) -> Handler:
-    """Turn every exception of a handler into a problem; an unexpected one is logged, and told as 500, bare."""
+    """Turn every exception of a handler into a problem; what is unexpected is logged, and told as 500."""
 
     @wraps(handler)
     async def answer(req: func.HttpRequest) -> func.HttpResponse:
