@@ -51,9 +51,13 @@ def again(envelope: Envelope) -> Envelope:
     return envelope.model_copy(update={"id": fresh("m"), "attempt": envelope.attempt + 1})
 
 
-def backoff(attempt: int, retry_after: float | None = None) -> timedelta:
-    """How long to wait: doubling with jitter, and never less than the service asked for."""
+def backoff(attempt: int) -> timedelta:
+    """How long to wait when nobody said: doubling, with jitter."""
     ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
-    # Full jitter over the upper half: workers that were refused together do not come back together.
-    wait = ceiling * (0.5 + random.random() / 2)  # noqa: S311 - spreading load, not keeping a secret
-    return timedelta(seconds=max(wait, retry_after or 0.0))
+    # Jitter over the upper half: workers that were refused together do not come back together.
+    return timedelta(seconds=ceiling * (0.5 + random.random() / 2))  # noqa: S311 - spreads load, keeps no secret
+
+
+def spread(seconds: float) -> timedelta:
+    """At least `seconds`, which somebody asked of all of us, and up to one more."""
+    return timedelta(seconds=seconds + random.random())  # noqa: S311 - spreads load, keeps no secret

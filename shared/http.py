@@ -73,9 +73,7 @@ def with_problems(handler: Handler) -> Handler:
         except NotFoundError:
             return problem_response(Problem(404, "not-found", "There is no such record"), instance)
         except ConflictError:
-            return problem_response(
-                Problem(409, "conflict", "The record has just changed; read it again"), instance
-            )
+            return problem_response(Problem(409, "conflict", "The record has just changed; read it again"), instance)
         except UnavailableError as error:
             wait = int(error.retry_after or 5) + 1
             return problem_response(

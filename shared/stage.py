@@ -14,7 +14,6 @@ handle(payload, deps)
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -22,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared import names
 from shared.clock import Clock
 from shared.domain.base import Frozen
-from shared.envelope import PATIENCE, Envelope, again, backoff
+from shared.envelope import PATIENCE, Envelope, again, backoff, spread
 from shared.errors import ConflictError, DeniedError, UnavailableError
 from shared.ports.parking import Parking
 from shared.ports.queue import MessageQueue
@@ -39,7 +38,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Come back later: `seconds` is what a service asked for; None leaves it to the back-off."""
+    """Come back later, after `seconds` if they are known (Retry-After, a claim), else after the back-off."""
 
     reason: str
     seconds: float | None = None
@@ -114,7 +113,7 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing
             if plumbing.now() - envelope.sent_at > PATIENCE:
                 await _park(stage, delivery, plumbing, Reject("patience", reason), envelope.correlation_id)
                 return
-            delay = backoff(envelope.attempt, seconds) if seconds is None else _asked(seconds)
+            delay = backoff(envelope.attempt) if seconds is None else spread(seconds)
             await plumbing.queue.send_copy(again(envelope), delay=delay)
             _log.info("waiting", extra={**extra, "reason": reason, "seconds": delay.total_seconds()})
         case Reject():
@@ -134,20 +133,11 @@ async def park_poison(stage: names.Stage, delivery: Delivery, plumbing: Plumbing
     _log.error("message_parked", extra={"stage": stage, "reason": "poison", "correlation_id": correlation_id})
 
 
-def _asked(seconds: float) -> timedelta:
-    # A service that asks for five seconds asks all of us: spread over one more second.
-    return backoff(0, seconds) if seconds >= 1 else timedelta(seconds=1)
-
-
-async def _park(
-    stage: StageOf[D], delivery: Delivery, plumbing: Plumbing, why: Reject, correlation_id: str
-) -> None:
+async def _park(stage: StageOf[D], delivery: Delivery, plumbing: Plumbing, why: Reject, correlation_id: str) -> None:
     await plumbing.parking.park(
         stage.name, delivery.id, delivery.body, reason=why.reason, detail=why.detail, at=plumbing.now()
     )
-    _log.error(
-        "message_parked", extra={"stage": stage.name, "reason": why.reason, "correlation_id": correlation_id}
-    )
+    _log.error("message_parked", extra={"stage": stage.name, "reason": why.reason, "correlation_id": correlation_id})
 
 
 def _shape_of(error: ValidationError) -> str:

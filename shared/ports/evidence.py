@@ -12,9 +12,7 @@ class EvidenceStore(Protocol):
         UnavailableError: the service is throttling or unreachable.
     """
 
-    async def keep(
-        self, path: str, content: bytes, content_type: str = "application/octet-stream"
-    ) -> Evidence:
+    async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> Evidence:
         """Keep `content` under `path`, unless something is there: that stays then, and is what is told.
 
         A caller that needs its own bytes kept compares the returned hash, or reads what won.

@@ -104,9 +104,7 @@ class ForwardingRule:
 class Mailboxes(Protocol):
     """Mailboxes of the tenant, through their owners' directory ids."""
 
-    async def find(
-        self, where: Where, wanted: Sequence[tuple[MailboxId, str]]
-    ) -> list[Answer[tuple[Item, ...]]]:
+    async def find(self, where: Where, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[Item, ...]]]:
         """All items whose Message-ID equals the wanted one, checked again on our side."""
         ...
 
@@ -134,14 +132,10 @@ class Mailboxes(Protocol):
         """The ids of the Inbox folders."""
         ...
 
-    async def sent_descendants(
-        self, wanted: Sequence[tuple[MailboxId, str]]
-    ) -> list[Answer[tuple[SentCopy, ...]]]:
+    async def sent_descendants(self, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[SentCopy, ...]]]:
         """Replies to and forwards of a Message-ID in Sent Items, by In-Reply-To and References."""
         ...
 
-    async def forwarding_rules(
-        self, mailboxes: Sequence[MailboxId]
-    ) -> list[Answer[tuple[ForwardingRule, ...]]]:
+    async def forwarding_rules(self, mailboxes: Sequence[MailboxId]) -> list[Answer[tuple[ForwardingRule, ...]]]:
         """Enabled inbox rules that forward or redirect."""
         ...

@@ -24,9 +24,7 @@ class ParkedMessage(Frozen):
 class Parking(Protocol):
     """Durable storage of messages with a reason. Raises UnavailableError."""
 
-    async def park(
-        self, stage: Stage, message_id: str, body: bytes, *, reason: str, detail: str, at: datetime
-    ) -> None:
+    async def park(self, stage: Stage, message_id: str, body: bytes, *, reason: str, detail: str, at: datetime) -> None:
         """Keep the message. Parking the same message twice keeps one."""
         ...
 

@@ -1,0 +1,73 @@
+"""One round of work on one chunk, in both directions.
+
+read chunk ─▶ claimed by another? wait
+    │
+    ▼
+locate (what is to be pulled) · survey (what is to come back)          nothing is changed yet
+    │
+    ▼
+commit: everything that undo needs, and the claim     ◀── the write-ahead: two workers cannot both pass here
+    │
+    ▼
+move ─▶ verify (look again)                           ◀── died here? the next life looks before it moves
+    │
+    ▼
+commit: what was seen; the claim is given back ─▶ report ─▶ whatever is left waits
+"""
+
+from datetime import timedelta
+
+from functions.quarantine.models import Deps, Round
+from functions.quarantine.pull import locate, move, verify
+from functions.quarantine.restore import put_back, survey, wanted_back
+from shared.domain.ids import ChunkId, TargetId
+from shared.domain.incident import PlanState
+from shared.domain.target import TargetState
+from shared.messages import ChunkSettled
+from shared.stage import Done, Outcome, Reject, Wait
+
+
+async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | None = None) -> Outcome:
+    """Bring every target of the chunk as far as it goes now.
+
+    Args:
+        chunk_id: the chunk.
+        deps: services.
+        undo: the targets that are wanted back; empty means all, None means that nothing is.
+    """
+    header, targets = await deps.targets.read_chunk(chunk_id)
+    chunk, now = header.value, deps.now()
+    if chunk.claimed_until is not None and chunk.claimed_until > now:
+        return Wait("claimed", (chunk.claimed_until - now).total_seconds())
+    incident = (await deps.incidents.read(chunk.incident_id)).value
+    plan = incident.plan(chunk.plan_id)
+    approved = plan is not None and plan.state is not PlanState.AWAITING_APPROVAL
+    if undo is None and not approved:
+        return Reject("plan_not_approved")
+
+    work = Round({target.id: target for target in targets})
+    wanted = [t for t in targets if undo is not None and (not undo or t.id in undo)]
+    for target in wanted:
+        work.put(wanted_back(target))
+    if approved:
+        await locate(work, deps)
+    await survey(work, deps)
+    acting = bool(work.to_act(TargetState.LOCATED) or work.to_act(TargetState.RESTORING))
+    if changed := work.changed():
+        claimed_until = now + timedelta(seconds=deps.settings.claim_seconds) if acting else None
+        claimed = chunk.model_copy(update={"claimed_until": claimed_until})
+        header = await deps.targets.commit(claimed, header.etag, changed)
+    if acting:
+        await move(work, deps)
+        await verify(work, deps)
+        await put_back(work, deps)
+        released = chunk.model_copy(update={"claimed_until": None})
+        await deps.targets.commit(released, header.etag, work.changed())
+    await deps.queue.send(
+        ChunkSettled(incident_id=chunk.incident_id, chunk_id=chunk_id), correlation_id=chunk.incident_id
+    )
+    if any(target.state is TargetState.LOCATED for target in wanted):
+        # Its pull had to be finished before it can come back.
+        return Wait("undo follows the pull", 0.0)
+    left = [t for t in work.targets.values() if not t.terminal and (approved or t.state is not TargetState.PLANNED)]
+    return Wait("targets left", work.retry_after) if left else Done()

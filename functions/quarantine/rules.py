@@ -1,0 +1,123 @@
+"""What answers from mailboxes mean for a target. Pure functions on frozen models."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from shared.domain.target import Copy, Original, ReadState, Target, TargetState
+from shared.ports.mailboxes import Item, Refusal, RefusalKind
+
+_TERMINAL = {
+    RefusalKind.ON_PREMISES: TargetState.ON_PREMISES,
+    RefusalKind.MAILBOX_MISSING: TargetState.MAILBOX_MISSING,
+    RefusalKind.DENIED: TargetState.DENIED,
+}
+
+# With waits that double from 5 s to 15 min this is about four hours of throttling or outage.
+_ATTEMPTS = 24
+# A mailbox that moves between databases is away for minutes to hours (graph.md 5.1): about seventeen hours.
+_ATTEMPTS_MOVING = 90
+
+
+def refused(target: Target, refusal: Refusal) -> Target:
+    """The target after a refusal: one more attempt used, or the terminal state that the refusal is a fact of."""
+    if refusal.kind.passing:
+        limit = _ATTEMPTS_MOVING if refusal.kind is RefusalKind.MAILBOX_MOVING else _ATTEMPTS
+        if target.attempts < limit:
+            return target.model_copy(update={"attempts": target.attempts + 1})
+        return give_up(target, f"gave_up:{refusal.code}")
+    if target.state is TargetState.RESTORING:
+        return give_up(target, refusal.code)
+    return target.to(_TERMINAL.get(refusal.kind, TargetState.FAILED), refusal.code)
+
+
+def give_up(target: Target, code: str) -> Target:
+    """The end of what cannot be done: failed, or still in quarantine if it was to come back from there."""
+    if target.state is TargetState.RESTORING:
+        return target.to(TargetState.QUARANTINED, f"restore_failed:{code}")
+    return target.to(TargetState.FAILED, code)
+
+
+def is_named(target: Target, item: Item) -> bool:
+    """Whether this item is the mail that the incident named.
+
+    The sender of a mail chooses its Message-ID, and may choose that of a benign mail: where the alert told who
+    the sender is, the item must have the same one.
+    """
+    if item.internet_message_id != target.internet_message_id:
+        return False
+    return target.sender is None or item.sender is None or item.sender.lower() == target.sender.lower()
+
+
+def located(
+    target: Target,
+    found: Iterable[Item],
+    pulled: Collection[str],
+    quarantine_folder: str,
+    paths: Mapping[str, str],
+    now: datetime,
+) -> Target:
+    """The target with everything that undo needs to know of each copy.
+
+    Args:
+        target: planned, or located in an earlier life.
+        found: what a search shows now.
+        pulled: ids of copies recorded in an earlier life that are in the hidden folder now.
+        quarantine_folder: id of the mailbox's hidden folder.
+        paths: display paths by folder id.
+        now: when it was seen.
+    """
+    # The move of an earlier life did happen, though nobody lived to write it down.
+    copies = {
+        copy.id: copy.model_copy(update={"moved_at": copy.moved_at or now})
+        for copy in target.copies
+        if copy.id in pulled
+    }
+    for item in found:
+        if item.folder_id != quarantine_folder and item.id not in copies:
+            original = _original(item, paths[item.folder_id])
+            copies[item.id] = Copy(id=item.id, original=original, quarantine_folder_id=quarantine_folder)
+    if not copies:
+        return target.to(TargetState.NOT_FOUND, "already_in_quarantine")
+    ordered = tuple(copies[key] for key in sorted(copies))
+    received = [copy.original.received_at for copy in ordered if copy.original.received_at]
+    seen: dict[str, Any] = {"copies": ordered, "read": _read(ordered), "delivered_at": min(received, default=None)}
+    if target.state is TargetState.LOCATED:
+        return target.model_copy(update=seen)
+    return target.to(TargetState.LOCATED, **seen)
+
+
+def is_restored(copy: Copy, item: Item) -> bool:
+    """Whether the item is where it is to be, received when it was, and marked as it was."""
+    return (
+        item.folder_id == copy.restored_folder_id
+        and item.received_at == copy.original.received_at
+        and has_marks(copy.original, item)
+    )
+
+
+def has_marks(original: Original, item: Item) -> bool:
+    """Whether read state, flag and categories are those of before."""
+    return (
+        item.is_read == original.is_read
+        and item.flag == original.flag
+        and set(item.categories) == set(original.categories)
+    )
+
+
+def _original(item: Item, path: str) -> Original:
+    return Original(
+        folder_id=item.folder_id,
+        folder_path=path,
+        is_read=item.is_read,
+        flag=item.flag,
+        categories=item.categories,
+        received_at=item.received_at,
+    )
+
+
+def _read(copies: Iterable[Copy]) -> ReadState:
+    states = {copy.original.is_read for copy in copies}
+    if True in states:
+        return ReadState.READ
+    return ReadState.UNKNOWN if None in states else ReadState.UNREAD
