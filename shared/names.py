@@ -20,6 +20,8 @@ class Stage(StrEnum):
 
 QUEUES: dict[Stage, str] = {Stage(stage): queue for stage, queue in _NAMES["queues"].items()}
 POISON_SUFFIX: str = _NAMES["poisonSuffix"]
+RAW_CONTAINER: str = _NAMES["blobContainers"]["raw"]
+"""What senders posted, untouched. Apart from the rest of the evidence, since the web app may add to it."""
 EVIDENCE_CONTAINER: str = _NAMES["blobContainers"]["evidence"]
 PARKED_CONTAINER: str = _NAMES["blobContainers"]["parked"]
 COSMOS_CONTAINERS: dict[str, str] = {key: c["name"] for key, c in _NAMES["cosmosContainers"].items()}
