@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from azure.cosmos.aio import DatabaseProxy
 
     from shared.adapters.graph.gateway import GraphGateway
+    from shared.policy import Policy
     from shared.ports.directory import Directory
     from shared.ports.evidence import EvidenceStore
     from shared.ports.mailboxes import Mailboxes
@@ -45,6 +46,12 @@ class Services:
 
         # Not DefaultAzureCredential: it probes slowly and leaves open who we are (architecture.md 3.5).
         return ManagedIdentityCredential(client_id=self.settings.client_id)
+
+    @cached_property
+    def policy(self) -> Policy:
+        from shared.policy import load_policy  # noqa: PLC0415 - reads a file: only stages with a policy do
+
+        return load_policy(self.settings.policy_path)
 
     @cached_property
     def queue(self) -> MessageQueue:
