@@ -22,7 +22,9 @@ class Role(StrEnum):
 class Settings(BaseSettings):
     """One field for each app setting, under the name that Bicep emits."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", case_sensitive=True, populate_by_name=True, env_nested_delimiter="__"
+    )
 
     role: Role = Field(Role.ALL, validation_alias="CLAWBACK_ROLE")
     client_id: str | None = Field(None, validation_alias="CLAWBACK_CLIENT_ID")
@@ -38,4 +40,5 @@ class Settings(BaseSettings):
     webhook_secrets: dict[str, list[SecretStr]] = Field(
         default_factory=dict, validation_alias="CLAWBACK_WEBHOOK_SECRETS"
     )
-    """Secrets by source; more than one is accepted at a time, so that rotation needs no moment."""
+    """Secrets by source, each in a setting of its own (`…__<source>`, a JSON list): Key Vault references are whole
+    settings. More than one is accepted at a time, so that rotation needs no moment."""
