@@ -10,6 +10,7 @@ import azure.functions as func
 
 from shared.domain.ids import fresh
 from shared.errors import ConflictError, NotFoundError, UnavailableError
+from shared.events import Event, emit
 
 _log = logging.getLogger("clawback.http")
 
@@ -69,6 +70,7 @@ def with_problems(handler: Handler) -> Handler:
         try:
             return await handler(req)
         except Problem as problem:
+            emit(Event.PROBLEM, type=str(problem.body["type"]), status=problem.status, instance=instance)
             return problem_response(problem, instance)
         except NotFoundError:
             return problem_response(Problem(404, "not-found", "There is no such record"), instance)

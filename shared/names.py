@@ -19,6 +19,7 @@ class Stage(StrEnum):
 
 
 QUEUES: dict[Stage, str] = {Stage(stage): queue for stage, queue in _NAMES["queues"].items()}
+EVENTS: dict[str, str] = _NAMES["events"]
 POISON_SUFFIX: str = _NAMES["poisonSuffix"]
 RAW_CONTAINER: str = _NAMES["blobContainers"]["raw"]
 """What senders posted, untouched. Apart from the rest of the evidence, since the web app may add to it."""

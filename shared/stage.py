@@ -11,7 +11,6 @@ handle(payload, deps)
     └── anything else ───────▶ raises: the host counts it, shows the message again, and in the end poisons it
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -23,10 +22,9 @@ from shared.clock import Clock
 from shared.domain.base import Frozen
 from shared.envelope import PATIENCE, Envelope, again, backoff, spread
 from shared.errors import ConflictError, DeniedError, UnavailableError
+from shared.events import Event, emit
 from shared.ports.parking import Parking
 from shared.ports.queue import MessageQueue
-
-_log = logging.getLogger("clawback.stage")
 
 D = TypeVar("D")
 
@@ -89,7 +87,7 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing
     except ValidationError as error:
         await _park(stage, delivery, plumbing, Reject("envelope", _shape_of(error)), "unknown")
         return
-    extra = {"stage": stage.name, "correlation_id": envelope.correlation_id, "attempt": envelope.attempt}
+    about = {"stage": stage.name, "correlation_id": envelope.correlation_id, "attempt": envelope.attempt}
     try:
         payload = stage.payloads.validate_python(envelope.payload)
     except ValidationError as error:
@@ -104,18 +102,18 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing
         outcome = Wait(str(error), 0.0)
     except DeniedError as error:
         # A grant is missing or was taken away: an administrator mends that, and the message waits for it.
-        _log.error("denied", extra={**extra, "reason": str(error)})
+        emit(Event.DENIED, **about, reason=str(error))
         outcome = Wait(str(error))
     match outcome:
         case Done():
-            _log.info("done", extra=extra)
+            emit(Event.MESSAGE_DONE, **about)
         case Wait(reason, seconds):
             if plumbing.now() - envelope.sent_at > PATIENCE:
                 await _park(stage, delivery, plumbing, Reject("patience", reason), envelope.correlation_id)
                 return
             delay = backoff(envelope.attempt) if seconds is None else spread(seconds)
             await plumbing.queue.send_copy(again(envelope), delay=delay)
-            _log.info("waiting", extra={**extra, "reason": reason, "seconds": delay.total_seconds()})
+            emit(Event.MESSAGE_WAITS, **about, reason=reason, seconds=delay.total_seconds())
         case Reject():
             await _park(stage, delivery, plumbing, outcome, envelope.correlation_id)
 
@@ -130,14 +128,14 @@ async def park_poison(stage: names.Stage, delivery: Delivery, plumbing: Plumbing
     await plumbing.parking.park(
         stage, delivery.id, delivery.body, reason="poison", detail="dequeue count exceeded", at=plumbing.now()
     )
-    _log.error("message_parked", extra={"stage": stage, "reason": "poison", "correlation_id": correlation_id})
+    emit(Event.MESSAGE_PARKED, stage=stage, reason="poison", correlation_id=correlation_id)
 
 
 async def _park(stage: StageOf[D], delivery: Delivery, plumbing: Plumbing, why: Reject, correlation_id: str) -> None:
     await plumbing.parking.park(
         stage.name, delivery.id, delivery.body, reason=why.reason, detail=why.detail, at=plumbing.now()
     )
-    _log.error("message_parked", extra={"stage": stage.name, "reason": why.reason, "correlation_id": correlation_id})
+    emit(Event.MESSAGE_PARKED, stage=stage.name, reason=why.reason, correlation_id=correlation_id)
 
 
 def _shape_of(error: ValidationError) -> str:

@@ -15,6 +15,7 @@ move ─▶ verify (look again)                           ◀── died here? t
 commit: what was seen; the claim is given back ─▶ report ─▶ whatever is left waits
 """
 
+from collections import Counter
 from datetime import timedelta
 
 from functions.quarantine.models import Deps, Round
@@ -23,6 +24,7 @@ from functions.quarantine.restore import put_back, survey, wanted_back
 from shared.domain.ids import ChunkId, TargetId
 from shared.domain.incident import PlanState
 from shared.domain.target import TargetState
+from shared.events import Event, emit
 from shared.messages import ChunkSettled
 from shared.stage import Done, Outcome, Reject, Wait
 
@@ -66,6 +68,8 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     await deps.queue.send(
         ChunkSettled(incident_id=chunk.incident_id, chunk_id=chunk_id), correlation_id=chunk.incident_id
     )
+    states = Counter(str(target.state) for target in work.targets.values())
+    emit(Event.CHUNK_SETTLED, incident_id=chunk.incident_id, chunk_id=chunk_id, **states)
     if any(target.state is TargetState.LOCATED for target in wanted):
         # Its pull had to be finished before it can come back.
         return Wait("undo follows the pull", 0.0)
