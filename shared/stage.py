@@ -87,7 +87,11 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing
     except ValidationError as error:
         await _park(stage, delivery, plumbing, Reject("envelope", _shape_of(error)), "unknown")
         return
-    about = {"stage": stage.name, "correlation_id": envelope.correlation_id, "attempt": envelope.attempt}
+    about: dict[str, str | float] = {
+        "stage": stage.name,
+        "correlation_id": envelope.correlation_id,
+        "attempt": envelope.attempt,
+    }
     try:
         payload = stage.payloads.validate_python(envelope.payload)
     except ValidationError as error:

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from shared.policy import Policy
-
 from functions.quarantine.rules import refused
 from shared.clock import Clock
 from shared.domain.ids import MailboxId, TargetId
 from shared.domain.target import Target, TargetState
+from shared.policy import Policy
 from shared.ports.mailboxes import Mailboxes, Refusal
 from shared.ports.queue import MessageQueue
 from shared.ports.state import IncidentStore, TargetStore
