@@ -1,0 +1,379 @@
+metadata name = 'Clawback'
+metadata description = 'Everything that Clawback runs on in Azure. Permission to touch mail is a separate step: graph/main.bicep.'
+
+import { firewallType, retentionType } from 'modules/types.bicep'
+
+@description('Optional. Location of all resources.')
+param location string = resourceGroup().location
+
+@description('Required. Name of the environment, such as dev or prod; part of every name.')
+@minLength(2)
+@maxLength(12)
+param environmentName string
+
+@description('Optional. How services are reached: through service endpoints and a firewall, or through private endpoints only.')
+param network 'public' | 'private' = 'public'
+
+@description('Optional. Address space of the virtual network (CIDR).')
+param addressPrefix string = '10.90.0.0/24'
+
+@description('Optional. Public address ranges (CIDR) of administrators who set secrets and read evidence.')
+param adminRanges string[] = []
+
+@description('Optional. Address ranges (CIDR) that may reach web; empty means everybody.')
+param gatewayRanges string[] = []
+
+@description('Optional. Whether storage, Cosmos DB and the plans are spread over availability zones.')
+param zoneRedundant bool = false
+
+@description('Optional. How Cosmos DB is paid for.')
+param cosmosCapacity 'serverless' | 'autoscale' = 'serverless'
+
+@description('Optional. Ceiling of the database in RU/s where Cosmos DB is paid by autoscale.')
+param cosmosMaxThroughput int = 4000
+
+@description('Optional. Instances that are always ready in pipeline, by function.')
+param alwaysReady { name: string, instanceCount: int }[] = []
+
+@description('Optional. Soft delete and immutability.')
+param retention retentionType = { softDeleteDays: 30, evidenceDays: 0 }
+
+@description('Optional. Days that logs are kept.')
+param logRetentionDays int = 90
+
+@description('Optional. Addresses that alerts are mailed to.')
+param alertEmails string[] = []
+
+@description('Optional. What may be spent in a month, in the currency of the subscription; 0 means no budget.')
+param monthlyBudget int = 0
+
+@description('Optional. Hours without any alert after which somebody is told; 0 leaves that out.')
+param quietHours int = 24
+
+@description('Optional. Client id of the app registration for sign-in (graph/main.bicep makes it); empty means function keys.')
+param signInClientId string = ''
+
+@description('Optional. Base address of Microsoft Graph; other clouds have others.')
+param graphUrl string = 'https://graph.microsoft.com/v1.0'
+
+@description('Optional. Where the runbooks are.')
+param runbooks string = 'https://github.com/clawback/clawback/blob/main/docs/runbooks'
+
+@description('Optional. Tags of every resource.')
+param tags object = {}
+
+var names = loadJsonContent('../../shared/names.json')
+
+// Two environments in one subscription differ in the group or in the name, and so in the token.
+var token = '${environmentName}-${take(uniqueString(resourceGroup().id, environmentName), 6)}'
+var short = take(uniqueString(resourceGroup().id, environmentName), 8)
+var private = network == 'private'
+
+var queues = map(items(names.queues), queue => queue.value)
+var allQueues = concat(queues, map(queues, queue => '${queue}${names.poisonSuffix}'))
+
+module identities 'modules/identities.bicep' = {
+  name: 'identities'
+  params: { location: location, token: token, tags: tags }
+}
+
+module net 'modules/network.bicep' = {
+  name: 'network'
+  params: {
+    location: location
+    token: token
+    addressPrefix: addressPrefix
+    privateEndpoints: private
+    tags: tags
+  }
+}
+
+var closed firewallType = { closed: true, subnetIds: [], addressRanges: [] }
+
+module pipelineHost 'modules/storage.bicep' = {
+  name: 'host-storage-pipeline'
+  params: {
+    name: 'stclawp${short}'
+    location: location
+    containerNames: [names.packageContainer]
+    skuName: zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
+    firewall: private
+      ? closed
+      : { closed: false, subnetIds: [net.outputs.pipelineSubnetId], addressRanges: adminRanges }
+    tags: tags
+  }
+}
+
+module webHost 'modules/storage.bicep' = {
+  name: 'host-storage-web'
+  params: {
+    name: 'stclaww${short}'
+    location: location
+    containerNames: [names.packageContainer]
+    skuName: zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
+    firewall: private ? closed : { closed: false, subnetIds: [net.outputs.webSubnetId], addressRanges: adminRanges }
+    tags: tags
+  }
+}
+
+var bothSubnets = [net.outputs.pipelineSubnetId, net.outputs.webSubnetId]
+
+module data 'modules/storage.bicep' = {
+  name: 'data-storage'
+  params: {
+    name: 'stclawd${short}'
+    location: location
+    queueNames: allQueues
+    containerNames: map(items(names.blobContainers), container => container.value)
+    immutableContainerNames: [names.blobContainers.raw, names.blobContainers.evidence]
+    retention: retention
+    skuName: zoneRedundant ? 'Standard_ZRS' : 'Standard_LRS'
+    firewall: private ? closed : { closed: false, subnetIds: bothSubnets, addressRanges: adminRanges }
+    tags: tags
+  }
+}
+
+module dataRoles 'modules/data-roles.bicep' = {
+  name: 'data-roles'
+  params: {
+    storageName: data.outputs.name
+    pipelinePrincipalId: identities.outputs.pipeline.principalId
+    webPrincipalId: identities.outputs.web.principalId
+    pipelineQueues: allQueues
+    webSendsTo: [names.queues.ingest_alert, names.queues.quarantine, names.queues.report]
+    containers: [
+      { name: names.blobContainers.raw, pipeline: ['read'], web: ['read', 'add'] }
+      { name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: [] }
+      { name: names.blobContainers.parked, pipeline: ['read', 'write'], web: [] }
+    ]
+  }
+}
+
+module cosmos 'modules/cosmos.bicep' = {
+  name: 'cosmos'
+  params: {
+    name: 'cosmos-clawback-${token}'
+    location: location
+    databaseName: names.cosmosDatabase
+    containers: names.cosmosContainers
+    pipelinePrincipalId: identities.outputs.pipeline.principalId
+    webPrincipalId: identities.outputs.web.principalId
+    webReads: ['incidents', 'targets', 'activity']
+    capacity: cosmosCapacity
+    autoscaleMaxThroughput: cosmosMaxThroughput
+    zoneRedundant: zoneRedundant
+    firewall: private ? closed : { closed: false, subnetIds: bothSubnets, addressRanges: adminRanges }
+    tags: tags
+  }
+}
+
+module vault 'modules/key-vault.bicep' = {
+  name: 'key-vault'
+  params: {
+    name: 'kv-claw-${short}'
+    location: location
+    sources: names.sources
+    webPrincipalId: identities.outputs.web.principalId
+    firewall: private ? closed : { closed: false, subnetIds: [net.outputs.webSubnetId], addressRanges: adminRanges }
+    tags: tags
+  }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'monitoring'
+  params: {
+    location: location
+    token: token
+    publisherPrincipalIds: [identities.outputs.pipeline.principalId, identities.outputs.web.principalId]
+    retentionDays: logRetentionDays
+    alertEmails: alertEmails
+    tags: tags
+  }
+}
+
+// The settings that shared/settings.py reads, under the names that it gives them.
+var commonSettings = {
+  PipelineStorage__queueServiceUri: data.outputs.endpoints.queue
+  PipelineStorage__blobServiceUri: data.outputs.endpoints.blob
+  PipelineStorage__credential: 'managedidentity'
+  CLAWBACK_COSMOS_ENDPOINT: cosmos.outputs.endpoint
+  CLAWBACK_COSMOS_DATABASE: names.cosmosDatabase
+}
+
+module pipeline 'modules/function-app.bicep' = {
+  name: 'pipeline'
+  params: {
+    name: 'func-clawback-pipeline-${token}'
+    location: location
+    identity: identities.outputs.pipeline
+    hostStorageName: pipelineHost.outputs.name
+    hostStorageEndpoints: pipelineHost.outputs.endpoints
+    packageContainer: names.packageContainer
+    insightsConnectionString: monitoring.outputs.connectionString
+    settings: {
+      ...commonSettings
+      CLAWBACK_ROLE: 'pipeline'
+      CLAWBACK_CLIENT_ID: identities.outputs.pipeline.clientId
+      PipelineStorage__clientId: identities.outputs.pipeline.clientId
+      CLAWBACK_GRAPH_URL: graphUrl
+      CLAWBACK_POLICY_PATH: 'policy.yaml'
+      CLAWBACK_QUARANTINE_FOLDER: 'Clawback Quarantine'
+      CLAWBACK_CLAIM_SECONDS: '360'
+    }
+    subnetId: net.outputs.pipelineSubnetId
+    // Queues and timers only: nobody needs to reach it.
+    reachable: false
+    alwaysReady: alwaysReady
+    zoneRedundant: zoneRedundant
+    workspaceId: monitoring.outputs.workspaceId
+    tags: union(tags, { 'azd-service-name': 'pipeline' })
+  }
+}
+
+module web 'modules/function-app.bicep' = {
+  name: 'web'
+  params: {
+    name: 'func-clawback-web-${token}'
+    location: location
+    identity: identities.outputs.web
+    hostStorageName: webHost.outputs.name
+    hostStorageEndpoints: webHost.outputs.endpoints
+    packageContainer: names.packageContainer
+    insightsConnectionString: monitoring.outputs.connectionString
+    settings: {
+      ...commonSettings
+      CLAWBACK_ROLE: 'web'
+      CLAWBACK_CLIENT_ID: identities.outputs.web.clientId
+      PipelineStorage__clientId: identities.outputs.web.clientId
+      ...mapValues(
+        toObject(
+          items(vault.outputs.secretUris),
+          source => 'CLAWBACK_WEBHOOK_SECRETS__${source.key}',
+          source => source.value
+        ),
+        uri => '@Microsoft.KeyVault(SecretUri=${uri})'
+      )
+    }
+    subnetId: net.outputs.webSubnetId
+    reachable: true
+    allowedRanges: gatewayRanges
+    signInClientId: signInClientId
+    zoneRedundant: zoneRedundant
+    workspaceId: monitoring.outputs.workspaceId
+    tags: union(tags, { 'azd-service-name': 'web' })
+  }
+}
+
+// One rule for each event that somebody must act on. The fields of an event are JSON behind its name (shared/events.py).
+var eventOf = 'let fields = (event: string) { AppTraces | where Message startswith strcat(event, " {") | extend f = parse_json(substring(Message, strlen(event) + 1)) };'
+var rules = [
+  {
+    name: 'message-parked'
+    severity: 1
+    says: 'a message could not be processed and is parked'
+    query: '${eventOf} fields("${names.events.messageParked}") | project TimeGenerated, stage = tostring(f.stage), reason = tostring(f.reason)'
+    windowMinutes: 5
+    threshold: 0
+    dimension: 'stage'
+  }
+  {
+    name: 'denied'
+    severity: 1
+    says: 'a right is missing, and work waits for it'
+    query: '${eventOf} fields("${names.events.denied}") | project TimeGenerated, reason = tostring(f.reason)'
+    windowMinutes: 5
+    threshold: 0
+  }
+  {
+    name: 'targets-failed'
+    severity: 1
+    says: 'mail could not be pulled'
+    query: '${eventOf} fields("${names.events.chunkSettled}") | where toint(f.failed) > 0 or toint(f.denied) > 0 | project TimeGenerated, incident = tostring(f.incident_id)'
+    windowMinutes: 15
+    threshold: 0
+    dimension: 'incident'
+  }
+  {
+    name: 'backlog'
+    severity: 2
+    says: 'messages wait longer than five minutes for a stage'
+    query: '${eventOf} fields("${names.events.queueAge}") | where todouble(f.seconds) > 300 | project TimeGenerated, stage = tostring(f.stage)'
+    windowMinutes: 15
+    threshold: 2
+    dimension: 'stage'
+  }
+  {
+    name: 'throttled'
+    severity: 2
+    says: 'work has been waiting for throttled services'
+    query: '${eventOf} fields("${names.events.messageWaits}") | where tostring(f.reason) != "claimed" | project TimeGenerated, stage = tostring(f.stage)'
+    windowMinutes: 30
+    threshold: 100
+    dimension: 'stage'
+  }
+  {
+    name: 'webhook-refused'
+    severity: 2
+    says: 'a gateway\'s requests are refused'
+    query: '${eventOf} fields("${names.events.problem}") | where toint(f.status) in (401, 404, 422) | project TimeGenerated, type = tostring(f.type)'
+    windowMinutes: 15
+    threshold: 5
+    dimension: 'type'
+  }
+]
+var quietRule = {
+  name: 'no-alerts'
+  severity: 2
+  says: 'no alert has come in for ${quietHours} hours'
+  query: '${eventOf} fields("${names.events.alertAccepted}") | summarize accepted = count() | where accepted == 0'
+  windowMinutes: quietHours * 60
+  threshold: 0
+}
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'alerts'
+  params: {
+    location: location
+    token: token
+    workspaceId: monitoring.outputs.workspaceId
+    actionGroupId: monitoring.outputs.actionGroupId
+    runbooks: runbooks
+    rules: quietHours > 0 ? concat(rules, [quietRule]) : rules
+    identityIds: [identities.outputs.pipeline.resourceId, identities.outputs.web.resourceId]
+    monthlyBudget: monthlyBudget
+    tags: tags
+  }
+}
+
+module endpoints 'modules/private-endpoints.bicep' = if (private) {
+  name: 'private-endpoints'
+  params: {
+    location: location
+    token: token
+    networkId: net.outputs.resourceId
+    subnetId: net.outputs.endpointsSubnetId
+    services: [
+      { name: 'pipeline-host-blob', resourceId: pipelineHost.outputs.resourceId, group: 'blob' }
+      { name: 'pipeline-host-queue', resourceId: pipelineHost.outputs.resourceId, group: 'queue' }
+      { name: 'web-host-blob', resourceId: webHost.outputs.resourceId, group: 'blob' }
+      { name: 'web-host-queue', resourceId: webHost.outputs.resourceId, group: 'queue' }
+      { name: 'data-blob', resourceId: data.outputs.resourceId, group: 'blob' }
+      { name: 'data-queue', resourceId: data.outputs.resourceId, group: 'queue' }
+      { name: 'cosmos', resourceId: cosmos.outputs.resourceId, group: 'Sql' }
+      { name: 'vault', resourceId: vault.outputs.resourceId, group: 'vault' }
+    ]
+    tags: tags
+  }
+}
+
+@description('Host name that gateways and people reach.')
+output webHostName string = web.outputs.hostName
+
+@description('Principal id that graph/main.bicep grants permission to touch mail to.')
+output pipelinePrincipalId string = identities.outputs.pipeline.principalId
+
+@description('Names of the apps, for publishing the package.')
+output apps object = {
+  pipeline: last(split(pipeline.outputs.resourceId, '/'))
+  web: last(split(web.outputs.resourceId, '/'))
+}
