@@ -1,0 +1,73 @@
+metadata name = 'Clawback: permission to touch mail'
+metadata description = 'What pipeline may do in Microsoft Graph, and the sign-in of web. For a privileged role administrator, with Azure CLI.'
+
+extension microsoftGraphV1
+
+@description('Required. Principal id of the pipeline identity (output pipelinePrincipalId of ../main.bicep).')
+param pipelinePrincipalId string
+
+@description('Required. Principal id of the web identity, which vouches for the app registration.')
+param webPrincipalId string
+
+@description('Required. Host name of web (output webHostName of ../main.bicep).')
+param webHostName string
+
+@description('Required. Name of the environment, as in ../main.bicep.')
+param environmentName string
+
+var permissions = loadJsonContent('permissions.json').pipeline
+
+resource graph 'Microsoft.Graph/servicePrincipals@v1.0' existing = {
+  appId: '00000003-0000-0000-c000-000000000000'
+}
+
+resource grants 'Microsoft.Graph/appRoleAssignedTo@v1.0' = [
+  for permission in items(permissions): {
+    appRoleId: permission.value.appRoleId
+    principalId: pipelinePrincipalId
+    resourceId: graph.id
+  }
+]
+
+var roles = [
+  { value: 'Reader', says: 'Sees incidents, targets and activity.' }
+  { value: 'Responder', says: 'Approves, undoes and closes, besides what Reader may.' }
+  { value: 'Administrator', says: 'Replays parked messages, besides what Responder may.' }
+]
+
+resource registration 'Microsoft.Graph/applications@v1.0' = {
+  uniqueName: 'clawback-web-${environmentName}'
+  displayName: 'Clawback (${environmentName})'
+  signInAudience: 'AzureADMyOrg'
+  web: {
+    redirectUris: ['https://${webHostName}/.auth/login/aad/callback']
+    implicitGrantSettings: { enableIdTokenIssuance: true }
+  }
+  appRoles: [
+    for role in roles: {
+      id: guid('clawback', environmentName, role.value)
+      value: role.value
+      displayName: role.value
+      description: role.says
+      allowedMemberTypes: ['User', 'Application']
+      isEnabled: true
+    }
+  ]
+
+  // Instead of a client secret: nothing to leak, nothing to expire.
+  resource vouched 'federatedIdentityCredentials' = {
+    name: '${registration.uniqueName}/web'
+    issuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+    subject: webPrincipalId
+    audiences: ['api://AzureADTokenExchange']
+  }
+}
+
+resource principal 'Microsoft.Graph/servicePrincipals@v1.0' = {
+  appId: registration.appId
+  // Without a role nobody gets in.
+  appRoleAssignmentRequired: true
+}
+
+@description('Client id for the parameter signInClientId of ../main.bicep.')
+output signInClientId string = registration.appId
