@@ -1,0 +1,23 @@
+"""What the enrich stage needs."""
+
+from dataclasses import dataclass
+
+from shared.clock import Clock
+from shared.policy import Policy
+from shared.ports.directory import Directory
+from shared.ports.evidence import EvidenceStore
+from shared.ports.queue import MessageQueue
+from shared.ports.state import AlertStore, IncidentStore
+
+
+@dataclass(frozen=True)
+class Deps:
+    """The services of the enrich stage."""
+
+    alerts: AlertStore
+    incidents: IncidentStore
+    directory: Directory
+    evidence: EvidenceStore
+    queue: MessageQueue
+    policy: Policy
+    now: Clock

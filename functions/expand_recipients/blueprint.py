@@ -1,0 +1,12 @@
+"""Triggers of the expand_recipients stage."""
+
+from pydantic import TypeAdapter
+
+from functions.expand_recipients.handler import handle
+from functions.expand_recipients.models import Deps
+from shared.messages import ExpandRecipients
+from shared.names import Stage
+from shared.stage import StageOf
+from shared.triggers import queue_triggers
+
+pipeline = queue_triggers(StageOf(Stage.EXPAND_RECIPIENTS, TypeAdapter(ExpandRecipients), handle, Deps))
