@@ -21,10 +21,12 @@ class Stage(StrEnum):
 QUEUES: dict[Stage, str] = {Stage(stage): queue for stage, queue in _NAMES["queues"].items()}
 EVENTS: dict[str, str] = _NAMES["events"]
 POISON_SUFFIX: str = _NAMES["poisonSuffix"]
+BLOB_CONTAINERS: dict[str, str] = _NAMES["blobContainers"]
 RAW_CONTAINER: str = _NAMES["blobContainers"]["raw"]
 """What senders posted, untouched. Apart from the rest of the evidence, since the web app may add to it."""
 EVIDENCE_CONTAINER: str = _NAMES["blobContainers"]["evidence"]
 PARKED_CONTAINER: str = _NAMES["blobContainers"]["parked"]
+SOURCES: tuple[str, ...] = tuple(_NAMES["sources"])
 COSMOS_CONTAINERS: dict[str, str] = {key: c["name"] for key, c in _NAMES["cosmosContainers"].items()}
 
 QUEUE_CONNECTION = "PipelineStorage"
