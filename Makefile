@@ -28,6 +28,12 @@ check: setup ## What CI runs: format, lint, types, import rules, tests with cove
 bench: setup ## Measure, print the table, write out/bench/results.json
 	@$(BIN)/python benchmarks/run.py
 
+infra: setup ## Judge the templates (part of check; needs the Bicep compiler for all of it)
+	@$(BIN)/python -m pytest -q -n 2 tests/infra
+
+infra-snapshots: setup ## Evaluate the templates again, after changing them
+	@$(BIN)/python -m local.deployment
+
 lock: $(STAMP) ## Pin the dependencies again (requirements*.in -> requirements*.txt)
 	@for f in requirements requirements-dev; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -54,4 +60,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 clean: ## Remove what the targets made
 	rm -rf $(VENV) node_modules out .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache *.egg-info
 
-.PHONY: help demo demo-crash test check bench lock setup clean
+.PHONY: help demo demo-crash test check bench infra infra-snapshots lock setup clean

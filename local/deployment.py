@@ -1,17 +1,31 @@
-"""What the templates say, as data: the evaluated deployment (`bicep snapshot`), read by the local cloud and the tests.
+"""What the templates say, as data: the evaluated deployment (`bicep snapshot`), read by the local cloud and by tests.
 
-The snapshot is committed, so that nobody needs a compiler to run the demo.
+The snapshots are committed, so that nobody needs a compiler to run the demo. `python -m local.deployment` makes
+everything again that is made from the templates.
 """
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-PARAMS = Path(__file__).parents[1] / "infra" / "bicep" / "params"
+ROOT = Path(__file__).parents[1]
+TEMPLATES = ROOT / "infra" / "bicep"
+ENVIRONMENTS = ("dev", "prod", "local")
+
+# Made up, so that names and ids come out of the compiler complete and the same on every machine.
+PLACE = (
+    "--tenant-id=00000000-0000-0000-0000-00000000000a",
+    "--subscription-id=00000000-0000-0000-0000-00000000000b",
+    "--resource-group=rg-clawback",
+    "--location=westeurope",
+)
 
 # Names of the built-in roles that the templates give, by id (Azure built-in roles).
 BUILT_IN = {
@@ -74,7 +88,7 @@ class Deployment:
     @classmethod
     def of(cls, environment: str) -> "Deployment":
         """The evaluated parameter file of this name: dev, prod or local."""
-        return cls.load(PARAMS / f"{environment}.snapshot.json")
+        return cls.load(TEMPLATES / "params" / f"{environment}.snapshot.json")
 
     def of_type(self, kind: str) -> Iterator[dict[str, Any]]:
         """All resources of this type."""
@@ -155,5 +169,53 @@ class Deployment:
         )
 
 
+def compiler() -> str | None:
+    """The Bicep compiler: BICEP, the one beside the project, or the one in PATH; None if there is none."""
+    beside = ROOT.parent / "shared" / "bin" / "bicep"
+    return os.environ.get("BICEP") or (str(beside) if beside.exists() else shutil.which("bicep"))
+
+
+def permissions() -> str:
+    """The body of docs/permissions.md: each right of each identity, from the templates."""
+    lines = ["<!-- Made by `make infra-snapshots` from infra/bicep. -->", "# What Clawback may touch", ""]
+    lines += [
+        "For the auditor: everything that each identity may do, as the templates evaluate to it. Nothing else is",
+        "granted; a test compares this page with the templates.",
+        "",
+        "## In Microsoft Graph",
+        "",
+        "| identity | permission | for what | calls |",
+        "| --- | --- | --- | --- |",
+    ]
+    told = json.loads((TEMPLATES / "graph" / "permissions.json").read_text(encoding="utf-8"))
+    for identity, granted in told.items():
+        for name, about in sorted(granted.items()):
+            calls = "<br>".join(f"`{call}`" for call in about["calls"])
+            lines.append(f"| {identity} | `{name}` | {about['reason']} | {calls} |")
+    lines += ["", "`web` has no permission in Graph.", "", "## In Azure", ""]
+    lines += ["| identity | role | scope | data actions | for what |", "| --- | --- | --- | --- | --- |"]
+    for grant in Deployment.of("prod").grants:
+        actions = "<br>".join(f"`{action.split('/', 1)[1]}`" for action in grant.actions)
+        scope = grant.scope.split("/", 1)[1]
+        lines.append(f"| {grant.identity} | {grant.role} | `{scope}` | {actions} | {grant.why} |")
+    return "\n".join(lines) + "\n"
+
+
+def _make() -> None:
+    bicep = compiler()
+    if bicep is None:
+        raise SystemExit("No Bicep compiler: put one into PATH, or name it in BICEP")
+    for environment in ENVIRONMENTS:
+        params = TEMPLATES / "params" / f"{environment}.bicepparam"
+        subprocess.run([bicep, "snapshot", str(params), "--mode=overwrite", *PLACE], check=True)
+    built = str(TEMPLATES / "azuredeploy.json")
+    subprocess.run([bicep, "build", str(TEMPLATES / "main.bicep"), "--outfile", built], check=True)
+    (ROOT / "docs" / "permissions.md").write_text(permissions(), encoding="utf-8")
+
+
 def _last(name: str) -> str:
     return name.rsplit("/", 1)[-1]
+
+
+if __name__ == "__main__":
+    _make()
