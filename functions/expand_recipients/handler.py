@@ -1,10 +1,94 @@
 """The expand_recipients stage: from an alert's addresses to a frozen plan."""
 
+from datetime import timedelta
+
+from functions.expand_recipients.brakes import brakes
+from functions.expand_recipients.manifest import Manifest, freeze, identified, manifest_hash, manifest_path
 from functions.expand_recipients.models import Deps
-from shared.messages import ExpandRecipients
-from shared.stage import Outcome, Wait
+from functions.expand_recipients.search import search
+from functions.expand_recipients.turn import record, take_turn, write_chunks
+from shared.domain.alert import Alert
+from shared.domain.incident import Action, Incident, Plan, PlanState, plan_id
+from shared.enrichment import Enrichment
+from shared.errors import NotFoundError, UnavailableError
+from shared.messages import ChunkSettled, ExpandRecipients, IncidentChanged, Payload, PullChunk
+from shared.stage import Done, Outcome, Reject, Wait
+
+# Choosing takes well under a second for most plans.
+_TURN_SECONDS = 1.0
+# A brake that cannot be computed holds the plan, but not before the directory had some time to answer.
+_PATIENCE = timedelta(minutes=5)
 
 
-async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:  # noqa: ARG001 - the stage's signature
-    """Nothing is planned yet: the message waits for the code that plans."""
-    return Wait("not built")
+async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
+    """Find everybody who has the mail, freeze who is new, and let the pull begin or wait for a person."""
+    incident = (await deps.incidents.read(message.incident_id)).value
+    if incident.alert(message.alert_id) is None:
+        return Reject("alert_not_joined", "the incident does not know this alert")
+    enrichment = Enrichment.model_validate_json(await deps.evidence.read(message.enrichment))
+    alert = await deps.alerts.read(message.alert_id)
+    path = manifest_path(message.incident_id, plan_id(message.incident_id, message.alert_id))
+    try:
+        content = await deps.evidence.read(path)
+    except NotFoundError:
+        found = await search(alert, enrichment, deps)
+        if not await take_turn(message.incident_id, message.alert_id, deps):
+            return Wait("another plan chooses", _TURN_SECONDS)
+        places = identified(message.incident_id, found.tree)
+        known = await deps.targets.known(message.incident_id, list(places))
+        ours = freeze(message.incident_id, message.alert_id, places, found.tree, known=known, notes=found.notes)
+        content = ours.to_bytes()
+        kept = await deps.evidence.keep(path, content, "application/json")
+        if kept.sha256 != manifest_hash(content):
+            # Another delivery was first: what was kept is the plan.
+            content = await deps.evidence.read(path)
+    manifest = Manifest.model_validate_json(content)
+    await write_chunks(manifest, deps)
+    plan = await _record(manifest, manifest_hash(content), alert, enrichment, deps)
+    await deps.queue.send_all(_what_follows(manifest, plan), correlation_id=message.incident_id)
+    return Done()
+
+
+async def _record(manifest: Manifest, digest: str, alert: Alert, enrichment: Enrichment, deps: Deps) -> Plan:
+    """Put the plan on the incident: running, held by a brake, or finished because there is nothing to do."""
+    now, pending = deps.now(), manifest.pending
+    total = await _mailbox_total(enrichment, deps) if pending else 0
+
+    def make(incident: Incident) -> Plan:
+        held = brakes(deps.policy, enrichment.decision, alert, manifest, incident=incident, mailbox_total=total)
+        running = PlanState.RUNNING if pending else PlanState.FINISHED
+        return Plan(
+            id=manifest.plan_id,
+            alert_id=manifest.alert_id,
+            hash=digest,
+            manifest=manifest_path(manifest.incident_id, manifest.plan_id),
+            targets=len(manifest.targets),
+            mailboxes=len({target.mailbox.id for target in manifest.targets} - {None}),
+            chunks=len({target.chunk_id for target in manifest.targets}),
+            state=PlanState.AWAITING_APPROVAL if held else running,
+            brakes=held,
+            notes=manifest.notes,
+            planned_at=now,
+        )
+
+    return await record(manifest.incident_id, make, deps)
+
+
+async def _mailbox_total(enrichment: Enrichment, deps: Deps) -> int | None:
+    try:
+        return await deps.directory.mailbox_count()
+    except UnavailableError:
+        if enrichment.decision.action is Action.AUTOMATIC and deps.now() - enrichment.decision.at < _PATIENCE:
+            raise
+        return None
+
+
+def _what_follows(manifest: Manifest, plan: Plan) -> list[Payload]:
+    """Sent on every delivery: an earlier one may have died after its commit."""
+    follows: list[Payload] = [IncidentChanged(incident_id=manifest.incident_id)]
+    for chunk, targets in manifest.chunks():
+        if any(target.terminal for target in targets):
+            follows.append(ChunkSettled(incident_id=manifest.incident_id, chunk_id=chunk.id))
+        if plan.state is PlanState.RUNNING and not all(target.terminal for target in targets):
+            follows.append(PullChunk(incident_id=manifest.incident_id, chunk_id=chunk.id))
+    return follows

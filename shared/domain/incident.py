@@ -79,9 +79,19 @@ class Plan(Frozen):
     state: PlanState
     brakes: tuple[str, ...] = ()
     """Why the plan needs a person; empty if it does not."""
+    notes: tuple[str, ...] = ()
+    """Where the search for recipients could not look, and how often."""
     planned_at: Instant
     approved_by: str | None = None
     approved_at: Instant | None = None
+
+
+class Planning(Frozen):
+    """Whose turn it is to choose targets: two plans that choose at once could both choose the same one."""
+
+    alert_id: AlertId
+    until: Instant
+    """When its holder is certainly dead."""
 
 
 class Command(Frozen):
@@ -107,6 +117,7 @@ class Incident(Frozen):
     messages: tuple[Message, ...] = ()
     """Without recipients: those are in the alerts, and one by one in the targets."""
     plans: tuple[Plan, ...] = ()
+    planning: Planning | None = None
     commands: tuple[Command, ...] = ()
     related: tuple[IncidentId, ...] = ()
     tally: Tally = Tally()

@@ -1,0 +1,190 @@
+"""From the alert's messages and recipients to everybody who has them: groups, trace, forwards, replies, rules."""
+
+from asyncio import gather
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from functions.expand_recipients.follow import forwarded_to, own_copy, redirected, sent_on, step
+from functions.expand_recipients.lookup import Lookup
+from functions.expand_recipients.models import Deps
+from functions.expand_recipients.trace import Trace, arrived, expanded
+from functions.expand_recipients.tree import Arrival, Mail, Offer, Reached, Tree
+from shared.answers import ask, insist
+from shared.domain.alert import Alert
+from shared.domain.ids import MailboxId
+from shared.domain.target import Hop, TargetState, Via
+from shared.enrichment import Enrichment
+from shared.ports.mailboxes import Answer, ForwardingRule, Refusal, RefusalKind
+
+if TYPE_CHECKING:
+    from shared.ports.directory import TraceRow
+
+# Mail that is known to be bad is not left in mailboxes for longer than this, only because the search for more of it
+# is throttled: one window of the trace's limit (graph.md 2.7).
+_PATIENCE = timedelta(minutes=5)
+
+NOT_IDENTIFIED = "message_not_identified"
+"""The note that a message has no Message-ID and that the trace does not tell it."""
+
+_NO_MAILBOX = {
+    RefusalKind.ON_PREMISES: TargetState.ON_PREMISES,
+    RefusalKind.MAILBOX_MISSING: TargetState.MAILBOX_MISSING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found, and where it could not look."""
+
+    tree: Tree
+    notes: tuple[str, ...]
+
+
+async def search(alert: Alert, enrichment: Enrichment, deps: Deps) -> Found:
+    """Find everybody who has one of the alert's messages, or what was made of it.
+
+    Raises:
+        UnavailableError, DeniedError: to be waited for.
+    """
+    return await _Search(alert, enrichment, deps, deps.now()).run()
+
+
+class _Search:
+    def __init__(self, alert: Alert, enrichment: Enrichment, deps: Deps, now: datetime) -> None:
+        self.alert = alert
+        self.mailboxes = deps.mailboxes
+        self.policy = deps.policy.follow
+        self.patient = now - enrichment.decision.at < _PATIENCE
+        self.notes: Counter[str] = Counter(enrichment.notes)
+        self.lookup = Lookup(deps.directory, {p.address: p.recipient for p in enrichment.recipients})
+        self.ends = {
+            person.id: (_NO_MAILBOX[person.no_mailbox], person.code or person.no_mailbox)
+            for person in enrichment.recipients
+            if person.id is not None and person.no_mailbox in _NO_MAILBOX
+        }
+        self.trace = Trace(deps.directory, now=now, patient=self.patient, notes=self.notes)
+        self.rows: dict[str, tuple[TraceRow, ...]] = {}
+        self.untold: list[str] = []
+        self.rules: dict[MailboxId, tuple[ForwardingRule, ...]] = {}
+        self.tree = Tree(frozenset(enrichment.privileged), frozenset(enrichment.protected))
+
+    async def run(self) -> Found:
+        arrivals = await self._seeds()
+        while arrivals or self.untold:
+            while arrivals:
+                arrivals = await self._follow(await self._arrive(arrivals))
+            # Only now: whoever was reached by a group or a forward is known by that way, not by the trace.
+            arrivals = await self._from_trace()
+        for key, rows in self.rows.items():
+            self.tree.expanded_by_transport(key, expanded(rows))
+        return Found(self.tree, tuple(f"{what}: {n}" for what, n in sorted(self.notes.items())))
+
+    async def _seeds(self) -> list[Arrival]:
+        """The alert's messages, and everybody whom it names."""
+        way = (Hop(via=Via.ALERT, name=self.alert.source, ref=self.alert.id),)
+        offers: list[Offer] = []
+        for named in self.alert.messages:
+            message = named if named.internet_message_id else await self.trace.identify(named)
+            if message is None:
+                self.notes[NOT_IDENTIFIED] += 1
+                continue
+            key = self.tree.add_mail(Mail(message, way))
+            offers += [Offer(key, address.lower(), way, 0) for address in message.recipients]
+        await self._trace()
+        return await self._resolve(offers)
+
+    async def _resolve(self, offers: list[Offer]) -> list[Arrival]:
+        people = await self.lookup.people(offer.address for offer in offers)
+        return [(people[offer.address], offer) for offer in offers]
+
+    async def _arrive(self, arrivals: list[Arrival]) -> list[Reached]:
+        """The places that are new, groups opened until none is."""
+        places: list[Reached] = []
+        while arrivals:
+            new, groups = self.tree.arrive(arrivals)
+            places += new
+            members = await self.lookup.members(group.id or "" for group, _ in groups)
+            arrivals = [arrival for group in groups for arrival in self.tree.open(group, members[group[0].id or ""])]
+        for place in places:
+            if place.holder in self.ends:
+                self.tree.end(place.holder, *self.ends[place.holder])
+        return places
+
+    async def _follow(self, places: list[Reached]) -> list[Arrival]:
+        """One step further: what these mailboxes sent on, and what their rules send on."""
+        holders = self._to_ask(places)
+        wanted = [(MailboxId(h.holder), self.tree.mails[h.mail].message.internet_message_id or "") for h in holders]
+        asked = [mailbox for mailbox, _ in wanted]
+        unasked = sorted(set(asked) - self.rules.keys()) if self.policy.inbox_rules else []
+        sent, rules = await gather(
+            ask(self.mailboxes.sent_descendants, wanted), ask(self.mailboxes.forwarding_rules, unasked)
+        )
+        self._judge("sent_items", asked, sent)
+        self._judge("inbox_rules", unasked, rules)
+        for mailbox, found in zip(unasked, rules, strict=True):
+            self.rules[mailbox] = () if isinstance(found, Refusal) else found
+        arrivals: list[Arrival] = []
+        offers: list[Offer] = []
+        for holder, copies in zip(holders, sent, strict=True):
+            if not isinstance(copies, Refusal):
+                for mail, recipients in sent_on(holder, copies, self.policy):
+                    key = self.tree.add_mail(mail)
+                    arrivals.append(own_copy(holder, mail))
+                    offers += [Offer(key, address, mail.way, mail.depth) for address in recipients]
+            offers += await self._by_rule(holder)
+        await self._trace()
+        return arrivals + await self._resolve(offers)
+
+    def _to_ask(self, places: list[Reached]) -> list[Reached]:
+        current = (self.tree.reached[place.mail, place.holder] for place in places)
+        open_ends = [p for p in current if p.state is TargetState.PLANNED and p.depth < self.policy.depth]
+        # Sorted, so that the trace's budget goes to the same mails whoever answered first.
+        return sorted(open_ends, key=lambda place: (place.mail, place.holder))
+
+    async def _by_rule(self, holder: Reached) -> list[Offer]:
+        rules = self.rules.get(MailboxId(holder.holder), ())
+        offers = list(redirected(holder, rules))
+        if recipients := forwarded_to(rules):
+            original = self.tree.mails[holder.mail].message
+            way, depth = step(holder, Via.INBOX_RULE), holder.depth + 1
+            if self.rows.get(holder.mail):
+                mails = [
+                    self.tree.add_mail(Mail(message, way, depth))
+                    for message in await self.trace.sent_by(holder.mailbox.address, recipients, original)
+                ]
+            else:
+                # Whether the rule fired is not known without the trace: its recipients are looked at for the original.
+                self.notes["rule_forward_not_identified"] += 1
+                mails = [holder.mail]
+            offers += [Offer(key, address, way, depth) for key in mails for address in recipients]
+        return offers
+
+    async def _trace(self) -> None:
+        for key in sorted(self.tree.mails.keys() - self.rows.keys()):
+            self.rows[key] = await self.trace.of(self.tree.mails[key].message)
+            self.untold.append(key)
+
+    async def _from_trace(self) -> list[Arrival]:
+        """Whom only the trace knows."""
+        offers: list[Offer] = []
+        for key in self.untold:
+            mail = self.tree.mails[key]
+            way = (*mail.way, Hop(via=Via.TRACE, name="message trace"))
+            offers += [Offer(key, address, way, mail.depth) for address in arrived(self.rows[key])]
+        self.untold.clear()
+        return await self._resolve(offers)
+
+    def _judge(self, what: str, mailboxes: Sequence[MailboxId], answers: Sequence[Answer[Any]]) -> None:
+        """What a refusal means: no mailbox, come back later, or a note that nobody could look."""
+        refusals = [(m, a) for m, a in zip(mailboxes, answers, strict=True) if isinstance(a, Refusal)]
+        if self.patient:
+            insist(what, [refusal for _, refusal in refusals if refusal.kind.passing])
+        for mailbox, refusal in refusals:
+            if refusal.kind in _NO_MAILBOX:
+                self.ends[mailbox] = (_NO_MAILBOX[refusal.kind], refusal.code)
+                self.tree.end(mailbox, *self.ends[mailbox])
+            else:
+                self.notes[f"{what}_{refusal.kind}"] += 1
