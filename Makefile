@@ -28,6 +28,9 @@ check: setup ## What CI runs: format, lint, types, import rules, tests with cove
 bench: setup ## Measure, print the table, write out/bench/results.json
 	@$(BIN)/python benchmarks/run.py
 
+package: setup ## The deployment package, out/package/clawback.zip (needs Python 3.12 for its byte code)
+	@$(BIN)/python -m local.package
+
 infra: setup ## Judge the templates (part of check; needs the Bicep compiler for all of it)
 	@$(BIN)/python -m pytest -q -n 2 tests/infra
 
@@ -60,4 +63,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 clean: ## Remove what the targets made
 	rm -rf $(VENV) node_modules out .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache *.egg-info
 
-.PHONY: help demo demo-crash test check bench infra infra-snapshots lock setup clean
+.PHONY: help demo demo-crash test check bench package infra infra-snapshots lock setup clean
