@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from shared.domain.message import Message, internet_message_id
+from shared.domain.message import Message, internet_message_id, visible
 from shared.errors import DeniedError, UnavailableError
 from shared.ports.directory import Directory, TraceRow
 
@@ -84,7 +84,7 @@ class Trace:
             same = subject in (row.subject or "").casefold() and row.recipient.lower() in wanted
             if same and message_id is not None and message_id != original.internet_message_id:
                 found[message_id] = Message(
-                    internet_message_id=message_id, subject=row.subject, received_at=row.received_at
+                    internet_message_id=message_id, subject=visible(row.subject), received_at=row.received_at
                 )
         return tuple(found[key] for key in sorted(found))
 

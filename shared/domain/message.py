@@ -16,6 +16,9 @@ MAX_ADDRESS = 320
 # Control, format (bidi overrides, zero width), surrogates, line and paragraph separators.
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
+# Half a character: JSON can escape it, UTF-8 cannot say it, and no service could be asked about it.
+_HALF = "Cs"
+
 _ADDRESS = re.compile(r"[^\s@<>\"',;:()\[\]\\]+@[^\s@<>\"',;:()\[\]\\]+")
 
 
@@ -47,7 +50,7 @@ def internet_message_id(raw: str | None) -> str | None:
     Case is kept: RFC 5322 3.6.4 makes the identifier opaque.
     """
     inner = (raw or "").strip().removeprefix("<").removesuffix(">").strip()
-    if not inner or len(inner) > MAX_MESSAGE_ID - 2 or any(unicodedata.category(c) == "Cc" for c in inner):
+    if not inner or len(inner) > MAX_MESSAGE_ID - 2 or any(unicodedata.category(c) in {"Cc", _HALF} for c in inner):
         return None
     return f"<{inner}>"
 
@@ -59,6 +62,8 @@ def address(raw: str | None) -> str | None:
         return None
     # The address stands last in `"Name <addr>`, whose quote may be unclosed (alert-formats.md 3.5).
     text = found[-1].lower()
+    if any(unicodedata.category(c) == _HALF for c in text):
+        return None
     # BATV: prvs=0000000000=human@sender.example (alert-formats.md 4.3).
     return re.sub(r"^prvs=[^=]*=", "", text)
 

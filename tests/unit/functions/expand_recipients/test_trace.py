@@ -1,0 +1,164 @@
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from functions.expand_recipients.trace import Trace, arrived, expanded
+from shared.domain.message import Message
+from shared.errors import DeniedError, UnavailableError
+from shared.ports.directory import TraceRow
+
+NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+MAIL = Message(
+    internet_message_id="<a@evil.example>",
+    sender="x@evil.example",
+    subject="Invoice",
+    received_at=NOW - timedelta(hours=3),
+    recipients=("bob@contoso.example", "ann@contoso.example"),
+)
+
+
+class Tracing:
+    """The one method of the directory that a trace uses."""
+
+    def __init__(self, *rows: TraceRow, error: Exception | None = None) -> None:
+        self.rows = rows
+        self.error = error
+        self.asked: list[dict[str, Any]] = []
+
+    async def trace(self, **asked: Any) -> tuple[TraceRow, ...]:
+        self.asked.append(asked)
+        if self.error is not None:
+            raise self.error
+        return self.rows
+
+
+def row(recipient: str = "ann@contoso.example", status: str = "delivered", **changes: Any) -> TraceRow:
+    given = {
+        "received_at": MAIL.received_at,
+        "internet_message_id": "<a@evil.example>",
+        "network_message_id": "NMID-1",
+        "subject": "Invoice",
+        "sender": "x@evil.example",
+        **changes,
+    }
+    return TraceRow(recipient=recipient, status=status, **given)
+
+
+def trace(directory: Tracing, *, patient: bool = True) -> tuple[Trace, Counter[str]]:
+    notes: Counter[str] = Counter()
+    return Trace(directory, now=NOW, patient=patient, notes=notes), notes  # type: ignore[arg-type]  # one method of it
+
+
+async def test_rows_of_another_message_are_left_out() -> None:
+    directory = Tracing(row(), row("eve@contoso.example", internet_message_id="<benign@contoso.example>"))
+    rows = await trace(directory)[0].of(MAIL)
+    assert [r.recipient for r in rows] == ["ann@contoso.example"]
+    (asked,) = directory.asked
+    assert asked["internet_message_id"] == "<a@evil.example>"
+    assert asked["since"] == NOW - timedelta(days=1, hours=3)
+    assert asked["until"] == NOW
+
+
+@pytest.mark.parametrize("days", [5, 30, 89, 90])
+async def test_window_is_one_that_graph_allows(days: int) -> None:
+    directory = Tracing()
+    await trace(directory)[0].of(MAIL.model_copy(update={"received_at": NOW - timedelta(days=days)}))
+    (asked,) = directory.asked
+    assert NOW - timedelta(days=90) <= asked["since"] < asked["until"] <= NOW
+    assert asked["until"] - asked["since"] <= timedelta(days=10)
+
+
+async def test_a_message_from_the_future_is_not_asked_for() -> None:
+    directory = Tracing()
+    tracing, notes = trace(directory)
+    assert await tracing.of(MAIL.model_copy(update={"received_at": NOW + timedelta(days=2)})) == ()
+    assert directory.asked == []
+    assert notes == {"trace_out_of_range": 1}
+
+
+async def test_budget_bounds_the_requests_of_a_plan() -> None:
+    directory = Tracing()
+    tracing, notes = trace(directory)
+    for _ in range(25):
+        await tracing.of(MAIL)
+    assert len(directory.asked) == 20
+    assert notes == {"trace_budget_used": 5}
+
+
+async def test_unavailable_is_waited_for_only_while_there_is_patience() -> None:
+    tracing, notes = trace(Tracing(error=UnavailableError("trace", 300.0)))
+    with pytest.raises(UnavailableError):
+        await tracing.of(MAIL)
+    assert notes == {}
+    tracing, notes = trace(Tracing(error=UnavailableError("trace", 300.0)), patient=False)
+    assert await tracing.of(MAIL) == ()
+    assert notes == {"trace_unavailable": 1}
+
+
+async def test_a_missing_right_is_a_note_at_once() -> None:
+    tracing, notes = trace(Tracing(error=DeniedError("trace")))
+    assert await tracing.of(MAIL) == ()
+    assert notes == {"trace_denied": 1}
+
+
+async def test_identifies_by_network_message_id() -> None:
+    directory = Tracing(row(network_message_id="nmid-1"), row(network_message_id="other", internet_message_id="<o@x>"))
+    found = await trace(directory)[0].identify(
+        MAIL.model_copy(update={"internet_message_id": None, "network_message_id": "NMID-1"})
+    )
+    assert found is not None
+    assert found.internet_message_id == "<a@evil.example>"
+    assert (directory.asked[0]["sender"], directory.asked[0]["recipient"]) == (MAIL.sender, "ann@contoso.example")
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([row()], "<a@evil.example>"),
+        ([row(subject="Re: Invoice")], None),
+        ([row(received_at=NOW)], None),
+        ([row(), row(internet_message_id="<c@evil.example>")], None),
+        ([], None),
+    ],
+)
+async def test_identifies_by_subject_and_time_only_if_that_is_sure(rows: list[TraceRow], expected: str | None) -> None:
+    found = await trace(Tracing(*rows))[0].identify(MAIL.model_copy(update={"internet_message_id": None}))
+    assert (found and found.internet_message_id) == expected
+
+
+async def test_a_message_that_nothing_is_known_of_costs_no_request() -> None:
+    directory = Tracing(row())
+    assert await trace(directory)[0].identify(Message()) is None
+    assert directory.asked == []
+
+
+async def test_finds_what_a_rule_forwarded() -> None:
+    forwarded = row("out@partner.example", internet_message_id="<f@contoso.example>", subject="FW: invoice")
+    unrelated = row("out@partner.example", internet_message_id="<u@contoso.example>", subject="Lunch")
+    elsewhere = row("bob@contoso.example", internet_message_id="<e@contoso.example>", subject="FW: Invoice")
+    found = await trace(Tracing(forwarded, unrelated, elsewhere, row("out@partner.example")))[0].sent_by(
+        "ann@contoso.example", ["out@partner.example"], MAIL
+    )
+    assert [message.internet_message_id for message in found] == ["<f@contoso.example>"]
+
+
+async def test_a_mail_without_subject_is_not_looked_for_by_it() -> None:
+    directory = Tracing(row())
+    blank = MAIL.model_copy(update={"subject": ""})
+    assert await trace(directory)[0].sent_by("ann@contoso.example", ["ann@contoso.example"], blank) == ()
+    assert directory.asked == []
+
+
+def test_statuses() -> None:
+    rows = [
+        row("a@x.example"),
+        row("A@x.example", "filteredAsSpam"),
+        row("b@x.example", "pending"),
+        row("c@x.example", "failed"),
+        row("d@x.example", "quarantined"),
+        row("g@x.example", "expanded"),
+    ]
+    assert arrived(rows) == ["a@x.example", "b@x.example"]
+    assert expanded(rows) == ["g@x.example"]
