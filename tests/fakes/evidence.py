@@ -1,0 +1,27 @@
+"""Write-once blobs in a dictionary."""
+
+import hashlib
+
+from shared.domain.alert import Evidence
+from shared.errors import NotFoundError
+from tests.fakes.checkpoints import Checkpoints
+
+
+class FakeEvidence:
+    """`EvidenceStore`; `blobs` is what it holds."""
+
+    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self._checkpoint = (checkpoints or Checkpoints()).checkpoint
+
+    async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> Evidence:
+        self._checkpoint(f"before keep {path}")
+        kept = self.blobs.setdefault(path, content)
+        self._checkpoint(f"after keep {path}")
+        return Evidence(path=path, sha256=hashlib.sha256(kept).hexdigest(), size=len(kept))
+
+    async def read(self, path: str) -> bytes:
+        self._checkpoint(f"read {path}")
+        if path not in self.blobs:
+            raise NotFoundError(path)
+        return self.blobs[path]

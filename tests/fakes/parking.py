@@ -1,0 +1,40 @@
+"""Parked messages in a dictionary."""
+
+import base64
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from shared.names import Stage
+from shared.ports.parking import ParkedMessage
+from tests.fakes.checkpoints import Checkpoints
+
+
+class FakeParking:
+    """`Parking`; `messages` is what it holds, by id."""
+
+    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
+        self.messages: dict[str, ParkedMessage] = {}
+        self._checkpoint = (checkpoints or Checkpoints()).checkpoint
+
+    async def park(self, stage: Stage, message_id: str, body: bytes, *, reason: str, detail: str, at: datetime) -> None:
+        self._checkpoint(f"before park {stage}")
+        parked = ParkedMessage(
+            id=f"{stage}-{message_id}",
+            stage=stage,
+            message_id=message_id,
+            body=base64.b64encode(body).decode(),
+            reason=reason,
+            detail=detail,
+            parked_at=at,
+        )
+        self.messages.setdefault(parked.id, parked)
+        self._checkpoint(f"after park {stage}")
+
+    async def parked(self) -> AsyncIterator[ParkedMessage]:
+        for message in list(self.messages.values()):
+            yield message
+
+    async def replace(self, message: ParkedMessage) -> None:
+        self._checkpoint("before replace parked")
+        self.messages[message.id] = message
+        self._checkpoint("after replace parked")

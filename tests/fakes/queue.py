@@ -1,0 +1,50 @@
+"""The pipeline's queues in a list."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.clock import Clock
+from shared.envelope import Envelope, wrap
+from shared.messages import Payload
+from tests.fakes.checkpoints import Checkpoints
+from tests.fakes.clock import FakeClock
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message on a queue, and from when on it can be seen."""
+
+    envelope: Envelope
+    visible_at: datetime
+
+    @property
+    def body(self) -> bytes:
+        """What a trigger is given."""
+        return self.envelope.model_dump_json().encode()
+
+
+class FakeQueue:
+    """`MessageQueue`; `sent` is all that was ever sent, `waiting` what nobody has taken yet."""
+
+    def __init__(self, checkpoints: Checkpoints | None = None, now: Clock | None = None) -> None:
+        self.sent: list[Payload] = []
+        self.waiting: list[Sent] = []
+        self._now = now or FakeClock()
+        self._checkpoint = (checkpoints or Checkpoints()).checkpoint
+
+    async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
+        self._checkpoint(f"before send {payload.kind}")
+        self.sent.append(payload)
+        envelope = wrap(payload, correlation_id=correlation_id, now=self._now())
+        self.waiting.append(Sent(envelope, self._now() + (delay or timedelta())))
+        self._checkpoint(f"after send {payload.kind}")
+
+    async def send_all(self, payloads: Iterable[Payload], *, correlation_id: str) -> None:
+        for payload in payloads:
+            await self.send(payload, correlation_id=correlation_id)
+
+    async def send_copy(self, envelope: Envelope, *, delay: timedelta) -> None:
+        self._checkpoint("before send copy")
+        self.waiting.append(Sent(envelope, self._now() + delay))
+        self._checkpoint("after send copy")
