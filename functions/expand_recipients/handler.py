@@ -1,5 +1,6 @@
 """The expand_recipients stage: from an alert's addresses to a frozen plan."""
 
+from asyncio import gather
 from datetime import timedelta
 
 from functions.expand_recipients.brakes import brakes
@@ -22,11 +23,14 @@ _PATIENCE = timedelta(minutes=5)
 
 async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
     """Find everybody who has the mail, freeze who is new, and let the pull begin or wait for a person."""
-    incident = (await deps.incidents.read(message.incident_id)).value
-    if incident.alert(message.alert_id) is None:
+    incident, alert, kept = await gather(
+        deps.incidents.read(message.incident_id),
+        deps.alerts.read(message.alert_id),
+        deps.evidence.read(message.enrichment),
+    )
+    if incident.value.alert(message.alert_id) is None:
         return Reject("alert_not_joined", "the incident does not know this alert")
-    enrichment = Enrichment.model_validate_json(await deps.evidence.read(message.enrichment))
-    alert = await deps.alerts.read(message.alert_id)
+    enrichment = Enrichment.model_validate_json(kept)
     path = manifest_path(message.incident_id, plan_id(message.incident_id, message.alert_id))
     try:
         content = await deps.evidence.read(path)
@@ -38,8 +42,8 @@ async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
         known = await deps.targets.known(message.incident_id, list(places))
         ours = freeze(message.incident_id, message.alert_id, places, found.tree, known=known, notes=found.notes)
         content = ours.to_bytes()
-        kept = await deps.evidence.keep(path, content, "application/json")
-        if kept.sha256 != manifest_hash(content):
+        won = await deps.evidence.keep(path, content, "application/json")
+        if won.sha256 != manifest_hash(content):
             # Another delivery was first: what was kept is the plan.
             content = await deps.evidence.read(path)
     manifest = Manifest.model_validate_json(content)

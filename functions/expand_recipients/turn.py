@@ -4,6 +4,7 @@ Finding recipients takes long and is done side by side. Choosing is short: which
 yet, freeze them, write their chunks. The turn is a field of the incident, taken and given back under its ETag.
 """
 
+from asyncio import gather
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -15,6 +16,8 @@ from shared.errors import ConflictError, NotFoundError
 
 # The report stage and other alerts write the same incident; each of these tries loses to a different one of them.
 _TRIES = 8
+# A chunk is up to 100 writes, some 700 request units; the templates give the database 4,000 or more in a second.
+_AT_ONCE = 4
 
 
 async def take_turn(incident_id: IncidentId, alert_id: AlertId, deps: Deps) -> bool:
@@ -65,8 +68,10 @@ async def record(incident_id: IncidentId, make: Callable[[Incident], Plan], deps
 
 async def write_chunks(manifest: Manifest, deps: Deps) -> None:
     """Every chunk of the manifest; those that are there stay as they are."""
-    for chunk, targets in manifest.chunks():
-        await deps.targets.add_chunk(chunk, targets)
+    chunks = manifest.chunks()
+    for start in range(0, len(chunks), _AT_ONCE):
+        some = chunks[start : start + _AT_ONCE]
+        await gather(*(deps.targets.add_chunk(chunk, targets) for chunk, targets in some))
 
 
 async def _finish(incident_id: IncidentId, alert_id: AlertId, deps: Deps) -> None:
