@@ -1,0 +1,156 @@
+"""A tenant's mailboxes in memory, as the port `Mailboxes` shows them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from shared.domain.ids import MailboxId
+from shared.ports.mailboxes import Answer, ForwardingRule, Item, Refusal, RefusalKind, SentCopy, Where
+from tests.fakes.checkpoints import Checkpoints
+
+T = TypeVar("T")
+
+QUARANTINE = "Clawback Quarantine"
+GONE = Refusal(RefusalKind.NOT_FOUND, "ErrorItemNotFound", 404)
+
+
+@dataclass
+class Box:
+    """One mailbox: folders by id with their paths, items by id, what was sent, rules."""
+
+    folders: dict[str, str] = field(default_factory=dict)
+    items: dict[str, Item] = field(default_factory=dict)
+    sent: list[tuple[str, SentCopy]] = field(default_factory=list)
+    """Message-ID that was answered or forwarded, and the copy in Sent Items."""
+    rules: tuple[ForwardingRule, ...] = ()
+
+
+class FakeMailboxes:
+    """`Mailboxes`.
+
+    `moves` counts the moves that happened, by item. `refusals` are answered instead of doing anything, each as
+    often as it is listed; with `lose`, the next moves of a mailbox happen and are answered as if nobody knew.
+    """
+
+    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
+        self.boxes: dict[str, Box] = {}
+        self.moves: Counter[str] = Counter()
+        self.refusals: dict[str, list[Refusal]] = defaultdict(list)
+        self.lost: Counter[str] = Counter()
+        self._checkpoint = (checkpoints or Checkpoints()).checkpoint
+
+    def add_box(self, mailbox: str, *folders: str) -> Box:
+        """A mailbox with the standard folders and these."""
+        paths = ("Inbox", "Sent Items", "Deleted Items", *Where, *folders)
+        box = self.boxes[mailbox] = Box({f"{mailbox}:{path}": str(path) for path in paths})
+        return box
+
+    def add_item(self, mailbox: str, folder: str, item: Item) -> Item:
+        """A mail in the folder of this path; its id is unique in the tenant."""
+        box = self.boxes.get(mailbox) or self.add_box(mailbox)
+        kept = replace(item, folder_id=self.folder(mailbox, folder))
+        box.items[item.id] = kept
+        return kept
+
+    def folder(self, mailbox: str, path: str) -> str:
+        """The id of the folder with this path; it is made if it is missing."""
+        box = self.boxes[mailbox]
+        return next((i for i, p in box.folders.items() if p == path), None) or self._make(mailbox, path)
+
+    def snapshot(self) -> dict[str, dict[str, Item]]:
+        """Every item of every mailbox, to compare with later."""
+        return {mailbox: dict(box.items) for mailbox, box in self.boxes.items()}
+
+    def refuse(
+        self, mailbox: str, kind: RefusalKind, *, times: int = 1, code: str = "", after: float | None = None
+    ) -> None:
+        """Answer the next calls about this mailbox with a refusal."""
+        self.refusals[mailbox] += [Refusal(kind, code or kind, 429, after)] * times
+
+    async def find(self, where: Where, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[Item, ...]]]:
+        self._checkpoint(f"find {where}")
+        return [self._answer(m, lambda m=m, mid=mid: self._find(m, where, mid)) for m, mid in wanted]
+
+    async def look(self, items: Sequence[tuple[MailboxId, str]]) -> list[Answer[Item]]:
+        self._checkpoint("look")
+        return [self._answer(m, lambda m=m, i=i: self.boxes[m].items.get(i, GONE)) for m, i in items]
+
+    async def folder_paths(self, folders: Sequence[tuple[MailboxId, str]]) -> list[Answer[str]]:
+        self._checkpoint("folder paths")
+        return [self._answer(m, lambda m=m, f=f: self.boxes[m].folders.get(f, GONE)) for m, f in folders]
+
+    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
+        self._checkpoint("before quarantine folders")
+        answers = [self._answer(m, lambda m=m: self.folder(m, QUARANTINE)) for m in mailboxes]
+        self._checkpoint("after quarantine folders")
+        return answers
+
+    async def move(self, moves: Sequence[tuple[MailboxId, str, str]]) -> list[Answer[Item]]:
+        answers: list[Answer[Item]] = []
+        for mailbox, item, folder in moves:
+            self._checkpoint("before move")
+            answers.append(self._answer(mailbox, lambda m=mailbox, i=item, f=folder: self._move(m, i, f)))
+            self._checkpoint("after move")
+        return answers
+
+    async def set_marks(self, items: Sequence[tuple[MailboxId, Item]]) -> list[Answer[Item]]:
+        answers: list[Answer[Item]] = []
+        for mailbox, item in items:
+            self._checkpoint("before set marks")
+            answers.append(self._answer(mailbox, lambda m=mailbox, i=item: self._set_marks(m, i)))
+            self._checkpoint("after set marks")
+        return answers
+
+    async def inboxes(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
+        self._checkpoint("inboxes")
+        return [self._answer(m, lambda m=m: self.folder(m, "Inbox")) for m in mailboxes]
+
+    async def sent_descendants(self, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[SentCopy, ...]]]:
+        self._checkpoint("sent descendants")
+        return [
+            self._answer(m, lambda m=m, mid=mid: tuple(copy for of, copy in self.boxes[m].sent if of == mid))
+            for m, mid in wanted
+        ]
+
+    async def forwarding_rules(self, mailboxes: Sequence[MailboxId]) -> list[Answer[tuple[ForwardingRule, ...]]]:
+        self._checkpoint("forwarding rules")
+        return [self._answer(m, lambda m=m: self.boxes[m].rules) for m in mailboxes]
+
+    def _answer(self, mailbox: str, does: Callable[[], Answer[T]]) -> Answer[T]:
+        if self.refusals[mailbox]:
+            return self.refusals[mailbox].pop(0)
+        if mailbox not in self.boxes:
+            return Refusal(RefusalKind.MAILBOX_MISSING, "MailboxNotEnabledForRESTAPI", 404)
+        return does()
+
+    def _find(self, mailbox: str, where: Where, message_id: str) -> tuple[Item, ...]:
+        box = self.boxes[mailbox]
+        hidden = {Where.DELETIONS, Where.PURGES}
+        places = {i for i, p in box.folders.items() if (p == where if where in hidden else p not in hidden)}
+        return tuple(
+            item for item in box.items.values() if item.internet_message_id == message_id and item.folder_id in places
+        )
+
+    def _move(self, mailbox: str, item_id: str, folder: str) -> Answer[Item]:
+        box = self.boxes[mailbox]
+        if item_id not in box.items or folder not in box.folders:
+            return GONE
+        self.moves[item_id] += 1
+        moved = box.items[item_id] = replace(box.items[item_id], folder_id=folder)
+        if self.lost[mailbox]:
+            self.lost[mailbox] -= 1
+            return Refusal(RefusalKind.TRANSIENT, "GatewayTimeout", 504)
+        return moved
+
+    def _set_marks(self, mailbox: str, wanted: Item) -> Answer[Item]:
+        box = self.boxes[mailbox]
+        if wanted.id not in box.items:
+            return GONE
+        marked = replace(box.items[wanted.id], is_read=wanted.is_read, flag=wanted.flag, categories=wanted.categories)
+        box.items[wanted.id] = marked
+        return marked
+
+    def _make(self, mailbox: str, path: str) -> str:
+        self.boxes[mailbox].folders[f"{mailbox}:{path}"] = path
+        return f"{mailbox}:{path}"
