@@ -6,7 +6,7 @@ from functions.expand_recipients.tree import Arrival, Mail, Offer, Reached, Way,
 from shared.domain.message import Message, address, internet_message_id, visible
 from shared.domain.target import Hop, Via
 from shared.policy import Follow
-from shared.ports.mailboxes import ForwardingRule, SentCopy
+from shared.ports.mailboxes import ForwardingRule, Item, SentCopy
 
 
 def sent_on(holder: Reached, copies: Iterable[SentCopy], rules: Follow) -> Iterator[tuple[Mail, tuple[str, ...]]]:
@@ -40,6 +40,11 @@ def redirected(holder: Reached, rules: Iterable[ForwardingRule]) -> Iterator[Off
 def forwarded_to(rules: Iterable[ForwardingRule]) -> tuple[str, ...]:
     """Where rules forward to. A forward is a new mail, which Sent Items do not hold."""
     return addresses(recipient for rule in rules if not rule.redirects for recipient in rule.recipients)
+
+
+def same_sender(message: Message, item: Item) -> bool:
+    """Whether the item may be the message: nothing is known that speaks against it."""
+    return message.sender is None or item.sender is None or message.sender.lower() == item.sender.lower()
 
 
 def step(holder: Reached, via: Via) -> Way:

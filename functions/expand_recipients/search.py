@@ -5,19 +5,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from functions.expand_recipients.follow import forwarded_to, own_copy, redirected, sent_on, step
+from functions.expand_recipients.follow import forwarded_to, own_copy, redirected, same_sender, sent_on, step
 from functions.expand_recipients.lookup import Lookup
 from functions.expand_recipients.models import Deps
-from functions.expand_recipients.trace import Trace, arrived, expanded
+from functions.expand_recipients.trace import Trace, arrived, delivered_at, expanded
 from functions.expand_recipients.tree import Arrival, Mail, Offer, Reached, Tree
 from shared.answers import ask, insist
 from shared.domain.alert import Alert
 from shared.domain.ids import MailboxId
 from shared.domain.target import Hop, TargetState, Via
 from shared.enrichment import Enrichment
-from shared.ports.mailboxes import Answer, ForwardingRule, Refusal, RefusalKind
+from shared.ports.mailboxes import Answer, ForwardingRule, Refusal, RefusalKind, Where
 
 if TYPE_CHECKING:
     from shared.ports.directory import TraceRow
@@ -126,11 +127,13 @@ class _Search:
         self._judge("inbox_rules", unasked, rules)
         for mailbox, found in zip(unasked, rules, strict=True):
             self.rules[mailbox] = () if isinstance(found, Refusal) else found
+        copies_of = {h.at: c for h, c in zip(holders, sent, strict=True) if c and not isinstance(c, Refusal)}
+        unsure = await self._reused([holder for holder in holders if holder.at in copies_of])
         arrivals: list[Arrival] = []
         offers: list[Offer] = []
-        for holder, copies in zip(holders, sent, strict=True):
-            if not isinstance(copies, Refusal):
-                for mail, recipients in sent_on(holder, copies, self.policy):
+        for holder in holders:
+            if holder.at not in unsure:
+                for mail, recipients in sent_on(holder, copies_of.get(holder.at, ()), self.policy):
                     key = self.tree.add_mail(mail)
                     arrivals.append(own_copy(holder, mail))
                     offers += [Offer(key, address, mail.way, mail.depth) for address in recipients]
@@ -139,10 +142,29 @@ class _Search:
         return arrivals + await self._resolve(offers)
 
     def _to_ask(self, places: list[Reached]) -> list[Reached]:
-        current = (self.tree.reached[place.mail, place.holder] for place in places)
+        current = (self.tree.reached[place.at] for place in places)
         open_ends = [p for p in current if p.state is TargetState.PLANNED and p.depth < self.policy.depth]
         # Sorted, so that the trace's budget goes to the same mails whoever answered first.
-        return sorted(open_ends, key=lambda place: (place.mail, place.holder))
+        return sorted(open_ends, key=lambda place: place.at)
+
+    async def _reused(self, holders: list[Reached]) -> set[tuple[str, str]]:
+        """Those who hold mail of another sender under the same Message-ID, or cannot tell.
+
+        A sender may choose the Message-ID of a mail that people here answered long ago: those answers are not followed.
+        """
+        messages = {holder.at: self.tree.mails[holder.mail].message for holder in holders}
+        named = [holder for holder in holders if messages[holder.at].sender is not None]
+        wanted = [(MailboxId(holder.holder), messages[holder.at].internet_message_id or "") for holder in named]
+        answers = await ask(partial(self.mailboxes.find, Where.VISIBLE), wanted)
+        self._judge("message_id_check", [mailbox for mailbox, _ in wanted], answers)
+        unsure = {
+            holder.at
+            for holder, items in zip(named, answers, strict=True)
+            if isinstance(items, Refusal) or any(not same_sender(messages[holder.at], item) for item in items)
+        }
+        if unsure:
+            self.notes["message_id_reused"] += len(unsure)
+        return unsure
 
     async def _by_rule(self, holder: Reached) -> list[Offer]:
         rules = self.rules.get(MailboxId(holder.holder), ())
@@ -151,10 +173,9 @@ class _Search:
             original = self.tree.mails[holder.mail].message
             way, depth = step(holder, Via.INBOX_RULE), holder.depth + 1
             if self.rows.get(holder.mail):
-                mails = [
-                    self.tree.add_mail(Mail(message, way, depth))
-                    for message in await self.trace.sent_by(holder.mailbox.address, recipients, original)
-                ]
+                delivered = delivered_at(holder.mailbox.address, self.rows[holder.mail])
+                sent = await self.trace.sent_by(holder.mailbox.address, recipients, original, delivered)
+                mails = [self.tree.add_mail(Mail(message, way, depth)) for message in sent]
             else:
                 # Whether the rule fired is not known without the trace: its recipients are looked at for the original.
                 self.notes["rule_forward_not_identified"] += 1

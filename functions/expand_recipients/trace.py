@@ -4,6 +4,7 @@ The tenant has 100 requests in five minutes for everybody (graph.md 2.7), so a p
 never what a pull fails for: what it could not tell is a note on the plan.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -21,6 +22,8 @@ _OLDEST = timedelta(days=90)
 _BEFORE = timedelta(days=1)
 # What came by another look is the same mail if it came at about the same time.
 _ABOUT = timedelta(minutes=15)
+
+_PREFIXES = re.compile(r"^(\w{1,4}:\s*)+")
 
 _ARRIVED = {"delivered", "filteredasspam", "pending", "gettingstatus"}
 _EXPANDED = "expanded"
@@ -63,25 +66,31 @@ class Trace:
         recipient = min(message.recipients, default=None)
         if message.sender is None and recipient is None:
             return None
-        rows = await self._ask(message.received_at, sender=message.sender, recipient=recipient)
+        # By the recipient, if there is one: the trace knows the envelope's sender, and sources tell either of the two.
+        sender = message.sender if recipient is None else None
+        rows = await self._ask(message.received_at, sender=sender, recipient=recipient)
         found = {internet_message_id(row.internet_message_id) for row in rows if _looks_like(message, row)} - {None}
         if len(found) != 1:
             return None
         return message.model_copy(update={"internet_message_id": found.pop()})
 
-    async def sent_by(self, sender: str, recipients: Iterable[str], original: Message) -> tuple[Message, ...]:
-        """What `sender` forwarded by rule to one of the recipients: mails that bear the original's subject.
+    async def sent_by(
+        self, sender: str, recipients: Iterable[str], original: Message, delivered: datetime | None
+    ) -> tuple[Message, ...]:
+        """What a rule of `sender` made of the original: sent at once, to those recipients, under that subject.
 
         Raises:
             UnavailableError: it is to be waited for.
         """
-        if not original.subject:
+        delivered = delivered or original.received_at
+        if not original.subject or delivered is None:
             return ()
-        wanted, subject = set(recipients), original.subject.casefold()
+        wanted, subject = set(recipients), _bare(original.subject)
         found: dict[str, Message] = {}
-        for row in await self._ask(original.received_at, sender=sender):
+        for row in await self._ask(delivered, sender=sender):
             message_id = internet_message_id(row.internet_message_id)
-            same = subject in (row.subject or "").casefold() and row.recipient.lower() in wanted
+            at_once = row.received_at is not None and abs(row.received_at - delivered) <= _ABOUT
+            same = at_once and row.recipient.lower() in wanted and _bare(row.subject or "") == subject
             if same and message_id is not None and message_id != original.internet_message_id:
                 found[message_id] = Message(
                     internet_message_id=message_id, subject=visible(row.subject), received_at=row.received_at
@@ -123,9 +132,20 @@ def arrived(rows: Iterable[TraceRow]) -> list[str]:
     return sorted({row.recipient.lower() for row in rows if row.status.lower() in _ARRIVED})
 
 
+def delivered_at(address: str, rows: Iterable[TraceRow]) -> datetime | None:
+    """When transport gave the mail to this address; None if it does not say."""
+    times = [row.received_at for row in rows if row.recipient.lower() == address and row.received_at is not None]
+    return min(times, default=None)
+
+
 def expanded(rows: Iterable[TraceRow]) -> list[str]:
     """The addresses of groups that transport expanded."""
     return sorted({row.recipient.lower() for row in rows if row.status.lower() == _EXPANDED})
+
+
+def _bare(subject: str) -> str:
+    # FW:, Fwd:, WG:, TR:, RV: … and what the reader cannot see.
+    return _PREFIXES.sub("", visible(subject) or "").casefold()
 
 
 def _looks_like(message: Message, row: TraceRow) -> bool:

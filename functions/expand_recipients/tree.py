@@ -64,6 +64,11 @@ class Reached:
         """What is reached only once: the mailbox, or the address where there is none."""
         return self.mailbox.id or self.mailbox.address
 
+    @property
+    def at(self) -> tuple[str, str]:
+        """Which mail, in whose hands."""
+        return self.mail, self.holder
+
 
 Arrival = tuple[Recipient, Offer]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from functions.expand_recipients.trace import Trace, arrived, expanded
+from functions.expand_recipients.trace import Trace, arrived, delivered_at, expanded
 from shared.domain.message import Message
 from shared.errors import DeniedError, UnavailableError
 from shared.ports.directory import TraceRow
@@ -110,7 +110,7 @@ async def test_identifies_by_network_message_id() -> None:
     )
     assert found is not None
     assert found.internet_message_id == "<a@evil.example>"
-    assert (directory.asked[0]["sender"], directory.asked[0]["recipient"]) == (MAIL.sender, "ann@contoso.example")
+    assert (directory.asked[0]["sender"], directory.asked[0]["recipient"]) == (None, "ann@contoso.example")
 
 
 @pytest.mark.parametrize(
@@ -134,21 +134,51 @@ async def test_a_message_that_nothing_is_known_of_costs_no_request() -> None:
     assert directory.asked == []
 
 
+async def sent_by(directory: Tracing, mail: Message = MAIL) -> list[str | None]:
+    recipients = ["out@partner.example"]
+    found = await trace(directory)[0].sent_by("ann@contoso.example", recipients, mail, mail.received_at)
+    return [message.internet_message_id for message in found]
+
+
+FORWARD: dict[str, Any] = {
+    "recipient": "out@partner.example",
+    "internet_message_id": "<f@contoso.example>",
+    "subject": "FW: invoice",
+}
+
+
 async def test_finds_what_a_rule_forwarded() -> None:
-    forwarded = row("out@partner.example", internet_message_id="<f@contoso.example>", subject="FW: invoice")
-    unrelated = row("out@partner.example", internet_message_id="<u@contoso.example>", subject="Lunch")
-    elsewhere = row("bob@contoso.example", internet_message_id="<e@contoso.example>", subject="FW: Invoice")
-    found = await trace(Tracing(forwarded, unrelated, elsewhere, row("out@partner.example")))[0].sent_by(
-        "ann@contoso.example", ["out@partner.example"], MAIL
-    )
-    assert [message.internet_message_id for message in found] == ["<f@contoso.example>"]
+    directory = Tracing(row(**FORWARD))
+    assert await sent_by(directory) == ["<f@contoso.example>"]
+    assert directory.asked[0]["sender"] == "ann@contoso.example"
 
 
-async def test_a_mail_without_subject_is_not_looked_for_by_it() -> None:
-    directory = Tracing(row())
-    blank = MAIL.model_copy(update={"subject": ""})
-    assert await trace(directory)[0].sent_by("ann@contoso.example", ["ann@contoso.example"], blank) == ()
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"subject": "FW: Invoices of November"},
+        {"recipient": "bob@contoso.example"},
+        {"received_at": NOW},
+        {"received_at": None},
+        {"internet_message_id": "<a@evil.example>"},
+        {"internet_message_id": ""},
+    ],
+)
+async def test_nothing_else_is_taken_for_it(change: dict[str, Any]) -> None:
+    assert await sent_by(Tracing(row(**{**FORWARD, **change}))) == []
+
+
+@pytest.mark.parametrize("change", [{"subject": ""}, {"subject": None}, {"received_at": None}])
+async def test_a_mail_that_nothing_is_known_of_is_not_looked_for(change: dict[str, Any]) -> None:
+    directory = Tracing(row(**FORWARD))
+    assert await sent_by(directory, MAIL.model_copy(update=change)) == []
     assert directory.asked == []
+
+
+def test_delivery_time_is_the_recipients_own() -> None:
+    rows = [row("A@x.example", received_at=NOW), row("b@x.example"), row("c@x.example", received_at=None)]
+    times = [delivered_at(address, rows) for address in ("a@x.example", "b@x.example", "c@x.example")]
+    assert times == [NOW, MAIL.received_at, None]
 
 
 def test_statuses() -> None:
