@@ -54,15 +54,18 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     if approved:
         await locate(work, deps)
     await survey(work, deps)
-    acting = bool(work.to_act(TargetState.LOCATED) or work.to_act(TargetState.RESTORING))
+    pulling, restoring = bool(work.to_act(TargetState.LOCATED)), bool(work.to_act(TargetState.RESTORING))
+    acting = pulling or restoring
     if changed := work.changed():
         claimed_until = now + timedelta(seconds=deps.settings.claim_seconds) if acting else None
         claimed = chunk.model_copy(update={"claimed_until": claimed_until})
         header = await deps.targets.commit(claimed, header.etag, changed)
-    if acting:
+    if pulling:
         await move(work, deps)
         await verify(work, deps)
+    if restoring:
         await put_back(work, deps)
+    if acting:
         released = chunk.model_copy(update={"claimed_until": None})
         await deps.targets.commit(released, header.etag, work.changed())
     await deps.queue.send(

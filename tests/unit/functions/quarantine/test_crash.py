@@ -1,0 +1,147 @@
+"""The process dies at every await, in turn; then the message comes back.
+
+Whatever the place: every target ends, none is moved twice in one direction, nothing else is touched, and undo is exact.
+"""
+
+import pytest
+
+from functions.quarantine.handler import handle
+from functions.quarantine.sweep import SweepDeps, sweep
+from shared.domain.target import TargetState
+from shared.messages import PullChunk, RestoreChunk
+from shared.ports.mailboxes import Item, Where
+from shared.stage import Outcome, Wait
+from tests.fakes.checkpoints import Checkpoints, ProcessDied
+from tests.unit.functions.quarantine.world import CHUNK, CLAIM_SECONDS, INCIDENT, World
+
+PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
+RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, command_id="cmd-1")
+
+ENDS = {
+    "ann": TargetState.QUARANTINED,
+    "bob": TargetState.QUARANTINED,
+    "eve": TargetState.NOT_FOUND,
+    "pam": TargetState.GONE_BY_USER,
+}
+
+
+async def world_with(checkpoints: Checkpoints) -> World:
+    world = World(checkpoints)
+    world.mail("ann", "Inbox/Invoices", 1)
+    world.mail("ann", "Deleted Items", 2)
+    world.mail("bob", "Inbox", 3)
+    world.mail("bob", "Inbox", 4, internet_message_id="<benign@example.com>")
+    world.mail("pam", str(Where.PURGES), 5)
+    world.mailboxes.add_box("eve")
+    await world.plan(*ENDS)
+    world.before = world.mailboxes.snapshot()
+    checkpoints.passed = 0
+    checkpoints.names.clear()
+    return world
+
+
+async def deliver(message: PullChunk | RestoreChunk, world: World) -> Outcome:
+    """Until it is done, with time passing as the outcome asks."""
+    for _ in range(10):
+        outcome = await handle(message, world.deps)
+        if not isinstance(outcome, Wait):
+            return outcome
+        world.now.advance(outcome.seconds or 1)
+    raise AssertionError(f"still waiting: {outcome}")
+
+
+async def places(*messages: PullChunk | RestoreChunk) -> list[str]:
+    """The places that a run without a crash passes while the last message is handled."""
+    checkpoints = Checkpoints()
+    world = await world_with(checkpoints)
+    for message in messages:
+        checkpoints.names.clear()
+        await deliver(message, world)
+    return list(checkpoints.names)
+
+
+# The dry runs say how many places there are; should the engine get more of them, these numbers are to follow.
+PULL_PLACES = 27
+RESTORE_PLACES = 23
+
+
+async def test_every_place_is_tried() -> None:
+    assert len(await places(PULL)) == PULL_PLACES
+    assert len(await places(PULL, RESTORE)) == RESTORE_PLACES
+
+
+@pytest.mark.parametrize("place", range(PULL_PLACES))
+async def test_a_crash_during_the_pull_changes_nothing_about_its_result(place: int) -> None:
+    checkpoints = Checkpoints()
+    world = await world_with(checkpoints)
+    checkpoints.die_at = place
+    with pytest.raises(ProcessDied):
+        await handle(PULL, world.deps)
+    checkpoints.revive()
+
+    # The message comes back when its lease ends, which is after the claim has ended; and it comes twice.
+    world.now.advance(CLAIM_SECONDS + 1)
+    for _ in range(2):
+        await deliver(PULL, world)
+
+    assert world.states == ENDS
+    assert world.mailboxes.moves == {"ann/1": 1, "ann/2": 1, "bob/3": 1}
+    untouched = {item.id: item for items in world.before.values() for item in items.values()}
+    now = {item.id: item for items in world.mailboxes.snapshot().values() for item in items.values()}
+    assert now["bob/4"] == untouched["bob/4"]
+    assert now["pam/5"] == untouched["pam/5"]
+
+    await deliver(RESTORE, world)
+    assert world.mailboxes.snapshot() == world.before
+
+
+@pytest.mark.parametrize("place", range(RESTORE_PLACES))
+async def test_a_crash_during_the_undo_changes_nothing_about_its_result(place: int) -> None:
+    checkpoints = Checkpoints()
+    world = await world_with(checkpoints)
+    await deliver(PULL, world)
+    moved: dict[str, Item] = world.mailboxes.boxes["ann"].items
+    assert all(item != world.before["ann"][key] for key, item in moved.items())
+    checkpoints.die_at = checkpoints.passed + place
+    with pytest.raises(ProcessDied):
+        await handle(RESTORE, world.deps)
+    checkpoints.revive()
+
+    world.now.advance(CLAIM_SECONDS + 1)
+    for _ in range(2):
+        await deliver(RESTORE, world)
+
+    assert world.mailboxes.snapshot() == world.before
+    assert world.states["ann"] is TargetState.RESTORED
+    assert world.mailboxes.moves == {"ann/1": 2, "ann/2": 2, "bob/3": 2}
+
+
+async def test_another_worker_waits_while_the_claim_may_still_be_alive() -> None:
+    checkpoints = Checkpoints()
+    world = await world_with(checkpoints)
+    checkpoints.die_at = (await places(PULL)).index("before move")
+    with pytest.raises(ProcessDied):
+        await handle(PULL, world.deps)
+    checkpoints.revive()
+
+    assert await handle(PULL, world.deps) == Wait("claimed", CLAIM_SECONDS)
+    assert not world.mailboxes.moves
+
+
+async def test_the_sweep_finds_a_chunk_whose_worker_died_and_no_other() -> None:
+    checkpoints = Checkpoints()
+    world = await world_with(checkpoints)
+    deps = SweepDeps(targets=world.targets, queue=world.queue, now=world.now)
+    assert await sweep(deps) == 0
+    checkpoints.die_at = (await places(PULL)).index("after move")
+    with pytest.raises(ProcessDied):
+        await handle(PULL, world.deps)
+    checkpoints.revive()
+    assert await sweep(deps) == 0
+
+    world.now.advance(CLAIM_SECONDS + 1)
+
+    assert await sweep(deps) == 1
+    assert world.queue.sent == [PULL]
+    await deliver(PULL, world)
+    assert await sweep(deps) == 0

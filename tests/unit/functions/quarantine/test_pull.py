@@ -1,0 +1,249 @@
+"""Locate, record, move, verify: what becomes of a target, and that nothing else is touched."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from functions.quarantine.handler import handle
+from shared.domain.ids import MailboxId
+from shared.domain.incident import PlanState
+from shared.domain.target import ReadState, TargetState
+from shared.messages import ChunkSettled, PullChunk
+from shared.ports.mailboxes import Answer, Item, Refusal, RefusalKind, Where
+from shared.stage import Done, Reject, Wait
+from tests.fakes.mailboxes import QUARANTINE
+from tests.unit.functions.quarantine.world import CHUNK, CLAIM_SECONDS, DELIVERED, INCIDENT, World
+
+Moves = Sequence[tuple[MailboxId, str, str]]
+
+PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
+
+
+async def test_a_copy_is_moved_to_the_hidden_folder_seen_there_and_reported() -> None:
+    world = World()
+    world.mail("ann", "Inbox/Invoices")
+    other = world.mail("ann", "Inbox", 2, internet_message_id="<other@example.com>")
+    await world.plan("ann")
+    world.now.advance(5)
+
+    assert await handle(PULL, world.deps) == Done()
+
+    target = world.target("ann")
+    assert (target.state, target.read) == (TargetState.QUARANTINED, ReadState.UNREAD)
+    assert (target.delivered_at, target.pulled_at) == (DELIVERED, world.now())
+    assert target.exposed_seconds == 605
+    assert target.copies[0].original.folder_path == "Inbox/Invoices"
+    box = world.mailboxes.boxes["ann"]
+    assert box.items["ann/1"].folder_id == world.mailboxes.folder("ann", QUARANTINE)
+    assert box.items["ann/2"] == other
+    assert world.queue.sent == [ChunkSettled(incident_id=INCIDENT, chunk_id=CHUNK)]
+
+
+async def test_all_copies_are_pulled_wherever_clients_can_reach_them() -> None:
+    world = World()
+    for number, folder in enumerate(("Inbox", "Deleted Items", str(Where.DELETIONS), "Inbox/Projects"), start=1):
+        world.mail("ann", folder, number)
+    await world.plan("ann")
+
+    await handle(PULL, world.deps)
+
+    assert len(world.target("ann").copies) == 4
+    assert world.target("ann").read is ReadState.READ
+    hidden = world.mailboxes.folder("ann", QUARANTINE)
+    assert {item.folder_id for item in world.mailboxes.boxes["ann"].items.values()} == {hidden}
+
+
+async def test_the_mail_of_another_sender_under_the_same_message_id_is_left_alone() -> None:
+    world = World()
+    world.mail("ann", "Inbox", sender="payroll@contoso.example")
+    await world.plan("ann")
+    before = world.mailboxes.snapshot()
+
+    await handle(PULL, world.deps)
+
+    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.HELD_BY_POLICY, "sender_differs")
+    assert world.mailboxes.snapshot() == before
+
+
+async def test_more_copies_than_the_brake_allows_are_left_alone() -> None:
+    world = World()
+    for number in range(world.deps.policy.brakes.copies_per_mailbox + 1):
+        world.mail("ann", "Inbox", number)
+    await world.plan("ann")
+
+    await handle(PULL, world.deps)
+
+    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.HELD_BY_POLICY, "too_many_copies")
+    assert not world.mailboxes.moves
+
+
+async def test_purged_and_never_there_are_told_apart() -> None:
+    world = World()
+    world.mail("ann", str(Where.PURGES))
+    world.mailboxes.add_box("bob")
+    await world.plan("ann", "bob", "nobody")
+
+    await handle(PULL, world.deps)
+
+    assert world.states == {
+        "ann": TargetState.GONE_BY_USER,
+        "bob": TargetState.NOT_FOUND,
+        "nobody": TargetState.MAILBOX_MISSING,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"),
+    [
+        (RefusalKind.ON_PREMISES, TargetState.ON_PREMISES),
+        (RefusalKind.MAILBOX_MISSING, TargetState.MAILBOX_MISSING),
+        (RefusalKind.DENIED, TargetState.DENIED),
+        (RefusalKind.PERMANENT, TargetState.FAILED),
+    ],
+)
+async def test_a_refusal_that_is_a_fact_ends_the_target_with_its_code(kind: RefusalKind, state: TargetState) -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    world.mail("bob", "Inbox")
+    await world.plan("ann", "bob")
+    world.mailboxes.refuse("ann", kind, code="TheCode")
+
+    assert await handle(PULL, world.deps) == Done()
+
+    assert (world.target("ann").state, world.target("ann").reason) == (state, "TheCode")
+    assert world.target("bob").state is TargetState.QUARANTINED
+
+
+async def test_a_throttled_mailbox_waits_as_long_as_it_asked_and_the_others_do_not() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    world.mail("bob", "Inbox")
+    await world.plan("ann", "bob")
+    world.mailboxes.refuse("ann", RefusalKind.THROTTLED, after=17.0)
+
+    assert await handle(PULL, world.deps) == Wait("targets left", 17.0)
+    assert world.states == {"ann": TargetState.PLANNED, "bob": TargetState.QUARANTINED}
+    assert world.target("ann").attempts == 1
+
+    assert await handle(PULL, world.deps) == Done()
+    assert world.states["ann"] is TargetState.QUARANTINED
+
+
+async def test_a_mailbox_that_never_answers_fails_in_the_end() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann")
+    outcomes = []
+    while not world.target("ann").terminal:
+        world.mailboxes.refuse("ann", RefusalKind.TRANSIENT, code="UnknownError")
+        outcomes.append(await handle(PULL, world.deps))
+
+    assert world.target("ann").state is TargetState.FAILED
+    assert world.target("ann").reason == "gave_up:UnknownError"
+    assert outcomes[-1] == Done()
+    assert len(outcomes) == 25
+
+
+async def test_a_move_whose_answer_was_lost_is_not_done_again() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann")
+    world.mailboxes.lost["ann"] = 1
+
+    assert isinstance(await handle(PULL, world.deps), Wait)
+    assert world.target("ann").state is TargetState.LOCATED
+    assert await handle(PULL, world.deps) == Done()
+
+    assert world.target("ann").state is TargetState.QUARANTINED
+    assert world.mailboxes.moves == {"ann/1": 1}
+
+
+async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann")
+    real = world.mailboxes.move
+
+    async def and_a_rule_moves_it_back(moves: Moves) -> list[Answer[Item]]:
+        answers = await real(moves)
+        box = world.mailboxes.boxes["ann"]
+        box.items["ann/1"] = world.mail("ann", "Inbox")
+        world.mailboxes.move = real
+        return answers
+
+    world.mailboxes.move = and_a_rule_moves_it_back
+
+    assert isinstance(await handle(PULL, world.deps), Wait)
+    assert world.target("ann").state is TargetState.LOCATED
+    assert await handle(PULL, world.deps) == Done()
+    assert world.target("ann").state is TargetState.QUARANTINED
+
+
+async def test_what_undo_needs_is_committed_before_anything_is_moved() -> None:
+    world = World()
+    world.mail("ann", "Inbox/Invoices", 2)
+    await world.plan("ann")
+    seen: list[object] = []
+    real = world.mailboxes.move
+
+    async def look_first(moves: Moves) -> list[Answer[Item]]:
+        target = world.target("ann")
+        original = target.copies[0].original
+        seen.append((target.state, original.folder_path, original.is_read, original.flag))
+        return await real(moves)
+
+    world.mailboxes.move = look_first
+    await handle(PULL, world.deps)
+
+    assert seen == [(TargetState.LOCATED, "Inbox/Invoices", True, {"flagStatus": "notFlagged"})]
+
+
+async def test_nothing_moves_before_a_plan_is_approved() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann", state=PlanState.AWAITING_APPROVAL)
+
+    assert await handle(PULL, world.deps) == Reject("plan_not_approved")
+    assert not world.mailboxes.moves
+
+
+async def test_a_claimed_chunk_is_waited_for() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann")
+    header, _ = await world.targets.read_chunk(CHUNK)
+    until = world.now.now.replace(minute=1)
+    await world.targets.commit(header.value.model_copy(update={"claimed_until": until}), header.etag, [])
+
+    assert await handle(PULL, world.deps) == Wait("claimed", CLAIM_SECONDS)
+    assert not world.mailboxes.moves
+
+
+async def test_pulled_twice_is_pulled_once() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann")
+    await handle(PULL, world.deps)
+    first = world.target("ann")
+    world.now.advance(60)
+
+    assert await handle(PULL, world.deps) == Done()
+
+    assert world.target("ann") == first
+    assert world.mailboxes.moves == {"ann/1": 1}
+
+
+async def test_a_refusal_to_move_is_not_a_move() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann")
+    real = world.mailboxes.move
+
+    async def no(moves: Moves) -> list[Answer[Item]]:
+        world.mailboxes.move = real
+        return [Refusal(RefusalKind.DENIED, "ErrorAccessDenied", 403)]
+
+    world.mailboxes.move = no
+    await handle(PULL, world.deps)
+
+    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.DENIED, "ErrorAccessDenied")

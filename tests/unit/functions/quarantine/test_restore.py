@@ -1,0 +1,177 @@
+"""The way back: same folder, read state, flag and categories, verified; and what cannot be done is said."""
+
+import pytest
+
+from functions.quarantine.handler import handle
+from shared.domain.incident import PlanState
+from shared.domain.target import TargetState
+from shared.messages import ApprovePlan, IncidentChanged, PullChunk, RestoreChunk, UndoPull
+from shared.ports.mailboxes import RefusalKind, Where
+from shared.stage import Done, Reject, Wait
+from tests.fakes.mailboxes import QUARANTINE
+from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, PLAN, World
+
+PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
+RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, command_id="cmd-1")
+
+
+async def pulled(*folders: str) -> World:
+    """Ann's copies in these folders are pulled, and so is Bob's."""
+    world = World()
+    for number, folder in enumerate(folders, start=1):
+        world.mail("ann", folder, number)
+    world.mail("bob", "Inbox", 7)
+    await world.plan("ann", "bob")
+    world.before = world.mailboxes.snapshot()
+    await handle(PULL, world.deps)
+    return world
+
+
+async def test_undo_leaves_every_mailbox_exactly_as_it_was() -> None:
+    world = await pulled("Inbox/Invoices", "Deleted Items", str(Where.DELETIONS))
+    world.now.advance(3600)
+
+    assert await handle(RESTORE, world.deps) == Done()
+
+    assert world.mailboxes.snapshot() == world.before
+    assert set(world.states.values()) == {TargetState.RESTORED}
+    assert world.target("ann").restored_at == world.now()
+    assert world.target("ann").reason is None
+
+
+async def test_only_the_targets_that_are_named_come_back() -> None:
+    world = await pulled("Inbox")
+    named = RESTORE.model_copy(update={"targets": (world.target("ann").id,)})
+
+    await handle(named, world.deps)
+
+    assert world.states == {"ann": TargetState.RESTORED, "bob": TargetState.QUARANTINED}
+
+
+async def test_marks_that_the_move_changed_are_mended() -> None:
+    world = await pulled("Inbox")
+    box = world.mailboxes.boxes["ann"]
+    world.mail("ann", QUARANTINE, 1, is_read=True, flag={"flagStatus": "complete"}, categories=())
+
+    assert await handle(RESTORE, world.deps) == Done()
+
+    assert box.items["ann/1"] == world.before["ann"]["ann/1"]
+
+
+async def test_a_folder_that_is_gone_is_said_and_the_inbox_takes_its_mail() -> None:
+    world = await pulled("Inbox/Invoices")
+    del world.mailboxes.boxes["ann"].folders["ann:Inbox/Invoices"]
+
+    await handle(RESTORE, world.deps)
+
+    target = world.target("ann")
+    assert (target.state, target.reason) == (TargetState.RESTORED, "original_folder_gone")
+    assert target.copies[0].restored_folder_path == "Inbox"
+    assert world.mailboxes.boxes["ann"].items["ann/1"].folder_id == world.mailboxes.folder("ann", "Inbox")
+
+
+async def test_what_cannot_come_back_stays_quarantined_and_says_why() -> None:
+    world = await pulled("Inbox")
+    del world.mailboxes.boxes["ann"].items["ann/1"]
+
+    assert await handle(RESTORE, world.deps) == Done()
+
+    target = world.target("ann")
+    assert (target.state, target.reason) == (TargetState.QUARANTINED, "restore_failed:copy_missing")
+    assert world.target("bob").state is TargetState.RESTORED
+
+
+@pytest.mark.parametrize("kind", [RefusalKind.THROTTLED, RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING])
+async def test_a_passing_refusal_waits(kind: RefusalKind) -> None:
+    world = await pulled("Inbox")
+    world.mailboxes.refuse("ann", kind, after=9.0)
+
+    assert await handle(RESTORE, world.deps) == Wait("targets left", 9.0)
+    assert world.states == {"ann": TargetState.RESTORING, "bob": TargetState.RESTORED}
+    assert await handle(RESTORE, world.deps) == Done()
+    assert world.mailboxes.snapshot() == world.before
+
+
+async def test_undo_of_what_was_never_pulled_keeps_it_from_being_pulled() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann", state=PlanState.AWAITING_APPROVAL)
+
+    assert await handle(RESTORE, world.deps) == Done()
+    await handle(approval(), world.deps)
+    await handle(PULL, world.deps)
+
+    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.HELD_BY_POLICY, "undo_requested")
+    assert not world.mailboxes.moves
+
+
+async def test_a_pull_that_comes_late_does_not_pull_again_what_was_put_back() -> None:
+    world = await pulled("Inbox")
+    await handle(RESTORE, world.deps)
+
+    assert await handle(PULL, world.deps) == Done()
+
+    assert world.mailboxes.snapshot() == world.before
+    assert world.states["ann"] is TargetState.RESTORED
+
+
+async def test_undo_in_the_middle_of_a_pull_finishes_it_first() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann")
+    before = world.mailboxes.snapshot()
+    world.mailboxes.lost["ann"] = 1
+    await handle(PULL, world.deps)
+    assert world.states["ann"] is TargetState.LOCATED
+
+    outcomes = [await handle(RESTORE, world.deps) for _ in range(2)]
+
+    assert outcomes == [Wait("undo follows the pull", 0.0), Done()]
+    assert world.states["ann"] is TargetState.RESTORED
+    assert world.mailboxes.snapshot() == before
+
+
+def approval(**changes: str) -> ApprovePlan:
+    told = {"plan_hash": "f" * 64, "command_id": "cmd-2", "by": "Ann Analyst", **changes}
+    return ApprovePlan(incident_id=INCIDENT, plan_id=PLAN, at=World().now(), **told)  # type: ignore[arg-type]  # all text
+
+
+async def test_an_approval_releases_the_plan_that_it_names_once() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann", state=PlanState.AWAITING_APPROVAL)
+
+    for _ in range(2):
+        assert await handle(approval(), world.deps) == Done()
+
+    incident = world.incidents.all[0]
+    assert incident.plans[0].state is PlanState.RUNNING
+    assert incident.plans[0].approved_by == "Ann Analyst"
+    assert len(incident.commands) == 1
+    # Sent again, since the first delivery may have died before it sent.
+    assert world.queue.sent == [IncidentChanged(incident_id=INCIDENT), PULL] * 2
+
+
+async def test_an_approval_of_another_plan_is_rejected() -> None:
+    world = World()
+    await world.plan("ann", state=PlanState.AWAITING_APPROVAL)
+
+    outcome = await handle(approval(plan_hash="0" * 64), world.deps)
+
+    assert isinstance(outcome, Reject)
+    assert outcome.reason == "plan_differs"
+    assert world.incidents.all[0].plans[0].state is PlanState.AWAITING_APPROVAL
+
+
+async def test_undo_is_recorded_once_and_asks_each_chunk() -> None:
+    world = await pulled("Inbox")
+    world.queue.sent.clear()
+    wish = UndoPull(incident_id=INCIDENT, command_id="cmd-1", by="Ann Analyst", at=world.now(), reason="false positive")
+
+    for _ in range(2):
+        assert await handle(wish, world.deps) == Done()
+
+    assert [(c.id, c.by, c.reason) for c in world.incidents.all[0].commands] == [
+        ("cmd-1", "Ann Analyst", "false positive")
+    ]
+    assert world.queue.sent == [IncidentChanged(incident_id=INCIDENT), RESTORE] * 2
