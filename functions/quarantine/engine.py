@@ -51,21 +51,14 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     wanted = [t for t in targets if undo is not None and (not undo or t.id in undo)]
     for target in wanted:
         work.put(wanted_back(target))
-    if approved:
-        await locate(work, deps)
-    await survey(work, deps)
-    pulling, restoring = bool(work.to_act(TargetState.LOCATED)), bool(work.to_act(TargetState.RESTORING))
-    acting = pulling or restoring
+    await _look(work, deps, pull=approved)
+    acting = bool(work.to_act(TargetState.LOCATED) or work.to_act(TargetState.RESTORING))
     if changed := work.changed():
         claimed_until = now + timedelta(seconds=deps.settings.claim_seconds) if acting else None
         claimed = chunk.model_copy(update={"claimed_until": claimed_until})
         header = await deps.targets.commit(claimed, header.etag, changed)
-    if pulling:
-        await move(work, deps)
-        await verify(work, deps)
-    if restoring:
-        await put_back(work, deps)
     if acting:
+        await _act(work, deps)
         released = chunk.model_copy(update={"claimed_until": None})
         await deps.targets.commit(released, header.etag, work.changed())
     await deps.queue.send(
@@ -78,3 +71,18 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
         return Wait("undo follows the pull", 0.0)
     left = [t for t in work.targets.values() if not t.terminal and (approved or t.state is not TargetState.PLANNED)]
     return Wait("targets left", work.retry_after) if left else Done()
+
+
+async def _look(work: Round, deps: Deps, *, pull: bool) -> None:
+    if pull and work.of(TargetState.PLANNED, TargetState.LOCATED):
+        await locate(work, deps)
+    if work.of(TargetState.RESTORING):
+        await survey(work, deps)
+
+
+async def _act(work: Round, deps: Deps) -> None:
+    if work.to_act(TargetState.LOCATED):
+        await move(work, deps)
+        await verify(work, deps)
+    if work.to_act(TargetState.RESTORING):
+        await put_back(work, deps)
