@@ -35,6 +35,17 @@ class Services:
         self.settings = settings
         self.now: Clock = utc_now
 
+    @classmethod
+    def from_environment(cls) -> Services:
+        """Services by this process's settings. A wrong setting is told here, by name."""
+        return cls(Settings())
+
+    async def close(self) -> None:
+        """Give all connections back. For programs that end; a function app keeps them for its lifetime."""
+        for built in list(vars(self).values()):
+            if hasattr(built, "close"):
+                await built.close()
+
     def provide(self, deps: type[D]) -> D:
         """An instance of a stage's `Deps`: each field is the service of its name."""
         fields = dataclasses.fields(deps)  # type: ignore[arg-type]  # every Deps is a dataclass
@@ -122,5 +133,5 @@ class Services:
 
 @lru_cache(maxsize=1)
 def services() -> Services:
-    """The process's services. The first call reads the settings; a wrong one is told then, by name."""
-    return Services(Settings())  # type: ignore[call-arg]  # fields come from the environment
+    """The process's services, built when they are first asked for."""
+    return Services.from_environment()

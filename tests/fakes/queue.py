@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.clock import Clock
-from shared.envelope import Envelope, wrap
+from shared.envelope import MAX_BODY, Envelope, wrap
 from shared.messages import Payload
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import FakeClock
@@ -37,6 +37,8 @@ class FakeQueue:
         self._checkpoint(f"before send {payload.kind}")
         self.sent.append(payload)
         envelope = wrap(payload, correlation_id=correlation_id, now=self._now())
+        if len(envelope.model_dump_json(exclude_none=True).encode()) > MAX_BODY:
+            raise ValueError("queues carry ids only")
         self.waiting.append(Sent(envelope, self._now() + (delay or timedelta())))
         self._checkpoint(f"after send {payload.kind}")
 

@@ -1,0 +1,110 @@
+"""Azure Blob Storage: the only place that knows azure-storage-blob."""
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+from azure.core import MatchConditions
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
+from azure.storage.blob import ContentSettings
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+
+from shared.adapters.storage_errors import told
+from shared.domain.alert import Evidence
+from shared.names import EVIDENCE_CONTAINER, PARKED_CONTAINER, RAW_CONTAINER, Stage
+from shared.ports.parking import ParkedMessage
+
+# What senders posted, and what we could not read of it: the only paths that the web app writes.
+_RAW = ("raw/", "rejected/")
+
+
+class BlobEvidence:
+    """`EvidenceStore`: raw payloads in one container, everything else in another."""
+
+    def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
+        self._service = BlobServiceClient(url, credential=credential)
+        self._containers: dict[str, ContainerClient] = {}
+
+    async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> Evidence:
+        """See `EvidenceStore.keep`."""
+        settings = ContentSettings(content_type=content_type)
+        try:
+            with told("keep evidence"):
+                await self._container(path).upload_blob(
+                    path,
+                    content,
+                    content_settings=settings,
+                    # If-None-Match: *
+                    match_condition=MatchConditions.IfMissing,
+                )
+        except (ResourceExistsError, ResourceModifiedError):
+            content = await self.read(path)
+        return Evidence(path=path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+
+    async def read(self, path: str) -> bytes:
+        """See `EvidenceStore.read`."""
+        with told("read evidence"):
+            download = await self._container(path).download_blob(path)
+            return await download.readall()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._service.close()
+
+    def _container(self, path: str) -> ContainerClient:
+        name = RAW_CONTAINER if path.startswith(_RAW) else EVIDENCE_CONTAINER
+        if name not in self._containers:
+            self._containers[name] = self._service.get_container_client(name)
+        return self._containers[name]
+
+
+class BlobParking:
+    """`Parking`: one blob per message."""
+
+    def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
+        self._service = BlobServiceClient(url, credential=credential)
+        self._container = self._service.get_container_client(PARKED_CONTAINER)
+
+    async def park(self, stage: Stage, message_id: str, body: bytes, *, reason: str, detail: str, at: datetime) -> None:
+        """See `Parking.park`."""
+        message = ParkedMessage(
+            id=f"{stage}-{message_id}",
+            stage=stage,
+            message_id=message_id,
+            body=base64.b64encode(body).decode(),
+            reason=reason,
+            detail=detail,
+            parked_at=at,
+        )
+        try:
+            with told("park a message"):
+                await self._container.upload_blob(
+                    f"{stage}/{message_id}.json", _bytes(message), match_condition=MatchConditions.IfMissing
+                )
+        except (ResourceExistsError, ResourceModifiedError):
+            # Parked by an earlier delivery, which did not live to have the message deleted.
+            return
+
+    async def parked(self) -> AsyncIterator[ParkedMessage]:
+        """See `Parking.parked`."""
+        with told("list parked messages"):
+            async for name in self._container.list_blob_names():
+                download = await self._container.download_blob(name)
+                yield ParkedMessage.model_validate_json(await download.readall())
+
+    async def replace(self, message: ParkedMessage) -> None:
+        """See `Parking.replace`."""
+        with told("replace a parked message"):
+            await self._container.upload_blob(
+                f"{message.stage}/{message.message_id}.json", _bytes(message), overwrite=True
+            )
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._service.close()
+
+
+def _bytes(message: ParkedMessage) -> bytes:
+    return message.model_dump_json(exclude_none=True).encode()

@@ -1,0 +1,71 @@
+"""Azure Storage Queues: the only place that knows azure-storage-queue."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.storage.queue import TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+from shared.adapters.storage_errors import told
+from shared.clock import Clock
+from shared.envelope import MAX_BODY, Envelope, wrap
+from shared.messages import Payload
+from shared.names import QUEUES, Stage
+
+# The service's default of seven days would throw away what waits for an administrator.
+_NEVER = -1
+
+# The service takes 2,000 messages a second per queue; more at once only queue up in our own process.
+_AT_ONCE = 16
+
+
+class StorageQueues:
+    """`MessageQueue` over one storage account."""
+
+    def __init__(self, url: str, credential: AsyncTokenCredential, now: Clock) -> None:
+        self._service = QueueServiceClient(url, credential=credential)
+        self._clients: dict[Stage, QueueClient] = {}
+        self._now = now
+
+    async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
+        """See `MessageQueue.send`."""
+        await self._put(wrap(payload, correlation_id=correlation_id, now=self._now()), delay)
+
+    async def send_all(self, payloads: Iterable[Payload], *, correlation_id: str) -> None:
+        """See `MessageQueue.send_all`."""
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(payload: Payload) -> None:
+            async with gate:
+                await self.send(payload, correlation_id=correlation_id)
+
+        async with asyncio.TaskGroup() as group:
+            for payload in payloads:
+                group.create_task(one(payload))
+
+    async def send_copy(self, envelope: Envelope, *, delay: timedelta) -> None:
+        """See `MessageQueue.send_copy`."""
+        await self._put(envelope, delay)
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._service.close()
+
+    async def _put(self, envelope: Envelope, delay: timedelta | None) -> None:
+        body = envelope.model_dump_json(exclude_none=True)
+        if len(body.encode()) > MAX_BODY:
+            raise ValueError(f"{envelope.stage}: a message of {len(body)} characters; queues carry ids only")
+        seconds = int(delay.total_seconds() + 0.999) if delay else None
+        with told(f"send to {envelope.stage}"):
+            await self._client(envelope.stage).send_message(body, visibility_timeout=seconds, time_to_live=_NEVER)
+
+    def _client(self, stage: Stage) -> QueueClient:
+        if stage not in self._clients:
+            # The one place that sets the encoding. The host expects Base64, the SDK would send plain text
+            # (architecture.md 0, finding 1).
+            self._clients[stage] = self._service.get_queue_client(
+                QUEUES[stage], message_encode_policy=TextBase64EncodePolicy()
+            )
+        return self._clients[stage]

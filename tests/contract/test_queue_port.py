@@ -1,0 +1,89 @@
+"""`MessageQueue`: what every implementation must do."""
+
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+
+from shared.bootstrap import Services
+from shared.clock import utc_now
+from shared.envelope import MAX_BODY, Envelope, again, wrap
+from shared.messages import ChunkSettled, IncidentChanged, PullChunk, UndoPull
+from shared.names import QUEUES, Stage
+from shared.ports.queue import MessageQueue
+from tests.fakes.queue import FakeQueue
+
+Received = Callable[[Stage], Awaitable[list[Envelope]]]
+
+
+@pytest.fixture(params=["fake", pytest.param("storage", marks=pytest.mark.cloud)])
+async def queue(request: pytest.FixtureRequest) -> AsyncIterator[tuple[MessageQueue, Received]]:
+    if request.param == "fake":
+        fake = FakeQueue()
+
+        async def waiting(stage: Stage) -> list[Envelope]:
+            taken = [m for m in fake.waiting if m.envelope.stage == stage and m.visible_at <= fake._now()]
+            fake.waiting = [m for m in fake.waiting if m not in taken]
+            return [message.envelope for message in taken]
+
+        yield fake, waiting
+        return
+    request.getfixturevalue("storage_environment")
+    services = Services.from_environment()
+
+    async def received(stage: Stage) -> list[Envelope]:
+        client = services.queue._service.get_queue_client(QUEUES[stage])
+        found = []
+        async for message in client.receive_messages():
+            found.append(Envelope.model_validate_json(base64.b64decode(message.content)))
+            await client.delete_message(message)
+        return found
+
+    await received(Stage.REPORT)
+    await received(Stage.QUARANTINE)
+    yield services.queue, received
+    await services.close()
+
+
+async def test_a_message_reaches_its_stage_whole(queue: tuple[MessageQueue, Received]) -> None:
+    port, received = queue
+    payload = PullChunk(incident_id="inc-ü'\"", chunk_id="plan.0001")
+
+    await port.send(payload, correlation_id="inc-1")
+
+    (envelope,) = await received(Stage.QUARANTINE)
+    assert envelope.payload == payload.to_document()
+    assert (envelope.stage, envelope.correlation_id, envelope.attempt) == (Stage.QUARANTINE, "inc-1", 0)
+    assert await received(Stage.QUARANTINE) == []
+
+
+async def test_many_messages_all_arrive(queue: tuple[MessageQueue, Received]) -> None:
+    port, received = queue
+    payloads = [ChunkSettled(incident_id="inc-1", chunk_id=f"plan.{i:04d}") for i in range(40)]
+
+    await port.send_all(payloads, correlation_id="inc-1")
+
+    arrived = await received(Stage.REPORT)
+    assert sorted(e.payload["chunkId"] for e in arrived) == [p.chunk_id for p in payloads]
+    assert len({e.id for e in arrived}) == 40
+
+
+async def test_a_delayed_message_is_not_there_yet(queue: tuple[MessageQueue, Received]) -> None:
+    port, received = queue
+
+    await port.send(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", delay=timedelta(hours=1))
+    envelope = wrap(IncidentChanged(incident_id="inc-2"), correlation_id="inc-2", now=utc_now())
+    await port.send_copy(again(envelope), delay=timedelta(0))
+
+    (copy,) = await received(Stage.REPORT)
+    assert (copy.payload, copy.attempt, copy.sent_at) == (envelope.payload, 1, envelope.sent_at)
+
+
+async def test_what_does_not_fit_a_message_is_a_bug_and_is_said(queue: tuple[MessageQueue, Received]) -> None:
+    port, _ = queue
+    targets = tuple(f"target-{i:026d}" for i in range(MAX_BODY // 30))
+    payload = UndoPull(incident_id="inc-1", targets=targets, command_id="cmd-1", by="Ann", at=utc_now())
+
+    with pytest.raises(ValueError, match="queues carry ids only"):
+        await port.send(payload, correlation_id="inc-1")
