@@ -1,0 +1,427 @@
+"""From an alert's addresses to a frozen plan, and what follows from it."""
+
+import hashlib
+from datetime import timedelta
+
+import pytest
+
+from shared.domain.incident import IncidentState, Planning, PlanState
+from shared.domain.target import TargetState
+from shared.errors import DeniedError, UnavailableError
+from shared.messages import ChunkSettled, IncidentChanged, PullChunk
+from shared.ports.directory import MailboxKind, Recipient, RecipientKind
+from shared.ports.mailboxes import ForwardingRule, Item, Refusal, RefusalKind
+from shared.stage import Done, Wait
+from tests.unit.functions.tenant import (
+    ALERT,
+    AUTOMATIC,
+    INCIDENT,
+    MESSAGE_ID,
+    SENDER,
+    Tenant,
+    throttled,
+)
+
+FORWARD_ID = "<forward@contoso.example>"
+CHANGED = IncidentChanged(incident_id=INCIDENT)
+
+
+async def planned(tenant: Tenant, *recipients: str) -> Tenant:
+    """The alert about these recipients, through both stages."""
+    await tenant.alert(*recipients)
+    assert await tenant.enrich() == Done()
+    tenant.queue.sent.clear()
+    assert await tenant.expand() == Done()
+    return tenant
+
+
+def held(*recipients: str, rule: str = "needs_approval") -> Tenant:
+    tenant = Tenant(policy={**AUTOMATIC, "rules": [{"name": "ask", "then": rule}]})
+    for name in recipients:
+        tenant.person(name)
+    return tenant
+
+
+async def test_an_automatic_plan_runs() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.person("bob")
+    await planned(tenant, "ann", "bob")
+
+    plan = tenant.plan
+    assert (plan.state, plan.targets, plan.mailboxes, plan.chunks, plan.brakes) == (PlanState.RUNNING, 2, 2, 1, ())
+    assert plan.hash == hashlib.sha256(tenant.evidence.blobs[plan.manifest]).hexdigest()
+    assert tenant.incident.state is IncidentState.PULLING
+    assert tenant.incident.planning is None
+    (chunk,) = {target.chunk_id for target in tenant.targets.all}
+    assert tenant.queue.sent == [CHANGED, PullChunk(incident_id=INCIDENT, chunk_id=chunk)]
+    target = tenant.targets.all[0]
+    assert (target.internet_message_id, target.sender, target.subject) == (MESSAGE_ID, SENDER, "Invoice")
+    assert (target.mailbox.id, target.mailbox.name, target.mailbox.department) == ("ann", "Ann", "Sales")
+    assert (target.hops[0].via, target.hops[0].name, target.hops[0].ref) == ("alert", "tap", ALERT)
+
+
+async def test_a_held_plan_waits_for_a_person() -> None:
+    tenant = await planned(held("ann"), "ann")
+    assert (tenant.plan.state, tenant.plan.brakes) == (PlanState.AWAITING_APPROVAL, ("rule: ask",))
+    assert tenant.incident.state is IncidentState.AWAITING_APPROVAL
+    assert tenant.queue.sent == [CHANGED]
+    assert len(tenant.targets.all) == 1
+
+
+async def test_nested_groups_aliases_and_dead_ends_are_one_list() -> None:
+    tenant = Tenant()
+    ann, bob = tenant.person("ann", "a.lee"), tenant.person("bob")
+    guest = Recipient(RecipientKind.GUEST, "guest@partner.example", "id-guest")
+    contact = Recipient(RecipientKind.CONTACT, "contact@partner.example", "id-contact")
+    inner = tenant.group("inner", bob, guest, contact)
+    tenant.group("outer", ann, inner)
+    tenant.directory.groups["inner"].append(tenant.directory.people["outer@contoso.example"])
+    tenant.group("secret", hidden=True)
+    await planned(tenant, "outer", "a.lee", "secret", "typo")
+    assert tenant.reached() == {
+        "ann": "",
+        "bob": "group:outer group:inner",
+        "guest": "group:outer group:inner",
+        "contact": "group:outer group:inner",
+        "secret": "",
+        "typo": "",
+    }
+    assert {t.reason for t in tenant.targets.all if t.state is TargetState.MAILBOX_MISSING} == {
+        "guest",
+        "mail_contact",
+        "hidden_membership",
+        "unknown_address",
+    }
+    assert (tenant.plan.targets, tenant.plan.mailboxes) == (6, 2)
+    (chunk,) = {target.chunk_id for target in tenant.targets.all}
+    assert tenant.queue.sent == [
+        CHANGED,
+        ChunkSettled(incident_id=INCIDENT, chunk_id=chunk),
+        PullChunk(incident_id=INCIDENT, chunk_id=chunk),
+    ]
+
+
+async def test_a_plan_without_anything_to_do_is_finished() -> None:
+    tenant = await planned(held(), "typo")
+    assert (tenant.plan.state, tenant.plan.targets, tenant.plan.brakes) == (PlanState.FINISHED, 1, ())
+    assert tenant.incident.state is IncidentState.CONTAINED
+    (chunk,) = {target.chunk_id for target in tenant.targets.all}
+    assert tenant.queue.sent == [CHANGED, ChunkSettled(incident_id=INCIDENT, chunk_id=chunk)]
+
+
+@pytest.mark.parametrize("known_before", [True, False])
+async def test_a_mailbox_that_is_on_premises_ends_there(known_before: bool) -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    refusal = Refusal(RefusalKind.ON_PREMISES, "MailboxNotEnabledForRESTAPI", 404)
+    tenant.directory.kinds["ann"] = refusal if known_before else MailboxKind.USER
+    tenant.mailboxes.refusals["ann"] = [] if known_before else [refusal] * 2
+    await planned(tenant, "ann")
+    (target,) = tenant.targets.all
+    assert (target.state, target.reason, target.mailbox.id) == (
+        TargetState.ON_PREMISES,
+        "MailboxNotEnabledForRESTAPI",
+        "ann",
+    )
+
+
+async def test_forwards_and_replies_are_followed_to_the_depth_and_no_further() -> None:
+    tenant = Tenant()
+    for name in ("ann", "bob", "eve", "joe", "sam"):
+        tenant.person(name)
+    tenant.sent("ann", MESSAGE_ID, "<1@contoso.example>", "bob@contoso.example")
+    tenant.sent("bob", "<1@contoso.example>", "<2@contoso.example>", "eve@contoso.example", is_forward=False)
+    tenant.sent("eve", "<2@contoso.example>", "<3@contoso.example>", "joe@contoso.example")
+    tenant.sent("joe", "<3@contoso.example>", "<4@contoso.example>", "sam@contoso.example")
+    await planned(tenant, "ann")
+    found = {(t.internet_message_id, t.mailbox.id) for t in tenant.targets.all}
+    assert found == {
+        (MESSAGE_ID, "ann"),
+        ("<1@contoso.example>", "ann"),
+        ("<1@contoso.example>", "bob"),
+        ("<2@contoso.example>", "bob"),
+        ("<2@contoso.example>", "eve"),
+        ("<3@contoso.example>", "eve"),
+        ("<3@contoso.example>", "joe"),
+    }
+    assert tenant.reached()["joe"] == "forward:ann reply:bob forward:eve"
+
+
+async def test_a_circle_of_forwards_ends() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.person("bob")
+    tenant.sent("ann", MESSAGE_ID, "<1@contoso.example>", "bob@contoso.example")
+    tenant.sent("bob", "<1@contoso.example>", MESSAGE_ID, "ann@contoso.example")
+    tenant.sent("bob", "<1@contoso.example>", "<1@contoso.example>", "ann@contoso.example")
+    await planned(tenant, "ann")
+    found = [(t.internet_message_id, t.mailbox.id) for t in tenant.targets.all]
+    assert len(found) == len(set(found)) == 4
+
+
+async def test_depth_zero_follows_nothing() -> None:
+    tenant = Tenant(policy={**AUTOMATIC, "follow": {"depth": 0}})
+    tenant.person("ann")
+    tenant.person("bob")
+    tenant.sent("ann", MESSAGE_ID, FORWARD_ID, "bob@contoso.example")
+    assert set((await planned(tenant, "ann")).reached()) == {"ann"}
+
+
+async def test_answers_to_a_reused_message_id_are_not_followed() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.person("bob")
+    for number, sender in enumerate((SENDER, "boss@contoso.example")):
+        item = Item(str(number), MESSAGE_ID, "", sender=sender)
+        tenant.mailboxes.add_item("ann", "Inbox", item)
+    tenant.sent("ann", MESSAGE_ID, FORWARD_ID, "bob@contoso.example")
+    await planned(tenant, "ann")
+    assert set(tenant.reached()) == {"ann"}
+    assert tenant.plan.notes == ("message_id_reused: 1",)
+
+
+async def test_inbox_rules_send_on() -> None:
+    tenant = Tenant()
+    for name in ("ann", "bob", "eve"):
+        tenant.person(name)
+    tenant.mailboxes.boxes["ann"].rules = (
+        ForwardingRule("to Bob", ("bob@contoso.example",), redirects=True),
+        ForwardingRule("out", ("eve@contoso.example",), redirects=False),
+    )
+    tenant.traced("ann@contoso.example")
+    tenant.traced(
+        "eve@contoso.example",
+        sender="ann@contoso.example",
+        internet_message_id=FORWARD_ID,
+        subject="FW: Invoice",
+    )
+    await planned(tenant, "ann")
+    assert {(t.mailbox.id, t.internet_message_id) for t in tenant.targets.all} == {
+        ("ann", MESSAGE_ID),
+        ("bob", MESSAGE_ID),
+        ("eve", FORWARD_ID),
+    }
+    assert tenant.reached()["bob"] == tenant.reached()["eve"] == "inbox_rule:ann"
+
+
+async def test_without_the_trace_the_recipients_of_a_forwarding_rule_are_looked_at() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.mailboxes.boxes["ann"].rules = (ForwardingRule("out", ("x@partner.example",), redirects=False),)
+    await planned(tenant, "ann")
+    assert tenant.reached()["x"] == "inbox_rule:ann"
+    assert tenant.plan.notes == ("rule_forward_not_identified: 1",)
+
+
+async def test_inbox_rules_are_not_asked_for_if_the_policy_says_so() -> None:
+    tenant = Tenant(policy={**AUTOMATIC, "follow": {"inbox_rules": False}})
+    tenant.person("ann")
+    tenant.mailboxes.boxes["ann"].rules = (ForwardingRule("out", ("x@partner.example",), redirects=True),)
+    assert set((await planned(tenant, "ann")).reached()) == {"ann"}
+
+
+async def test_the_trace_tells_whom_nobody_named_and_they_are_followed() -> None:
+    tenant = Tenant()
+    ann, bob = tenant.person("ann", "a.lee"), tenant.person("bob")
+    tenant.person("eve")
+    tenant.group("sales", ann)
+    for address in ("a.lee@contoso.example", "bob@contoso.example"):
+        tenant.traced(address)
+    tenant.traced("sales@contoso.example", "expanded")
+    tenant.traced("joe@contoso.example", "quarantined")
+    tenant.sent("bob", MESSAGE_ID, FORWARD_ID, "eve@contoso.example")
+    await planned(tenant, "sales")
+    assert tenant.reached()["ann"] == "group:sales"
+    assert tenant.reached()["eve"] == "trace:message trace forward:bob"
+    original = {t.mailbox.id for t in tenant.targets.all if t.internet_message_id == MESSAGE_ID}
+    assert original == {ann.id, bob.id}
+
+
+async def test_group_members_that_the_trace_names_are_not_looked_up_again() -> None:
+    tenant = Tenant()
+    ann = tenant.person("ann", "a.lee")
+    tenant.group("sales", ann)
+    tenant.traced("a.lee@contoso.example")
+    await planned(tenant, "sales")
+    assert "a.lee@contoso.example" not in tenant.directory.asked
+
+
+async def test_a_dynamic_group_is_told_from_a_mistake() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.traced("everyone@contoso.example", "expanded")
+    tenant.traced("ann@contoso.example")
+    await planned(tenant, "everyone")
+    assert {t.mailbox.address: t.reason for t in tenant.targets.all} == {
+        "everyone@contoso.example": "dynamic_group",
+        "ann@contoso.example": None,
+    }
+
+
+async def test_a_message_without_id_is_identified_by_the_trace() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.traced("ann@contoso.example")
+    await tenant.alert("ann", internet_message_id=None, network_message_id="NMID-1")
+    await tenant.enrich()
+    await tenant.expand()
+    (target,) = tenant.targets.all
+    assert target.internet_message_id == MESSAGE_ID
+
+
+async def test_a_message_that_nobody_can_identify_needs_a_person() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    await tenant.alert("ann", internet_message_id=None)
+    await tenant.enrich()
+    await tenant.expand()
+    assert (tenant.plan.state, tenant.plan.targets) == (PlanState.AWAITING_APPROVAL, 0)
+    assert tenant.plan.brakes == tenant.plan.notes == ("message_not_identified: 1",)
+
+
+async def test_a_trace_that_is_down_is_waited_for_and_then_noted() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.directory.trace_error = UnavailableError("trace", 60.0)
+    await tenant.alert("ann")
+    await tenant.enrich()
+    with pytest.raises(UnavailableError):
+        await tenant.expand()
+    tenant.now.advance(301)
+    assert await tenant.expand() == Done()
+    assert (tenant.plan.state, tenant.plan.notes) == (PlanState.RUNNING, ("trace_unavailable: 1",))
+
+
+async def test_a_trace_that_is_denied_stops_nothing() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.directory.trace_error = DeniedError("trace")
+    await planned(tenant, "ann")
+    assert (tenant.plan.state, tenant.plan.notes) == (PlanState.RUNNING, ("trace_denied: 1",))
+
+
+async def test_a_throttled_mailbox_is_waited_for_and_then_noted() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    await tenant.alert("ann")
+    await tenant.enrich()
+    tenant.mailboxes.refusals["ann"] = [throttled(9.0)] * 4
+    with pytest.raises(UnavailableError) as caught:
+        await tenant.expand()
+    assert caught.value.retry_after == 9.0
+    tenant.now.advance(301)
+    assert await tenant.expand() == Done()
+    assert tenant.plan.notes == ("inbox_rules_throttled: 1", "sent_items_throttled: 1")
+    assert tenant.targets.all[0].state is TargetState.PLANNED
+
+
+async def test_a_denied_mailbox_is_noted_and_left_to_the_pull() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.mailboxes.refuse("ann", RefusalKind.DENIED, times=2)
+    await planned(tenant, "ann")
+    assert tenant.plan.notes == ("inbox_rules_denied: 1", "sent_items_denied: 1")
+    assert tenant.targets.all[0].state is TargetState.PLANNED
+
+
+async def test_a_throttled_directory_is_always_waited_for() -> None:
+    tenant = Tenant()
+    tenant.group("sales", tenant.person("ann"))
+    await tenant.alert("sales")
+    await tenant.enrich()
+    tenant.now.advance(3600)
+    tenant.directory.refusals["sales"] = [throttled()]
+    with pytest.raises(UnavailableError):
+        await tenant.expand()
+    assert await tenant.expand() == Done()
+
+
+async def test_an_unknown_number_of_mailboxes_is_waited_for_and_then_holds_the_plan() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.directory.count_error = UnavailableError("count")
+    await tenant.alert("ann")
+    await tenant.enrich()
+    with pytest.raises(UnavailableError):
+        await tenant.expand()
+    tenant.now.advance(301)
+    assert await tenant.expand() == Done()
+    assert (tenant.plan.state, tenant.plan.brakes) == (PlanState.AWAITING_APPROVAL, ("mailbox_count_unknown",))
+
+
+async def test_protected_people_hold_the_plan() -> None:
+    tenant = Tenant(policy={**AUTOMATIC, "protected": {"people": ["ann@contoso.example"]}})
+    tenant.group("sales", tenant.person("ann"))
+    await planned(tenant, "sales")
+    assert tenant.plan.brakes == ("protected_people: 1",)
+    assert tenant.targets.all[0].mailbox.protected
+
+
+async def test_a_second_alert_on_the_same_mail_plans_only_what_is_new() -> None:
+    tenant = Tenant()
+    for name in ("ann", "bob"):
+        tenant.person(name)
+    await planned(tenant, "ann")
+    for number, recipients in ((2, ("ann",)), (3, ("ann", "bob"))):
+        alert = await tenant.alert(*recipients, number=number)
+        await tenant.enrich(alert)
+        assert await tenant.expand(alert) == Done()
+    first, second, third = tenant.incident.plans
+    assert [plan.targets for plan in (first, second, third)] == [1, 0, 1]
+    assert (second.state, second.chunks) == (PlanState.FINISHED, 0)
+    assert third.state is PlanState.RUNNING
+    assert sorted(t.mailbox.id or "" for t in tenant.targets.all) == ["ann", "bob"]
+
+
+async def test_a_second_delivery_sends_again_and_plans_nothing_new() -> None:
+    tenant = Tenant()
+    ann = tenant.person("ann")
+    tenant.group("sales", ann)
+    await planned(tenant, "sales")
+    before, sent = tenant.incident, list(tenant.queue.sent)
+    tenant.directory.groups["sales"].append(tenant.person("bob"))
+    tenant.now.advance(5)
+    assert await tenant.expand() == Done()
+    assert tenant.incident == before
+    assert tenant.queue.sent == sent * 2
+    assert len(tenant.targets.all) == 1
+
+
+async def test_a_second_delivery_of_a_held_plan_does_not_release_it_but_an_approved_one_is_pulled() -> None:
+    tenant = await planned(held("ann"), "ann")
+    await tenant.expand()
+    assert all(not isinstance(message, PullChunk) for message in tenant.queue.sent)
+    read = await tenant.incidents.read(INCIDENT)
+    approved = tenant.plan.model_copy(update={"state": PlanState.RUNNING, "approved_by": "ann"})
+    await tenant.incidents.replace(read.value.with_plan(approved), read.etag)
+    await tenant.expand()
+    assert any(isinstance(message, PullChunk) for message in tenant.queue.sent)
+    assert tenant.plan == approved
+
+
+async def test_while_another_plan_chooses_this_one_waits() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    await tenant.alert("ann")
+    other = await tenant.alert("ann", number=2)
+    await tenant.enrich()
+    read = await tenant.incidents.read(INCIDENT)
+    planning = Planning(alert_id=other, until=tenant.now() + timedelta(minutes=10))
+    await tenant.incidents.replace(read.value.model_copy(update={"planning": planning}), read.etag)
+    assert await tenant.expand() == Wait("another plan chooses", 1.0)
+    assert tenant.incident.planning == planning
+    assert not tenant.incident.plans
+    tenant.now.advance(601)
+    assert await tenant.expand() == Done()
+    assert tenant.incident.planning is None
+
+
+async def test_hostile_text_reaches_the_plan_only_in_a_form_that_can_be_written() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    tenant.sent("ann", MESSAGE_ID, "<\ud800@contoso.example>", "bob@contoso.example")
+    tenant.sent("ann", MESSAGE_ID, FORWARD_ID, "\ud800@contoso.example", "'; drop@partner.example")
+    await planned(tenant, "ann")
+    assert {t.internet_message_id for t in tenant.targets.all} == {MESSAGE_ID, FORWARD_ID}
+    assert tenant.plan.hash == hashlib.sha256(tenant.evidence.blobs[tenant.plan.manifest]).hexdigest()

@@ -1,0 +1,255 @@
+"""A small tenant and one alert about it, for the tests of the enrich and expand_recipients stages."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from functions.enrich.handler import handle as enrich
+from functions.enrich.models import Deps as EnrichDeps
+from functions.expand_recipients.handler import handle as expand
+from functions.expand_recipients.models import Deps as ExpandDeps
+from shared.domain.alert import Alert, Evidence, Severity, ThreatType, alert_id
+from shared.domain.ids import AlertId, IncidentId, MailboxId
+from shared.domain.incident import AlertLink, Incident, Plan
+from shared.domain.message import Message
+from shared.domain.target import Target
+from shared.enrichment import Enrichment, enrichment_path
+from shared.messages import EnrichAlert, ExpandRecipients
+from shared.policy import Policy
+from shared.ports.directory import MailboxKind, Recipient, RecipientKind, TraceRow
+from shared.ports.mailboxes import Answer, Refusal, RefusalKind, SentCopy
+from shared.settings import Settings
+from shared.stage import Outcome
+from tests.fakes.checkpoints import Checkpoints
+from tests.fakes.clock import START, FakeClock
+from tests.fakes.evidence import FakeEvidence
+from tests.fakes.mailboxes import FakeMailboxes
+from tests.fakes.queue import FakeQueue
+from tests.fakes.state import FakeAlerts, FakeIncidents, FakeTargets
+
+INCIDENT = IncidentId("incident-1")
+ALERT = alert_id("tap", "1")
+MESSAGE_ID = "<it's-a-trap@evil.example>"
+SENDER = "ceo@evil.example"
+DELIVERED = START - timedelta(minutes=10)
+CLAIM_SECONDS = 60
+
+AUTOMATIC = {"version": 1, "rules": [{"name": "all", "then": "automatic"}], "brakes": {"mailbox_share": 1.0}}
+
+
+class Directory:
+    """`Directory` over a few dictionaries. What is put into `refusals` is answered once, for that address or id."""
+
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self.people: dict[str, Recipient] = {}
+        self.groups: dict[str, list[Recipient]] = {}
+        self.kinds: dict[str, Answer[MailboxKind]] = {}
+        self.rows: list[TraceRow] = []
+        self.refusals: dict[str, list[Refusal]] = defaultdict(list)
+        self.trace_error: Exception | None = None
+        self.count_error: Exception | None = None
+        self.asked: list[str] = []
+        self._checkpoint = checkpoints.checkpoint
+
+    def _refused(self, key: str) -> Refusal | None:
+        return self.refusals[key].pop(0) if self.refusals[key] else None
+
+    async def resolve(self, addresses: Sequence[str]) -> list[Answer[Recipient]]:
+        self._checkpoint("resolve")
+        self.asked += addresses
+        unknown = {a: Recipient(RecipientKind.UNKNOWN, a) for a in addresses}
+        return [self._refused(a) or self.people.get(a, unknown[a]) for a in addresses]
+
+    async def members(self, group_ids: Sequence[str]) -> list[Answer[tuple[Recipient, ...]]]:
+        self._checkpoint("members")
+        return [self._refused(g) or tuple(self.groups.get(g, ())) for g in group_ids]
+
+    async def transitive_members(self, group_ids: Sequence[str]) -> list[Answer[tuple[str, ...]]]:
+        self._checkpoint("transitive members")
+        return [self._refused(g) or tuple(r.id or "" for r in self.groups.get(g, ())) for g in group_ids]
+
+    async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> list[Answer[MailboxKind]]:
+        self._checkpoint("mailbox kinds")
+        return [self.kinds.get(mailbox, MailboxKind.USER) for mailbox in mailboxes]
+
+    async def mailbox_count(self) -> int:
+        self._checkpoint("mailbox count")
+        if self.count_error is not None:
+            raise self.count_error
+        return sum(r.kind is RecipientKind.USER for r in {r.id: r for r in self.people.values()}.values())
+
+    async def trace(
+        self,
+        *,
+        internet_message_id: str | None = None,
+        sender: str | None = None,
+        recipient: str | None = None,
+        since: datetime,
+        until: datetime,
+    ) -> tuple[TraceRow, ...]:
+        self._checkpoint("trace")
+        if self.trace_error is not None:
+            raise self.trace_error
+        return tuple(
+            row
+            for row in self.rows
+            if internet_message_id in {None, row.internet_message_id}
+            and sender in {None, row.sender}
+            and recipient in {None, row.recipient}
+        )
+
+
+@dataclass
+class Tenant:
+    """Fakes, and what they hold. A person's mailbox id is the person's name."""
+
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    policy: dict[str, Any] = field(default_factory=lambda: dict(AUTOMATIC))
+
+    def __post_init__(self) -> None:
+        self.now = FakeClock()
+        self.directory = Directory(self.checkpoints)
+        self.mailboxes = FakeMailboxes(self.checkpoints)
+        self.alerts = FakeAlerts(self.checkpoints)
+        self.incidents = FakeIncidents(self.checkpoints)
+        self.targets = FakeTargets(self.checkpoints)
+        self.evidence = FakeEvidence(self.checkpoints)
+        self.queue = FakeQueue(self.checkpoints, self.now)
+        self.settings = Settings(
+            queue_service="https://queue.example.com",
+            blob_service="https://blob.example.com",
+            cosmos_endpoint="https://cosmos.example.com",
+            claim_seconds=CLAIM_SECONDS,
+        )
+
+    def person(self, name: str, *aliases: str, department: str = "Sales") -> Recipient:
+        """A user with a mailbox."""
+        addresses = (f"{name}@contoso.example", *(f"{alias}@contoso.example" for alias in aliases))
+        user = Recipient(
+            RecipientKind.USER, addresses[0], name, name.title(), department=department, addresses=addresses
+        )
+        for address in addresses:
+            self.directory.people[address] = user
+        self.mailboxes.add_box(name)
+        return user
+
+    def group(self, name: str, *members: Recipient, hidden: bool = False) -> Recipient:
+        """A group with these direct members."""
+        address = f"{name}@contoso.example"
+        group = Recipient(RecipientKind.GROUP, address, name, addresses=(address,), hidden_membership=hidden)
+        self.directory.people[address] = group
+        self.directory.groups[name] = list(members)
+        return group
+
+    def traced(self, recipient: str, status: str = "delivered", **changes: Any) -> None:
+        """A row of message trace; of the malicious mail, unless told otherwise."""
+        known = {
+            "received_at": DELIVERED,
+            "internet_message_id": MESSAGE_ID,
+            "network_message_id": "nmid-1",
+            "subject": "Invoice",
+            "sender": SENDER,
+        }
+        self.directory.rows.append(TraceRow(recipient=recipient, status=status, **{**known, **changes}))
+
+    def sent(self, name: str, of: str, message_id: str, *recipients: str, is_forward: bool = True) -> None:
+        """A forward or reply in somebody's Sent Items."""
+        copy = SentCopy(message_id, "FW: Invoice", START - timedelta(minutes=5), recipients, is_forward)
+        self.mailboxes.boxes[name].sent.append((of, copy))
+
+    async def alert(self, *recipients: str, number: int = 1, **changes: Any) -> AlertId:
+        """An alert about the malicious mail, joined into the incident."""
+        known = {
+            "internet_message_id": MESSAGE_ID,
+            "sender": SENDER,
+            "subject": "Invoice",
+            "received_at": DELIVERED,
+            "recipients": tuple(f"{name}@contoso.example" if "@" not in name else name for name in recipients),
+        }
+        alert = Alert(
+            id=alert_id("tap", str(number)),
+            source="tap",
+            vendor_alert_id=str(number),
+            received_at=START,
+            severity=Severity.HIGH,
+            threat_type=ThreatType.PHISH,
+            messages=(Message.model_validate({**known, **changes}),),
+            evidence=Evidence(path="raw/1", sha256="0" * 64, size=1),
+        )
+        await self.alerts.add(alert)
+        link = AlertLink(
+            id=alert.id,
+            source="tap",
+            received_at=START,
+            severity=alert.severity,
+            threat_type=alert.threat_type,
+        )
+        if not await self.incidents.add(Incident(id=INCIDENT, opened_at=START, alerts=(link,))):
+            read = await self.incidents.read(INCIDENT)
+            joined = read.value.model_copy(update={"alerts": (*read.value.alerts, link)})
+            await self.incidents.replace(joined, read.etag)
+        return alert.id
+
+    async def enrich(self, alert: AlertId = ALERT) -> Outcome:
+        """One delivery to the enrich stage."""
+        deps = EnrichDeps(
+            alerts=self.alerts,
+            incidents=self.incidents,
+            directory=self.directory,
+            evidence=self.evidence,
+            queue=self.queue,
+            policy=Policy.model_validate(self.policy),
+            now=self.now,
+        )
+        return await enrich(EnrichAlert(incident_id=INCIDENT, alert_id=alert), deps)
+
+    async def expand(self, alert: AlertId = ALERT) -> Outcome:
+        """One delivery to the expand_recipients stage."""
+        deps = ExpandDeps(
+            alerts=self.alerts,
+            incidents=self.incidents,
+            targets=self.targets,
+            directory=self.directory,
+            mailboxes=self.mailboxes,
+            evidence=self.evidence,
+            queue=self.queue,
+            policy=Policy.model_validate(self.policy),
+            settings=self.settings,
+            now=self.now,
+        )
+        path = enrichment_path(INCIDENT, alert)
+        return await expand(ExpandRecipients(incident_id=INCIDENT, alert_id=alert, enrichment=path), deps)
+
+    @property
+    def incident(self) -> Incident:
+        """The incident."""
+        (incident,) = self.incidents.all
+        return incident
+
+    @property
+    def plan(self) -> Plan:
+        """The only plan."""
+        (plan,) = self.incident.plans
+        return plan
+
+    @property
+    def enrichment(self) -> Enrichment:
+        """What the enrich stage kept of the first alert."""
+        return Enrichment.model_validate_json(self.evidence.blobs[enrichment_path(INCIDENT, ALERT)])
+
+    def reached(self) -> dict[str, str]:
+        """The way to each target of the malicious mail or what was made of it, by address."""
+        return {t.mailbox.address.partition("@")[0]: way(t) for t in self.targets.all}
+
+
+def way(target: Target) -> str:
+    """The way to a target, without its beginning: `group:sales forward:ann`."""
+    hops = [f"{hop.via}:{hop.name.partition('@')[0]}" for hop in target.hops if hop.via != "alert"]
+    return " ".join(hops)
+
+
+def throttled(seconds: float | None = None) -> Refusal:
+    """Come back later."""
+    return Refusal(RefusalKind.THROTTLED, "TooManyRequests", 429, seconds)
