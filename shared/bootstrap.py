@@ -11,8 +11,8 @@ from shared.settings import Settings
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
-    from azure.cosmos.aio import DatabaseProxy
 
+    from shared.adapters.cosmos.database import Database
     from shared.adapters.graph.gateway import GraphGateway
     from shared.policy import Policy
     from shared.ports.directory import Directory
@@ -83,10 +83,10 @@ class Services:
         return BlobParking(self.settings.blob_service, self.credential)
 
     @cached_property
-    def _database(self) -> DatabaseProxy:
-        from shared.adapters.cosmos import open_database  # noqa: PLC0415 - cold start
+    def _database(self) -> Database:
+        from shared.adapters.cosmos.database import Database  # noqa: PLC0415 - cold start
 
-        return open_database(self.settings.cosmos_endpoint, self.settings.cosmos_database, self.credential)
+        return Database(self.settings.cosmos_endpoint, self.settings.cosmos_database, self.credential)
 
     @cached_property
     def alerts(self) -> AlertStore:

@@ -1,0 +1,1 @@
+"""Azure Cosmos DB: the only place that knows azure-cosmos."""
