@@ -1,7 +1,7 @@
 """What makes a person look before anything is moved. Pure rules."""
 
 from functions.expand_recipients.manifest import Manifest
-from functions.expand_recipients.search import NOT_IDENTIFIED
+from functions.expand_recipients.search import NOBODY, NOT_IDENTIFIED
 from shared.domain.alert import Alert
 from shared.domain.incident import Action, Decision, Incident
 from shared.policy import Policy
@@ -26,10 +26,8 @@ def brakes(
         incident: the incident, with its earlier plans.
         mailbox_total: how many mailboxes the tenant has; None if that is not known.
     """
-    held: list[str] = []
-    if unknown := next((note for note in manifest.notes if note.startswith(NOT_IDENTIFIED)), None):
-        # Nothing was searched for: without a person, the incident would look contained.
-        held.append(unknown)
+    # Nobody was found because nothing could be searched for: without a person, the incident would look contained.
+    held = [note for note in manifest.notes if note.startswith((NOT_IDENTIFIED, NOBODY))]
     pending = manifest.pending
     if not pending:
         return tuple(held)

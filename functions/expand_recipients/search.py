@@ -30,6 +30,9 @@ _PATIENCE = timedelta(minutes=5)
 NOT_IDENTIFIED = "message_not_identified"
 """The note that a message has no Message-ID and that the trace does not tell it."""
 
+NOBODY = "recipients_unknown"
+"""The note that neither the alert nor the trace tells who got a message."""
+
 _NO_MAILBOX = {
     RefusalKind.ON_PREMISES: TargetState.ON_PREMISES,
     RefusalKind.MAILBOX_MISSING: TargetState.MAILBOX_MISSING,
@@ -79,6 +82,9 @@ class _Search:
                 arrivals = await self._follow(await self._arrive(arrivals))
             # Only now: whoever was reached by a group or a forward is known by that way, not by the trace.
             arrivals = await self._from_trace()
+        has_been_reached = {mail for mail, _ in self.tree.reached}
+        if nowhere := [key for key, mail in self.tree.mails.items() if not mail.depth and key not in has_been_reached]:
+            self.notes[NOBODY] += len(nowhere)
         for key, rows in self.rows.items():
             self.tree.expanded_by_transport(key, expanded(rows))
         return Found(self.tree, tuple(f"{what}: {n}" for what, n in sorted(self.notes.items())))

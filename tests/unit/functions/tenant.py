@@ -207,7 +207,13 @@ class Tenant:
 
     async def expand(self, alert: AlertId = ALERT) -> Outcome:
         """One delivery to the expand_recipients stage."""
-        deps = ExpandDeps(
+        path = enrichment_path(INCIDENT, alert)
+        return await expand(ExpandRecipients(incident_id=INCIDENT, alert_id=alert, enrichment=path), self.expand_deps)
+
+    @property
+    def expand_deps(self) -> ExpandDeps:
+        """The services of the expand_recipients stage."""
+        return ExpandDeps(
             alerts=self.alerts,
             incidents=self.incidents,
             targets=self.targets,
@@ -219,8 +225,6 @@ class Tenant:
             settings=self.settings,
             now=self.now,
         )
-        path = enrichment_path(INCIDENT, alert)
-        return await expand(ExpandRecipients(incident_id=INCIDENT, alert_id=alert, enrichment=path), deps)
 
     @property
     def incident(self) -> Incident:

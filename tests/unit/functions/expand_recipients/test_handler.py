@@ -280,6 +280,13 @@ async def test_a_message_that_nobody_can_identify_needs_a_person() -> None:
     assert tenant.plan.brakes == tenant.plan.notes == ("message_not_identified: 1",)
 
 
+async def test_a_message_whose_recipients_nobody_tells_needs_a_person() -> None:
+    tenant = Tenant()
+    tenant.group("empty")
+    await planned(tenant, "empty")
+    assert (tenant.plan.state, tenant.plan.brakes) == (PlanState.AWAITING_APPROVAL, ("recipients_unknown: 1",))
+
+
 async def test_a_trace_that_is_down_is_waited_for_and_then_noted() -> None:
     tenant = Tenant()
     tenant.person("ann")
