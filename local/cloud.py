@@ -26,6 +26,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local import azurite
+from local.functions_host.config import FUNCTION_KEY_SETTING, MASTER_KEY_SETTING
 from local.grants import STORAGE, grants_of
 from local.identity import directory as identities
 from local.identity.tokens import LIFETIME, SIGNING_KEY_SETTING, Caller, issue
@@ -36,8 +37,6 @@ from shared.names import BLOB_CONTAINERS, POISON_SUFFIX, QUEUES, SOURCES
 
 STATE_FILE = "cloud.json"
 TENANT_FILE = "tenant.json"
-FUNCTION_KEY_SETTING = "CLAWBACK_LOCAL_FUNCTION_KEY"
-"""Read by the local Functions host: the key that `x-functions-key` must be."""
 
 APPS = ("pipeline", "web")
 _ROOT = Path(__file__).parents[1]
@@ -169,6 +168,7 @@ class LocalCloud:
             "CLAWBACK_POLICY_PATH": str(_ROOT / "policy.yaml"),
             **{f"CLAWBACK_WEBHOOK_SECRETS__{source}": json.dumps([secrets.token_hex(16)]) for source in SOURCES},
             FUNCTION_KEY_SETTING: secrets.token_hex(16),
+            MASTER_KEY_SETTING: secrets.token_hex(16),
             "IDENTITY_ENDPOINT": self._url("identity"),
             **self.authority.environment(),
         }
