@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.bootstrap import Services
 from shared.domain.alert import (
     Alert,
     Disposition,
@@ -23,6 +24,7 @@ from shared.domain.incident import Action, Priority
 from shared.domain.message import Message
 from shared.policy import Facts, Policy, PolicyError, Protected, decide, load_policy
 from shared.policy.conditions import CONDITIONS, parse_conditions
+from shared.settings import Settings
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -201,3 +203,15 @@ def test_no_value_is_no_answer_to_a_condition() -> None:
 def test_protected_senders(sender: str | None, protected: bool) -> None:
     protection = Protected(senders=("payroll@Contoso.example ", "@alerts.contoso.example"))
     assert protection.sender(sender) is protected
+
+
+def test_stages_get_the_policy_that_the_setting_names() -> None:
+    settings = Settings(
+        queue_service="https://queue.example.com",
+        blob_service="https://blob.example.com",
+        cosmos_endpoint="https://cosmos.example.com",
+        policy_path=ROOT / "policy.yaml",
+    )
+    services = Services(settings)
+    assert services.policy == load_policy(ROOT / "policy.yaml")
+    assert services.policy is services.policy

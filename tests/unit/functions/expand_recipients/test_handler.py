@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain.alert import Evidence
 from shared.domain.incident import IncidentState, Planning, PlanState
 from shared.domain.target import TargetState
 from shared.errors import DeniedError, UnavailableError
 from shared.messages import ChunkSettled, IncidentChanged, PullChunk
 from shared.ports.directory import MailboxKind, Recipient, RecipientKind
 from shared.ports.mailboxes import ForwardingRule, Item, Refusal, RefusalKind
-from shared.stage import Done, Wait
+from shared.stage import Done, Reject, Wait
 from tests.unit.functions.tenant import (
     ALERT,
     AUTOMATIC,
@@ -432,3 +433,37 @@ async def test_hostile_text_reaches_the_plan_only_in_a_form_that_can_be_written(
     await planned(tenant, "ann")
     assert {t.internet_message_id for t in tenant.targets.all} == {MESSAGE_ID, FORWARD_ID}
     assert tenant.plan.hash == hashlib.sha256(tenant.evidence.blobs[tenant.plan.manifest]).hexdigest()
+
+
+async def test_the_plan_that_was_kept_first_is_the_plan() -> None:
+    def tenant_of(*names: str) -> Tenant:
+        tenant = Tenant()
+        tenant.group("sales", *(tenant.person(name) for name in names))
+        return tenant
+
+    first = await planned(tenant_of("ann", "bob"), "sales")
+    second = tenant_of("ann")
+    keep = second.evidence.keep
+
+    async def late(path: str, content: bytes, content_type: str) -> Evidence:
+        # Another delivery of the same alert keeps its plan a moment before this one does.
+        return await keep(path, first.evidence.blobs.get(path, content), content_type)
+
+    await second.alert("sales")
+    await second.enrich()
+    second.evidence.keep = late  # type: ignore[method-assign,assignment]  # a moment that only a test can hit
+    assert await second.expand() == Done()
+    assert second.plan.hash == first.plan.hash
+    assert second.targets.all == first.targets.all
+
+
+async def test_an_alert_that_is_not_of_this_incident_is_refused() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    await tenant.alert("ann")
+    await tenant.alert("ann", number=2)
+    await tenant.enrich()
+    read = await tenant.incidents.read(INCIDENT)
+    stranger = read.value.model_copy(update={"alerts": read.value.alerts[1:]})
+    await tenant.incidents.replace(stranger, read.etag)
+    assert await tenant.expand() == Reject("alert_not_joined", "the incident does not know this alert")
