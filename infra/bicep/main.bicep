@@ -143,7 +143,7 @@ module dataRoles 'modules/data-roles.bicep' = {
     webSendsTo: [names.queues.ingest_alert, names.queues.quarantine, names.queues.report]
     containers: [
       { name: names.blobContainers.raw, pipeline: ['read'], web: ['read', 'add'] }
-      { name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: [] }
+      { name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: ['read'] }
       { name: names.blobContainers.parked, pipeline: ['read', 'write'], web: [] }
     ]
   }

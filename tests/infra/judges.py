@@ -221,7 +221,10 @@ def rights_are_narrow(deployment: Deployment) -> Iterator[str]:
             yield f"{grant.identity}: {grant.role} may delete, or everything"
         if grant.identity == "web" and grant.role in {"Clawback writer", "Storage Queue Data Message Processor"}:
             yield f"web: {grant.role} on {grant.scope}"
-        if grant.identity == "web" and grant.scope.endswith(("containers/evidence", "containers/parked")):
+        changes = any(action.endswith(("write", "add/action")) for action in grant.actions)
+        if grant.identity == "web" and grant.scope.endswith("containers/evidence") and changes:
+            yield f"web: {grant.role} on {grant.scope}"
+        if grant.identity == "web" and grant.scope.endswith("containers/parked"):
             yield f"web: {grant.role} on {grant.scope}"
         if grant.identity == "pipeline" and "KeyVault" in grant.scope:
             yield "pipeline may read webhook secrets"

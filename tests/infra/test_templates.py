@@ -130,7 +130,7 @@ MUTATIONS = [
     ("main.bicep", "webSendsTo: [names.queues.ingest_alert,", "webSendsTo: ['ingest-alerts',", "local"),
     ("main.bicep", "webPrincipalId: identities.outputs.web.principalId\n    firewall",
      "webPrincipalId: identities.outputs.pipeline.principalId\n    firewall", "local"),
-    ("main.bicep", "name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: []",
+    ("main.bicep", "name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: ['read']",
      "name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: ['write']", "local"),
     ("main.bicep", "CLAWBACK_GRAPH_URL: graphUrl", "CLAWBACK_GRAPH_ENDPOINT: graphUrl", "local"),
     ("main.bicep", "CLAWBACK_CLIENT_ID: identities.outputs.web.clientId", "OTHER: ''", "local"),
