@@ -37,6 +37,8 @@ class FakeMailboxes:
         self.boxes: dict[str, Box] = {}
         self.moves: Counter[str] = Counter()
         self.refusals: dict[str, list[Refusal]] = defaultdict(list)
+        self.always: dict[str, Refusal] = {}
+        """Mailboxes that are refused whatever is asked, such as those on premises."""
         self.lost: Counter[str] = Counter()
         self._checkpoint = (checkpoints or Checkpoints()).checkpoint
 
@@ -120,6 +122,8 @@ class FakeMailboxes:
     def _answer(self, mailbox: str, does: Callable[[], Answer[T]]) -> Answer[T]:
         if self.refusals[mailbox]:
             return self.refusals[mailbox].pop(0)
+        if mailbox in self.always:
+            return self.always[mailbox]
         if mailbox not in self.boxes:
             return Refusal(RefusalKind.MAILBOX_MISSING, "MailboxNotEnabledForRESTAPI", 404)
         return does()

@@ -1,0 +1,133 @@
+"""All stages on the fakes: messages are delivered as a Storage Queue and its host would, or worse."""
+
+import hmac
+import json
+from dataclasses import fields
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from functions.enrich.handler import handle as enrich
+from functions.enrich.models import Deps as EnrichDeps
+from functions.expand_recipients.handler import handle as expand
+from functions.expand_recipients.models import Deps as ExpandDeps
+from functions.ingest_alert.handler import handle as ingest
+from functions.ingest_alert.models import Deps as IngestDeps
+from functions.ingest_alert.models import ReceiveDeps
+from functions.ingest_alert.receive import receive
+from functions.quarantine.handler import handle as quarantine
+from functions.quarantine.models import Deps as QuarantineDeps
+from functions.report.chain import check
+from functions.report.handler import handle as report
+from functions.report.models import Deps as ReportDeps
+from functions.report.models import Verification
+from shared.domain.target import Target
+from shared.messages import (
+    EnrichAlert,
+    ExpandRecipients,
+    IngestAlert,
+    QuarantineMessage,
+    ReportMessage,
+)
+from shared.names import Stage
+from shared.policy import Policy
+from shared.settings import Settings
+from shared.stage import Delivery, Plumbing, StageOf, run
+from tests.fakes.checkpoints import Checkpoints, ProcessDied
+from tests.fakes.parking import FakeParking
+from tests.fakes.queue import Sent
+from tests.fakes.state import FakeActivity
+from tests.unit.functions.tenant import AUTOMATIC, CLAIM_SECONDS, DELIVERED, MESSAGE_ID, SENDER, Tenant
+
+D = TypeVar("D")
+
+SECRET = "s3cret"
+
+STAGES: dict[Stage, StageOf[Any]] = {
+    Stage.INGEST_ALERT: StageOf(Stage.INGEST_ALERT, TypeAdapter(IngestAlert), ingest, IngestDeps),
+    Stage.ENRICH: StageOf(Stage.ENRICH, TypeAdapter(EnrichAlert), enrich, EnrichDeps),
+    Stage.EXPAND_RECIPIENTS: StageOf(Stage.EXPAND_RECIPIENTS, TypeAdapter(ExpandRecipients), expand, ExpandDeps),
+    Stage.QUARANTINE: StageOf(Stage.QUARANTINE, TypeAdapter(QuarantineMessage), quarantine, QuarantineDeps),
+    Stage.REPORT: StageOf(Stage.REPORT, TypeAdapter(ReportMessage), report, ReportDeps),
+}
+
+
+class Pipeline(Tenant):
+    """A tenant with every stage at work in it."""
+
+    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
+        super().__init__(checkpoints or Checkpoints(), dict(AUTOMATIC))
+        self.parking = FakeParking(self.checkpoints)
+        self.activity = FakeActivity(self.checkpoints)
+        self.settings = Settings(
+            queue_service="https://queue.example.com",
+            blob_service="https://blob.example.com",
+            cosmos_endpoint="https://cosmos.example.com",
+            claim_seconds=CLAIM_SECONDS,
+            webhook_secrets={"clawback": [SECRET]},
+        )
+        self.deliveries = 0
+
+    def provide(self, deps: type[D]) -> D:
+        """As the bootstrap does: each field is the service of its name."""
+        services = {**vars(self), "policy": Policy.model_validate(self.policy)}
+        return deps(**{field.name: services[field.name] for field in fields(deps)})  # type: ignore[arg-type]  # every Deps is a dataclass
+
+    async def post(self, *recipients: str, number: int = 1) -> dict[str, Any]:
+        """Post an alert about the malicious mail, signed, to the webhook."""
+        alert = {
+            "version": 1,
+            "id": f"vendor-{number}",
+            "threatType": "phish",
+            "severity": "high",
+            "messages": [
+                {
+                    "internetMessageId": MESSAGE_ID,
+                    "sender": SENDER,
+                    "subject": "Invoice",
+                    "receivedAt": DELIVERED.isoformat(),
+                    "recipients": [f"{name}@contoso.example" for name in recipients],
+                }
+            ],
+        }
+        body = json.dumps(alert).encode()
+        timestamp = str(int(self.now().timestamp()))
+        signature = hmac.new(SECRET.encode(), timestamp.encode() + b"." + body, "sha256").hexdigest()
+        headers = {"Clawback-Timestamp": timestamp, "Clawback-Signature": f"v1={signature}"}
+        return await receive("clawback", headers, body, self.provide(ReceiveDeps))
+
+    async def deliver(self, message: Sent, *, keep: bool = False) -> None:
+        """One delivery; the message is deleted if its stage returns, unless the host dies before it can (`keep`)."""
+        self.deliveries += 1
+        stage = STAGES[message.envelope.stage]
+        delivery = Delivery(id=message.envelope.id, body=message.body)
+        self.queue.waiting.remove(message)
+        later = Sent(message.envelope, self.now() + timedelta(seconds=CLAIM_SECONDS + 1))
+        try:
+            await run(stage, delivery, self.provide(stage.deps), self.provide(Plumbing))
+        except ProcessDied:
+            self.queue.waiting.append(later)
+            self.checkpoints.revive()
+        else:
+            if keep:
+                self.queue.waiting.append(later)
+
+    async def settle(self) -> None:
+        """Deliver in order of visibility until no message is left."""
+        for _ in range(10_000):
+            if not self.queue.waiting:
+                return
+            first = min(self.queue.waiting, key=lambda m: m.visible_at)
+            if first.visible_at > self.now():
+                self.now.now = first.visible_at
+            await self.deliver(first)
+        raise AssertionError(f"never settles: {[m.envelope.payload for m in self.queue.waiting[:5]]}")
+
+    async def verified(self) -> Verification:
+        """What a check of the incident's chain finds."""
+        return await check(self.incident, self.activity, self.evidence)
+
+    def targets_by_way(self) -> dict[str, Target]:
+        """Targets by the local part of their address and the Message-ID."""
+        return {f"{t.mailbox.address.partition('@')[0]} {t.internet_message_id}": t for t in self.targets.all}
