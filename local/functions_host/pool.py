@@ -34,6 +34,8 @@ class _Worker:
         self._waiting: dict[int, asyncio.Future[wire.Frame]] = {}
         self.ended: asyncio.Task[None] | None = None
         self.index: list[dict[str, Any]] = []
+        self.usable = True
+        """False from the moment that it is killed or found dead."""
 
     @classmethod
     async def start(cls, app_root: str) -> Self:
@@ -76,6 +78,7 @@ class _Worker:
             self._writer.write(wire.encode({"kind": "stop"}))
 
     def kill(self) -> None:
+        self.usable = False
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
 
@@ -86,6 +89,7 @@ class _Worker:
                 answer = self._waiting.get(header["id"])
                 if answer is not None and not answer.done():
                     answer.set_result((header, body))
+        self.usable = False
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_exception(InvocationError("the worker process died"))
@@ -167,9 +171,13 @@ class WorkerPool:
 
     async def _next(self) -> _Worker:
         async with self._changed:
-            await self._changed.wait_for(lambda: self._workers)
+            await self._changed.wait_for(self._usable)
             self._turn += 1
-            return self._workers[self._turn % len(self._workers)]
+            usable = self._usable()
+            return usable[self._turn % len(usable)]
+
+    def _usable(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.usable]
 
     def _must_stop(self) -> bool:
         return self._stopping

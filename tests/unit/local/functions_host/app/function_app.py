@@ -1,4 +1,4 @@
-"""A toy app: leaves on the queue `report` what it was called with, so that a test can read it there."""
+"""A toy app: leaves on the queue TOLD_QUEUE what it was called with, so that a test can read it there."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 async def _tell(**what: object) -> None:
     async with (
         ManagedIdentityCredential(client_id=os.environ["CLAWBACK_CLIENT_ID"]) as credential,
-        QueueClient(os.environ["PipelineStorage__queueServiceUri"], "told", credential=credential) as queue,
+        QueueClient(os.environ["TOLD_URL"], os.environ["TOLD_QUEUE"], credential=credential) as queue,
     ):
         await queue.send_message(json.dumps(what))
 
@@ -45,7 +45,7 @@ async def work(message: func.QueueMessage) -> None:
 
 
 @app.function_name("work_poison")
-@app.queue_trigger(arg_name="message", queue_name="work-poison", connection="PipelineStorage")
+@app.queue_trigger(arg_name="message", queue_name="%WORK_QUEUE%-poison", connection="PipelineStorage")
 async def work_poison(message: func.QueueMessage) -> None:
     await _tell(poison=message.get_body().decode(), count=getattr(message, "dequeue_count", None))
     if message.get_body() == b"fail even there":
