@@ -1,0 +1,334 @@
+"""Measures Clawback on the local cloud, beside the loop that a user would write, in one run on this machine.
+
+Prints a table and writes out/bench/results.json. Ratios are what counts: absolute numbers are this machine's.
+"""
+
+import argparse
+import hashlib
+import hmac
+import json
+import os
+import platform
+import shutil
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.tenant import DELIVERED, GROUP, MESSAGE_ID, SENDER, tenant  # noqa: E402 - after the path is set
+from local import package  # noqa: E402
+from local.cloud import LocalCloud  # noqa: E402
+from local.process import Child, python  # noqa: E402
+from local.tenant import model  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+OUT = ROOT / "out" / "bench"
+WORKERS = 2
+
+# Larger than any run needs: what is measured is the work, not the brakes.
+POLICY = """
+version: 1
+rules: [{ name: measured, then: automatic }]
+brakes: { targets: 100000, mailbox_share: 1.0, copies_per_mailbox: 25 }
+protected: { people: [], groups: [], senders: [] }
+privileged: { groups: [] }
+follow: { depth: 1, replies: false, inbox_rules: false }
+"""
+
+
+@dataclass
+class Running:
+    """A cloud with a host, and how to reach both."""
+
+    cloud: LocalCloud
+    url: str
+    key: str
+    master: str
+    context: ssl.SSLContext
+
+    def api(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
+        """Call the app."""
+        return self._json(f"{self.url}/api/{path}", body, {"x-functions-key": self.key, **(headers or {})}, None)
+
+    def workers(self) -> list[dict[str, float]]:
+        """CPU seconds and resident bytes of each worker process."""
+        found: list[dict[str, float]] = self._json(
+            f"{self.url}/admin/host/workers", None, {"x-functions-key": self.master}, None
+        )
+        return found
+
+    def stats(self, url: str) -> Any:
+        """What the local Graph or Cosmos DB was asked."""
+        return self._json(f"{url}/_local/stats", None, {"x-local-admin": self.cloud.state.admin_key}, self.context)
+
+    def _json(self, url: str, body: bytes | None, headers: dict[str, str], context: ssl.SSLContext | None) -> Any:
+        request = urllib.request.Request(url, body, headers)  # noqa: S310 - our own addresses
+        with urllib.request.urlopen(request, timeout=120, context=context) as answer:  # noqa: S310 - as above
+            return json.loads(answer.read())
+
+
+@contextmanager
+def running(targets: int, latency_ms: int = 0) -> "Iterator[Running]":
+    """A cloud whose tenant has this many targets, and a host with the whole app."""
+    directory = Path(tempfile.mkdtemp(prefix="clawback-bench-"))
+    model.dump(tenant(targets), directory / "bench.json")
+    (directory / "policy.yaml").write_text(POLICY, encoding="utf-8")
+    cloud = LocalCloud(directory, tenant=directory / "bench.json", graph_latency_ms=latency_ms)
+    with cloud:
+        environment = {
+            **os.environ,
+            **cloud.environment("pipeline"),
+            "CLAWBACK_ROLE": "all",
+            "CLAWBACK_POLICY_PATH": str(directory / "policy.yaml"),
+        }
+        host = Child(
+            python("-m", "local.functions_host", "--app-root", str(ROOT), "--workers", str(WORKERS), "--announce"),
+            environment=environment,
+            log=directory / "host.log",
+        )
+        try:
+            told = host.announced()
+            yield Running(cloud, told["url"], told["functionKey"], told["masterKey"], cloud.authority.client_context())
+        finally:
+            host.stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def submit(at: Running) -> tuple[str, datetime]:
+    """Post the alert; its incident, and when it was accepted."""
+    alert = {
+        "version": 1,
+        "id": "bench-1",
+        "threatType": "phish",
+        "severity": "high",
+        "messages": [
+            {
+                "internetMessageId": MESSAGE_ID,
+                "sender": SENDER.address,
+                "subject": "Your invoice",
+                "receivedAt": DELIVERED.isoformat(),
+                "recipients": [GROUP],
+            }
+        ],
+    }
+    body, timestamp = json.dumps(alert).encode(), str(int(time.time()))
+    secret = json.loads(at.cloud.environment("web")["CLAWBACK_WEBHOOK_SECRETS__clawback"])[0]
+    signature = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    headers = {"Clawback-Timestamp": timestamp, "Clawback-Signature": f"v1={signature}"}
+    at.api("alerts/clawback", body, headers)
+    accepted = datetime.now(UTC)
+    while not (found := at.api("incidents?top=1")["incidents"]):
+        time.sleep(0.1)  # a benchmark polls; tests do not
+    return found[0]["id"], accepted
+
+
+def pull(targets: int, latency_ms: int = 0) -> dict[str, Any]:
+    """Pull that many targets; what it took."""
+    with running(targets, latency_ms) as at:
+        before = sum(worker["cpu"] for worker in at.workers())
+        started = time.perf_counter()
+        incident, accepted = submit(at)
+        while at.api(f"incidents/{incident}?top=1")["incident"]["state"] != "contained":
+            time.sleep(0.25)
+        seconds = time.perf_counter() - started
+        workers = at.workers()
+        cpu = sum(worker["cpu"] for worker in workers) - before
+        graph, cosmos = at.stats(at.cloud.state.graph_url), at.stats(at.cloud.state.cosmos_url)
+        moments = verified(at, incident, accepted)
+        tally = at.api(f"incidents/{incident}?top=1")["tally"]
+        if tally["states"] != {"quarantined": targets}:
+            raise SystemExit(f"not all were pulled: {tally['states']}")
+        return {
+            "targets": targets,
+            "graphLatencyMs": latency_ms,
+            "seconds": seconds,
+            "workerCpuMsPerTarget": cpu / targets * 1000,
+            "p50Seconds": statistics.median(moments),
+            "p95Seconds": sorted(moments)[int(len(moments) * 0.95)],
+            "graphRequestsPerTarget": graph["subrequests"] / targets,
+            "graphHttpRequestsPerTarget": graph["requests"] / targets,
+            "cosmosRequestsPerTarget": cosmos["requests"] / targets,
+            "peakWorkerMemoryMb": max(peak(int(worker["pid"])) for worker in workers) / 1e6,
+        }
+
+
+def verified(at: Running, incident: str, accepted: datetime) -> list[float]:
+    """Seconds from the accepted alert to each target's proof."""
+    moments: list[float] = []
+    query = "top=1000"
+    while query:
+        page = at.api(f"incidents/{incident}?{query}")
+        moments += [
+            (datetime.fromisoformat(target["verifiedAt"]) - accepted).total_seconds() for target in page["targets"]
+        ]
+        query = page.get("next", "").removeprefix("?")
+    return moments
+
+
+def peak(pid: int) -> int:
+    """Highest resident set of a process in bytes (Linux: VmHWM)."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return int(psutil.Process(pid).memory_info().rss)
+    line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def naive(targets: int) -> dict[str, Any]:
+    """The same tenant, pulled by the loop that a user would write."""
+    with running(targets) as at:
+        work = {"users": [user.id for user in tenant(targets).users], "messageId": MESSAGE_ID}
+        ran = subprocess.run(
+            [sys.executable, str(ROOT / "benchmarks" / "naive_sdk.py")],
+            input=json.dumps(work),
+            env={**os.environ, **at.cloud.environment("pipeline")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode:
+            raise SystemExit(ran.stderr)
+        found: dict[str, Any] = json.loads(ran.stdout)
+        return found
+
+
+_COLD = """
+import asyncio, json, time
+start = time.perf_counter()
+import function_app
+imported = time.perf_counter()
+from shared.bootstrap import services
+async def first():
+    await services().directory.mailbox_count()
+    await services().close()
+asyncio.run(first())
+print(json.dumps({"importSeconds": imported - start, "firstGraphCallSeconds": time.perf_counter() - imported}))
+"""
+
+
+def cold_start(at: Running, root: Path, interpreter: str, path: str = "") -> dict[str, float]:
+    """Import of the app and first Graph call, in a tree without byte code unless the tree brings its own."""
+    with tempfile.TemporaryDirectory() as empty:
+        environment = {
+            **os.environ,
+            **at.cloud.environment("pipeline"),
+            "CLAWBACK_ROLE": "all",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": path,
+        }
+        if not path:
+            # Looked for there and nowhere else: nothing is found, as on a machine that has never run us.
+            environment["PYTHONPYCACHEPREFIX"] = empty
+        ran = subprocess.run(
+            [interpreter, "-c", _COLD], cwd=root, env=environment, capture_output=True, text=True, check=False
+        )
+    if ran.returncode:
+        raise SystemExit(ran.stderr)
+    found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def packaged(at: Running) -> dict[str, Any]:
+    """Size of the deployment package, and a cold start from it under the deployed Python version."""
+    archive = package.build()
+    with tempfile.TemporaryDirectory() as unpacked:
+        shutil.unpack_archive(archive, unpacked)
+        path = str(Path(unpacked) / package.SITE_PACKAGES)
+        start = cold_start(at, Path(unpacked), str(package.interpreter()), path)
+    return {"packageMb": archive.stat().st_size / 1e6, **start}
+
+
+def main() -> int:
+    """Run everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--targets", type=int, nargs="+", default=[100, 1000, 10_000])
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {"machine": machine(), "pulls": []}
+    for targets in arguments.targets:
+        say(f"{targets} targets …")
+        results["pulls"].append(pull(targets))
+    say("100 targets with 100 ms Graph latency …")
+    results["latency"] = pull(100, latency_ms=100)
+    say("the naive loop …")
+    results["naive"] = naive(100)
+    say("cold start and package …")
+    with running(1) as at:
+        results["coldStart"] = cold_start(at, ROOT, sys.executable)
+        results["package"] = packaged(at)
+    first, last = results["pulls"][0], results["pulls"][-1]
+    results["ratios"] = {
+        "naiveCpuToOurs": results["naive"]["cpuMsPerTarget"] / last["workerCpuMsPerTarget"],
+        "largestToSmallestCpu": last["workerCpuMsPerTarget"] / first["workerCpuMsPerTarget"],
+    }
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(table(results))
+    return 0
+
+
+def table(results: dict[str, Any]) -> str:
+    """The results as Markdown."""
+    lines = [
+        f"Measured on {results['machine']}.",
+        "",
+        (
+            "| targets | worker CPU per target | p50 / p95 to proof | Graph requests per target (HTTP) "
+            "| Cosmos DB requests per target | peak memory of a worker |"
+        ),
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row['targets']:,}{' (Graph latency 100 ms)' if row['graphLatencyMs'] else ''} "
+        f"| {row['workerCpuMsPerTarget']:.2f} ms | {row['p50Seconds']:.1f} s / {row['p95Seconds']:.1f} s "
+        f"| {row['graphRequestsPerTarget']:.1f} ({row['graphHttpRequestsPerTarget']:.2f}) "
+        f"| {row['cosmosRequestsPerTarget']:.2f} | {row['peakWorkerMemoryMb']:.0f} MB |"
+        for row in [*results["pulls"], results["latency"]]
+    ]
+    start, built, ratios = results["coldStart"], results["package"], results["ratios"]
+    lines += [
+        "",
+        (
+            f"- Naive loop (`benchmarks/naive_sdk.py`, search and move only): {results['naive']['cpuMsPerTarget']:.1f} ms "
+            f"CPU per target, {ratios['naiveCpuToOurs']:.1f} times ours."
+        ),
+        f"- CPU per target of the largest run against the smallest: {ratios['largestToSmallestCpu']:.2f}.",
+        (
+            f"- Cold start without byte code: import {start['importSeconds']:.2f} s, "
+            f"first Graph call {start['firstGraphCallSeconds']:.2f} s."
+        ),
+        (
+            f"- Package: {built['packageMb']:.1f} MB; from it, import {built['importSeconds']:.2f} s, "
+            f"first Graph call {built['firstGraphCallSeconds']:.2f} s."
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """What the numbers were taken on."""
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{psutil.cpu_count()} cores {platform.machine()}, {memory:.0f} GiB, Python {platform.python_version()}"
+
+
+def say(text: str) -> None:
+    """Progress, apart from the result."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
