@@ -1,0 +1,39 @@
+"""host.json and the page that gives the reason for each of its values say the same."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from local.functions_host.config import read_host_json
+from shared.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+_ROW = re.compile(r"^\| `([\w.]+)` \| `([^`]+)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+
+
+def _leaves(value: Any, path: str = "") -> dict[str, str]:
+    if isinstance(value, dict):
+        return {k: v for key, inner in value.items() for k, v in _leaves(inner, f"{path}.{key}".strip(".")).items()}
+    return {path: value if isinstance(value, str) else json.dumps(value)}
+
+
+def test_every_value_is_explained_and_every_explained_value_is_there() -> None:
+    file = _leaves(json.loads((ROOT / "host.json").read_text(encoding="utf-8")))
+    rows = _ROW.findall((ROOT / "docs" / "host-json.md").read_text(encoding="utf-8"))
+    assert {name: value for name, value, _, _ in rows} == file
+    assert len(rows) == len(file)
+    assert all(len(why.strip()) > 20 for _, _, _, why in rows)
+
+
+def test_the_local_host_honours_it() -> None:
+    config = read_host_json(ROOT / "host.json")
+    assert config.queues.base64
+    assert config.queues.batch_size + config.queues.new_batch_threshold == 4
+    # Five attempts at once would be none: see the page.
+    assert config.queues.visibility_timeout.total_seconds() > 0
+
+
+def test_a_claim_outlives_the_function_that_holds_it() -> None:
+    timeout = read_host_json(ROOT / "host.json").function_timeout.total_seconds()
+    assert Settings.model_fields["claim_seconds"].default >= timeout + 60
