@@ -71,6 +71,10 @@ async def _one_by_one(graph: Graph, parts: list[_Part]) -> list[dict[str, Any]]:
 
 
 def _write(part: _Part, response: Response) -> dict[str, Any]:
+    if response.headers.get("Content-Type") == "text/plain":
+        # How Graph puts text into a batch's JSON is not established.
+        refusal = GraphError(501, "LocalGraphNotSupported", "The local Graph does not support $count in a batch.")
+        response = error_response(refusal, new_request_id(), None)
     document: dict[str, Any] = {"id": part.id, "status": response.status, "headers": response.headers}
     if response.body is not None:
         response.headers.setdefault("Content-Type", "application/json")
