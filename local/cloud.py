@@ -4,8 +4,9 @@
         environment = {**os.environ, **cloud.environment("pipeline")}
 
 `environment` is what production code finds in Azure as app settings and in the App Service's sandbox; nothing
-in it says "local" but addresses. The state directory holds logs, the tenant, the certificate authority and
-`cloud.json`, by which another process finds the cloud (`LocalCloud.state`).
+in it says "local" but addresses. Queues, containers and rights are those of the evaluated templates. The state
+directory holds logs, the tenant, the certificate authority and `cloud.json`, by which another process finds the
+cloud (`read_state`).
 """
 
 import json
@@ -26,6 +27,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local import azurite
+from local.deployment import Deployment
 from local.functions_host.config import FUNCTION_KEY_SETTING, MASTER_KEY_SETTING
 from local.grants import STORAGE, grants_of
 from local.identity import directory as identities
@@ -33,15 +35,13 @@ from local.identity.tokens import LIFETIME, SIGNING_KEY_SETTING, Caller, issue
 from local.process import Child, python
 from local.tenant import model
 from local.tls import LocalAuthority
-from shared.names import BLOB_CONTAINERS, POISON_SUFFIX, QUEUES, SOURCES
+from shared.names import SOURCES
 
 STATE_FILE = "cloud.json"
 TENANT_FILE = "tenant.json"
 
 APPS = ("pipeline", "web")
 _ROOT = Path(__file__).parents[1]
-# As Bicep reads it: containers with all that they are made with.
-_NAMES = json.loads((_ROOT / "shared" / "names.json").read_text(encoding="utf-8"))
 _NAMESPACE = uuid.UUID("6a1f7a5e-7f0c-4b0e-9a53-1d2f0b8d4c11")
 _DEFAULT_TENANT_ID = str(uuid.uuid5(_NAMESPACE, "tenant"))
 
@@ -85,6 +85,7 @@ class LocalCloud:
     ) -> None:
         self.directory = directory.resolve()
         self.authority = LocalAuthority(self.directory)
+        self._deployment = Deployment.of("local")
         self._tenant = tenant
         self._keep = keep
         self._latency = graph_latency_ms
@@ -137,7 +138,7 @@ class LocalCloud:
         key, admin_key = secrets.token_hex(32), secrets.token_hex(16)
         tenant = self._tenant_file()
         tenant_id = json.loads(tenant.read_bytes())["tenant"]["id"]
-        apps = {name: _app(name) for name in APPS}
+        apps = {name: _app(name, self._deployment) for name in APPS}
         listing = self.directory / "identities.json"
         identities.dump(identities.Directory(tenant_id, list(apps.values())), listing)
 
@@ -163,7 +164,7 @@ class LocalCloud:
             "PipelineStorage__blobServiceUri": storage.blob_url,
             "PipelineStorage__credential": "managedidentity",
             "CLAWBACK_COSMOS_ENDPOINT": cosmos_url,
-            "CLAWBACK_COSMOS_DATABASE": _NAMES["cosmosDatabase"],
+            "CLAWBACK_COSMOS_DATABASE": self._deployment.database,
             "CLAWBACK_GRAPH_URL": f"{graph_url}/v1.0" if graph_url else "",
             "CLAWBACK_POLICY_PATH": str(_ROOT / "policy.yaml"),
             **{f"CLAWBACK_WEBHOOK_SECRETS__{source}": json.dumps([secrets.token_hex(16)]) for source in SOURCES},
@@ -205,16 +206,24 @@ class LocalCloud:
         ca = str(self.authority.ca)
         with QueueServiceClient(storage.queue_url, credential=credential, connection_verify=ca) as queues:
             present = {queue.name for queue in queues.list_queues()}
-            for name in QUEUES.values():
-                for queue in {name, name + POISON_SUFFIX} - present:
-                    queues.create_queue(queue)
+            for queue in self._deployment.queues - present:
+                queues.create_queue(queue)
         with BlobServiceClient(storage.blob_url, credential=credential, connection_verify=ca) as blobs:
             present = {container.name for container in blobs.list_containers()}
-            for container in set(BLOB_CONTAINERS.values()) - present:
+            for container in self._deployment.blob_containers - present:
                 blobs.create_container(container)
 
     def _provision_cosmos(self, url: str, admin_key: str) -> None:
-        body = {"database": _NAMES["cosmosDatabase"], "containers": list(_NAMES["cosmosContainers"].values())}
+        containers = [
+            {
+                "name": container.name,
+                "partitionKey": list(container.partition_key),
+                "indexed": list(container.indexed),
+                **({} if container.ttl is None else {"defaultTtl": container.ttl}),
+            }
+            for container in self._deployment.containers.values()
+        ]
+        body = {"database": self._deployment.database, "containers": containers}
         post(f"{url}/_local/containers", body, admin_key, self.authority.client_context())
 
 
@@ -270,12 +279,12 @@ def default_tenant() -> model.Tenant:
     )
 
 
-def _app(name: str) -> identities.App:
+def _app(name: str, deployment: Deployment) -> identities.App:
     identity = identities.Identity(
         name=name,
         client_id=str(uuid.uuid5(_NAMESPACE, f"{name} client")),
         object_id=str(uuid.uuid5(_NAMESPACE, f"{name} object")),
-        grants=grants_of(name),
+        grants=grants_of(name, deployment),
     )
     return identities.App(header=secrets.token_hex(16), identities=[identity])
 
