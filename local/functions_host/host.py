@@ -5,7 +5,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -24,6 +24,8 @@ from local.functions_host.timers import BODY, TimerListener
 from local.functions_host.wire import Frame
 
 _log = logging.getLogger("host")
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +179,11 @@ class Host:
             return web.Response(status=503)
         return await self._frontend.handle(request)
 
-    def _admin(self, handler: Any) -> Any:
+    def _admin(self, handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.Response:
             if self._frontend is None or not self._frontend.is_master(request):
                 return web.Response(status=401)
-            answer: web.Response = await handler(request)
-            return answer
+            return await handler(request)
 
         return guarded
 

@@ -1,6 +1,7 @@
 """A host that runs the toy app beside this file, on queues of its own."""
 
 import asyncio
+import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -41,7 +42,7 @@ def start(storage_environment: LocalCloud, queues: QueueServiceClient, tmp_path:
             for client in clients:
                 await client.create_queue()
         environment = {
-            "PATH": "/usr/bin:/bin",
+            **os.environ,
             **storage_environment.environment(),
             "WORK_QUEUE": name,
             "TOLD_QUEUE": f"{name}-told",
@@ -67,7 +68,7 @@ def start(storage_environment: LocalCloud, queues: QueueServiceClient, tmp_path:
 def web_host(local_storage: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
     """One host for all tests that only send it HTTP requests; what it announced."""
     environment = {
-        "PATH": "/usr/bin:/bin",
+        **os.environ,
         **local_storage.environment(),
         # Queues that there are, and that nobody sends to.
         "WORK_QUEUE": "report",
