@@ -1,6 +1,7 @@
 metadata name = 'Clawback'
 metadata description = 'Everything that Clawback runs on in Azure. Permission to touch mail is a separate step: graph/main.bicep.'
 
+import { figures, quietRule, rules } from 'modules/queries.bicep'
 import { firewallType, retentionType } from 'modules/types.bicep'
 
 @description('Optional. Location of all resources.')
@@ -264,72 +265,6 @@ module web 'modules/function-app.bicep' = {
   }
 }
 
-// One rule for each event that somebody must act on. The fields of an event are JSON behind its name (shared/events.py).
-var eventOf = 'let fields = (event: string) { AppTraces | where Message startswith strcat(event, " {") | extend f = parse_json(substring(Message, strlen(event) + 1)) };'
-var rules = [
-  {
-    name: 'message-parked'
-    severity: 1
-    says: 'a message could not be processed and is parked'
-    query: '${eventOf} fields("${names.events.messageParked}") | project TimeGenerated, stage = tostring(f.stage), reason = tostring(f.reason)'
-    windowMinutes: 5
-    threshold: 0
-    dimension: 'stage'
-  }
-  {
-    name: 'denied'
-    severity: 1
-    says: 'a right is missing, and work waits for it'
-    query: '${eventOf} fields("${names.events.denied}") | project TimeGenerated, reason = tostring(f.reason)'
-    windowMinutes: 5
-    threshold: 0
-  }
-  {
-    name: 'targets-failed'
-    severity: 1
-    says: 'mail could not be pulled'
-    query: '${eventOf} fields("${names.events.chunkSettled}") | where toint(f.failed) > 0 or toint(f.denied) > 0 | project TimeGenerated, incident = tostring(f.incident_id)'
-    windowMinutes: 15
-    threshold: 0
-    dimension: 'incident'
-  }
-  {
-    name: 'backlog'
-    severity: 2
-    says: 'messages wait longer than five minutes for a stage'
-    query: '${eventOf} fields("${names.events.queueAge}") | where todouble(f.seconds) > 300 | project TimeGenerated, stage = tostring(f.stage)'
-    windowMinutes: 15
-    threshold: 2
-    dimension: 'stage'
-  }
-  {
-    name: 'throttled'
-    severity: 2
-    says: 'work has been waiting for throttled services'
-    query: '${eventOf} fields("${names.events.messageWaits}") | where tostring(f.reason) != "claimed" | project TimeGenerated, stage = tostring(f.stage)'
-    windowMinutes: 30
-    threshold: 100
-    dimension: 'stage'
-  }
-  {
-    name: 'webhook-refused'
-    severity: 2
-    says: 'a gateway\'s requests are refused'
-    query: '${eventOf} fields("${names.events.problem}") | where toint(f.status) in (401, 404, 422) | project TimeGenerated, type = tostring(f.type)'
-    windowMinutes: 15
-    threshold: 5
-    dimension: 'type'
-  }
-]
-var quietRule = {
-  name: 'no-alerts'
-  severity: 2
-  says: 'no alert has come in for ${quietHours} hours'
-  query: '${eventOf} fields("${names.events.alertAccepted}") | summarize accepted = count() | where accepted == 0'
-  windowMinutes: quietHours * 60
-  threshold: 0
-}
-
 module alerts 'modules/alerts.bicep' = {
   name: 'alerts'
   params: {
@@ -338,10 +273,32 @@ module alerts 'modules/alerts.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
     actionGroupId: monitoring.outputs.actionGroupId
     runbooks: runbooks
-    rules: quietHours > 0 ? concat(rules, [quietRule]) : rules
+    rules: quietHours > 0 ? concat(rules, [quietRule(quietHours)]) : rules
     identityIds: [identities.outputs.pipeline.resourceId, identities.outputs.web.resourceId]
     monthlyBudget: monthlyBudget
     tags: tags
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  name: 'workbook'
+  params: {
+    location: location
+    token: token
+    workspaceId: monitoring.outputs.workspaceId
+    figures: figures
+    tags: tags
+  }
+}
+
+module diagnostics 'modules/diagnostics.bicep' = {
+  name: 'diagnostics'
+  params: {
+    workspaceId: monitoring.outputs.workspaceId
+    dataStorageName: data.outputs.name
+    hostStorageNames: [pipelineHost.outputs.name, webHost.outputs.name]
+    cosmosName: cosmos.outputs.name
+    vaultName: vault.outputs.name
   }
 }
 

@@ -3,15 +3,14 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from local.deployment import Deployment
-from shared.events import Event
-from shared.names import BLOB_CONTAINERS, COSMOS_CONTAINERS, EVENTS, POISON_SUFFIX, QUEUES, SOURCES
+from shared.names import BLOB_CONTAINERS, COSMOS_CONTAINERS, POISON_SUFFIX, QUEUES, SOURCES
 from shared.settings import Settings
+from tests.infra import operations
+from tests.infra.operations import ROOT, properties
 
-ROOT = Path(__file__).parents[2]
 CONTAINERS: dict[str, Any] = json.loads((ROOT / "shared" / "names.json").read_text(encoding="utf-8"))[
     "cosmosContainers"
 ]
@@ -59,11 +58,6 @@ PIPELINE_ONLY = {
     "CLAWBACK_QUARANTINE_FOLDER",
     "CLAWBACK_CLAIM_SECONDS",
 }
-
-
-def properties(resource: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = resource.get("properties") or {}
-    return found
 
 
 def queues_are_those_of_the_code(deployment: Deployment) -> Iterator[str]:
@@ -251,46 +245,6 @@ def names_fit(deployment: Deployment) -> Iterator[str]:
                 yield f"{resource['name']}: longer than {limit}"
 
 
-def emitted_events() -> set[str]:
-    """The events that some module of ours really emits."""
-    code = "\n".join(p.read_text(encoding="utf-8") for d in ("functions", "shared") for p in (ROOT / d).rglob("*.py"))
-    return {str(event) for event in Event if f"emit(Event.{event.name}" in code}
-
-
-def alerts_name_events_that_are_emitted(deployment: Deployment) -> Iterator[str]:
-    emitted = emitted_events()
-    rules = [*deployment.of_type("Microsoft.Insights/scheduledQueryRules")]
-    if not rules:
-        yield "there are no alerts"
-    for rule in rules:
-        query = properties(rule)["criteria"]["allOf"][0]["query"]
-        named = re.findall(r'fields\("([^"]*)"\)', query)
-        for event in named:
-            if event not in EVENTS.values():
-                yield f"{rule['name']}: there is no event {event}"
-            elif event not in emitted:
-                yield f"{rule['name']}: nobody emits {event}"
-        if not named:
-            yield f"{rule['name']}: names no event"
-        page = properties(rule)["actions"]["customProperties"]["runbook"].rsplit("/", 1)[-1]
-        if not (ROOT / "docs" / "runbooks" / page).exists():
-            yield f"{rule['name']}: has no runbook {page}"
-        if not properties(rule)["actions"]["actionGroups"]:
-            yield f"{rule['name']}: tells nobody"
-
-
-def role_changes_are_told(deployment: Deployment) -> Iterator[str]:
-    watched = json.dumps(
-        [properties(a)["condition"] for a in deployment.of_type("Microsoft.Insights/activityLogAlerts")]
-    )
-    for operation in (
-        "Microsoft.Authorization/roleAssignments/write",
-        "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials/write",
-    ):
-        if operation not in watched:
-            yield f"nobody is told of {operation}"
-
-
 JUDGES: tuple[Judge, ...] = (
     queues_are_those_of_the_code,
     blob_containers_are_those_of_the_code,
@@ -306,8 +260,12 @@ JUDGES: tuple[Judge, ...] = (
     rights_are_narrow,
     data_can_be_brought_back,
     names_fit,
-    alerts_name_events_that_are_emitted,
-    role_changes_are_told,
+    operations.queries_name_events_that_are_emitted,
+    operations.every_event_is_asked_for,
+    operations.alerts_lead_somewhere,
+    operations.role_changes_are_told,
+    operations.the_workbook_obeys_its_time_range,
+    operations.what_is_done_is_logged,
 )
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from local.deployment import ENVIRONMENTS, PLACE, TEMPLATES, Deployment, compiler, permissions
-from tests.infra.judges import CONTAINERS, ROOT, judge
+from tests.infra.judges import CONTAINERS, judge
+from tests.infra.operations import ROOT
 
 BICEP = compiler()
 compiled = pytest.mark.skipif(BICEP is None, reason="no Bicep compiler in ../shared/bin, PATH or BICEP")
@@ -137,8 +138,19 @@ MUTATIONS = [
     ("main.bicep", "CLAWBACK_ROLE: 'web'", "CLAWBACK_ROLE: 'all'", "local"),
     ("main.bicep", "identity: identities.outputs.web\n", "identity: identities.outputs.pipeline\n", "local"),
     ("main.bicep", "hostStorageName: webHost.outputs.name", "hostStorageName: pipelineHost.outputs.name", "local"),
-    ("main.bicep", 'fields("${names.events.messageParked}")', 'fields("message_parkd")', "local"),
-    ("main.bicep", "name: 'message-parked'", "name: 'message-lost'", "local"),
+    ("modules/queries.bicep", "rowsOf(names.events.messageParked)", "rowsOf('message_parkd')", "local"),
+    ("modules/queries.bicep", "name: 'message-parked'", "name: 'message-lost'", "local"),
+    ("modules/queries.bicep", "toint(f.failed)", "toint(f.faild)", "local"),
+    ("modules/queries.bicep", "tostring(f.source)", "tostring(f.sauce)", "local"),
+    ("modules/workbook.bicep", "timeContextFromParameter: timeRange", "timeContextFromParameter: ''", "local"),
+    ("modules/workbook.bicep", "map(figures, (figure, i)", "map(take(figures, 0), (figure, i)", "dev"),
+    ("modules/diagnostics.bicep", "category: 'StorageRead', enabled: true", "category: 'StorageRead', enabled: false",
+     "local"),
+    ("modules/diagnostics.bicep", "for (name, i) in hostStorageNames: {\n    name: 'to",
+     "for (name, i) in take(hostStorageNames, 1): {\n    name: 'to", "local"),
+    ("modules/diagnostics.bicep", "category: 'AuditEvent', enabled: true", "category: 'AuditEvent', enabled: false",
+     "local"),
+    ("modules/diagnostics.bicep", "'DataPlaneRequests', enabled: true", "'DataPlaneRequests', enabled: false", "local"),
     ("main.bicep", "uri => '@Microsoft.KeyVault(SecretUri=${uri})'", "uri => uri", "local"),
     ("main.bicep", "? closed\n", "? { closed: false, subnetIds: [], addressRanges: [] }\n", "prod"),
 ]  # fmt: skip

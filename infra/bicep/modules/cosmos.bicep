@@ -165,5 +165,8 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
 @description('Resource id of the account.')
 output resourceId string = account.id
 
+@description('Name of the account.')
+output name string = account.name
+
 @description('Endpoint of the account.')
 output endpoint string = account.properties.documentEndpoint

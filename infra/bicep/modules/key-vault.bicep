@@ -62,6 +62,9 @@ resource readers 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 @description('Resource id of the vault.')
 output resourceId string = vault.id
 
+@description('Name of the vault.')
+output name string = vault.name
+
 @description('URI of each source\'s secret, without a version: a new version is taken up by itself.')
 output secretUris object = toObject(
   sources,
