@@ -78,7 +78,6 @@ class Call:
     request: Request
     keys: tuple[str, ...]
     options: Mapping[str, str]
-    template: str
 
     def context(self, of: str) -> str:
         """`@odata.context` of an answer."""

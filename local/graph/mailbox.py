@@ -185,12 +185,12 @@ class MailboxState:
 
     def delete_folder(self, folder: MailFolder, now: datetime) -> None:
         """The folder and those below it are gone; their items are in Recoverable Items, Deletions."""
+        if folder.parent is None or folder.well_known is not None:
+            raise GraphError(400, "ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted.")
         for child in list(folder.children):
             self.delete_folder(child, now)
         for item in list(folder.items.values()):
             self.move(item, self.well_known["recoverableitemsdeletions"], now)
-        if folder.parent is None or folder.well_known is not None:
-            raise GraphError(400, "ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted.")
         folder.parent.children.remove(folder)
         del self.folders[folder.id]
 

@@ -18,17 +18,10 @@ MAX_DEPTH = 50
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value: text, a number, a truth value, None, or `Moment`/`Word` for what is written without quotes."""
+    """A value: a number, a truth value, None, or text. Text without quotes is a time or the name of something."""
 
     value: str | int | float | bool | None
     quoted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """A property path such as `from/emailAddress/address`."""
-
-    name: str
 
 
 @dataclass(frozen=True, slots=True)

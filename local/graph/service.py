@@ -71,7 +71,7 @@ class Graph:
         if not self.may(request.caller, route.method, route.judged_as):
             raise _denied(route)
         mailbox = self._mailbox_id(route, keys)
-        call = Call(self.tenant, request, keys, options_of(request, route.options), route.template)
+        call = Call(self.tenant, request, keys, options_of(request, route.options))
         if mailbox is not None:
             with self.throttle.mailbox(request.caller.app_id, mailbox):
                 return await self._run(route, call, mailbox)

@@ -72,6 +72,12 @@ async def test_an_unescaped_quote_selects_what_the_sender_wants(graph: Client) -
     assert await graph.find(ANNA, hostile) == []
 
 
+async def test_a_lone_surrogate_in_a_subject_survives(connect: Callable[..., Any]) -> None:
+    mailbox = Mailbox(ANNA, messages=(replace(phish(), subject="\ud800 Invoice"),))
+    graph = await connect(replace(tenant(), mailboxes=(mailbox,)))
+    assert (await graph.find(ANNA))[0]["subject"] == "\ud800 Invoice"
+
+
 async def test_several_ids_in_one_filter(graph: Client) -> None:
     text = "internetMessageId eq '<fwd@contoso.example>' or internetMessageId in ('<innocent@contoso.example>','x')"
     found = (await graph.get(f"/users/{ANNA}/messages?$filter={quote(text)}")).values
