@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ from shared.names import PARKED_CONTAINER
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements-runtime313.txt"
-
-pytestmark = [pytest.mark.cloud, pytest.mark.timeout(600)]
+_PIN = re.compile(r"^([\w.-]+)==(\S+)(?: ; ([^\\]+))? \\$", re.MULTILINE)
 
 
 def _python313() -> Path | None:
@@ -63,6 +63,8 @@ def _run(interpreter: Path, cloud: LocalCloud, calls: list[dict[str, Any]]) -> d
     return answer
 
 
+@pytest.mark.cloud
+@pytest.mark.timeout(600)  # the first run installs
 async def test_the_app_is_indexed_and_its_functions_run(interpreter: Path, storage_environment: LocalCloud) -> None:
     queue_message = {"function": "ingest_alert", "kind": "queue", "id": "m-313", "body": "not an envelope"}
     request = {
@@ -88,3 +90,23 @@ async def test_the_app_is_indexed_and_its_functions_run(interpreter: Path, stora
         assert [name async for name in container.list_blob_names() if "m-313" in name]
     assert refused["status"] == "404"
     assert json.loads(refused["body"])["type"] == "urn:clawback:problem:unknown-source"
+
+
+def _pins(name: str) -> dict[str, str]:
+    """Version by package, where a pin holds for Python 3.13."""
+    pins = _PIN.findall((ROOT / name).read_text(encoding="utf-8"))
+    return {package: version for package, version, marker in pins if not marker or ">= '3.13'" in marker}
+
+
+def test_the_library_runs_with_the_versions_that_are_deployed() -> None:
+    inside, deployed = _pins("requirements-runtime313.txt"), _pins("requirements.txt")
+    assert inside["azure-functions"] == deployed["azure-functions"]
+    assert inside["azure-functions-runtime"] == "1.3.0"
+    assert {package: version for package, version in deployed.items() if inside.get(package, version) != version} == {}
+
+
+def test_its_requirements_have_hashes_and_name_no_index() -> None:
+    text = REQUIREMENTS.read_text(encoding="utf-8")
+    requirements = re.split(r"\n(?=\S)", text.strip())
+    assert all("==" in requirement and "--hash=sha256:" in requirement for requirement in requirements)
+    assert not re.search(r"https?://|--index-url|--extra-index-url|--find-links", text)
