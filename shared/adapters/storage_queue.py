@@ -20,6 +20,9 @@ _NEVER = -1
 # The service takes 2,000 messages a second per queue; more at once only queue up in our own process.
 _AT_ONCE = 16
 
+# The most that one peek gives. Order is best effort, so the oldest is not always the first.
+_FRONT = 32
+
 
 class StorageQueues:
     """`MessageQueue` over one storage account."""
@@ -49,6 +52,11 @@ class StorageQueues:
         """See `MessageQueue.send_copy`."""
         await self._put(envelope, delay)
 
+    async def oldest(self) -> dict[Stage, float]:
+        """See `MessageQueue.oldest`."""
+        ages = await asyncio.gather(*map(self._age, Stage))
+        return dict(zip(Stage, ages, strict=True))
+
     async def close(self) -> None:
         """Give the connections back."""
         await self._service.close()
@@ -60,6 +68,12 @@ class StorageQueues:
         seconds = int(delay.total_seconds() + 0.999) if delay else None
         with told(f"send to {envelope.stage}"):
             await self._client(envelope.stage).send_message(body, visibility_timeout=seconds, time_to_live=_NEVER)
+
+    async def _age(self, stage: Stage) -> float:
+        with told(f"peek at {stage}"):
+            front = await self._client(stage).peek_messages(_FRONT)
+        sent = [message.inserted_on for message in front if message.inserted_on is not None]
+        return max((self._now() - min(sent)).total_seconds(), 0.0) if sent else 0.0
 
     def _client(self, stage: Stage) -> QueueClient:
         if stage not in self._clients:

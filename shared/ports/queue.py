@@ -6,6 +6,7 @@ from typing import Protocol
 
 from shared.envelope import Envelope
 from shared.messages import Payload
+from shared.names import Stage
 
 
 class MessageQueue(Protocol):
@@ -25,4 +26,12 @@ class MessageQueue(Protocol):
 
     async def send_copy(self, envelope: Envelope, *, delay: timedelta) -> None:
         """Send an envelope as it is: the delayed copy of a message that waits, or a replay."""
+        ...
+
+    async def oldest(self) -> dict[Stage, float]:
+        """Seconds since the oldest message that each stage could take was sent; 0.0 where none waits.
+
+        A message that was sent with a delay counts from when it was sent: one high figure says little, and none that
+        is low for minutes says that nobody takes messages.
+        """
         ...

@@ -87,3 +87,25 @@ async def test_what_does_not_fit_a_message_is_a_bug_and_is_said(queue: tuple[Mes
 
     with pytest.raises(ValueError, match="queues carry ids only"):
         await port.send(payload, correlation_id="inc-1")
+
+
+async def test_the_oldest_message_that_can_be_taken_has_an_age(queue: tuple[MessageQueue, Received]) -> None:
+    port, received = queue
+    await port.send(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", delay=timedelta(hours=1))
+    assert (await port.oldest())[Stage.REPORT] == 0.0
+
+    await port.send(IncidentChanged(incident_id="inc-2"), correlation_id="inc-2")
+    _passes(port, timedelta(minutes=10))
+
+    ages = await port.oldest()
+    assert set(ages) == set(Stage)
+    assert 600 <= ages[Stage.REPORT] < 660
+    assert ages[Stage.ENRICH] == 0.0
+    # Looking takes nothing away.
+    assert len(await received(Stage.REPORT)) == 1
+    assert (await port.oldest())[Stage.REPORT] == 0.0
+
+
+def _passes(port: MessageQueue, time: timedelta) -> None:
+    now = port._now  # type: ignore[attr-defined]  # both implementations are given their clock
+    port._now = lambda: now() + time  # type: ignore[attr-defined]  # and the service stamps messages with its own

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from shared.clock import Clock
 from shared.envelope import MAX_BODY, Envelope, wrap
 from shared.messages import Payload
+from shared.names import Stage
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import FakeClock
 
@@ -17,6 +18,7 @@ class Sent:
 
     envelope: Envelope
     visible_at: datetime
+    sent_at: datetime
 
     @property
     def body(self) -> bytes:
@@ -39,7 +41,7 @@ class FakeQueue:
         envelope = wrap(payload, correlation_id=correlation_id, now=self._now())
         if len(envelope.model_dump_json(exclude_none=True).encode()) > MAX_BODY:
             raise ValueError("queues carry ids only")
-        self.waiting.append(Sent(envelope, self._now() + (delay or timedelta())))
+        self.waiting.append(Sent(envelope, self._now() + (delay or timedelta()), self._now()))
         self._checkpoint(f"after send {payload.kind}")
 
     async def send_all(self, payloads: Iterable[Payload], *, correlation_id: str) -> None:
@@ -48,5 +50,13 @@ class FakeQueue:
 
     async def send_copy(self, envelope: Envelope, *, delay: timedelta) -> None:
         self._checkpoint("before send copy")
-        self.waiting.append(Sent(envelope, self._now() + delay))
+        self.waiting.append(Sent(envelope, self._now() + delay, self._now()))
         self._checkpoint("after send copy")
+
+    async def oldest(self) -> dict[Stage, float]:
+        now = self._now()
+        visible = [message for message in self.waiting if message.visible_at <= now]
+        ages = {
+            stage: [(now - m.sent_at).total_seconds() for m in visible if m.envelope.stage == stage] for stage in Stage
+        }
+        return {stage: max(of_stage, default=0.0) for stage, of_stage in ages.items()}

@@ -103,7 +103,7 @@ class Pipeline(Tenant):
         stage = STAGES[message.envelope.stage]
         delivery = Delivery(id=message.envelope.id, body=message.body)
         self.queue.waiting.remove(message)
-        later = Sent(message.envelope, self.now() + timedelta(seconds=CLAIM_SECONDS + 1))
+        later = Sent(message.envelope, self.now() + timedelta(seconds=CLAIM_SECONDS + 1), message.sent_at)
         try:
             await run(stage, delivery, self.provide(stage.deps), self.provide(Plumbing))
         except ProcessDied:
