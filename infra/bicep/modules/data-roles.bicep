@@ -72,7 +72,7 @@ resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
       principalId: pipelinePrincipalId
       principalType: 'ServicePrincipal'
       roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', queueReader)
-      description: 'the scale controller and the listener look at its length'
+      description: 'the scale controller and the listener look at its length, queue_age at its oldest message'
     }
   }
 ]

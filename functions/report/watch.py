@@ -1,0 +1,23 @@
+"""How long messages have been waiting, told every minute: no metric of the platform says it for one queue."""
+
+from dataclasses import dataclass
+
+from shared.events import Event, emit
+from shared.ports.queue import MessageQueue
+
+
+@dataclass(frozen=True)
+class WatchDeps:
+    """The services of the watch."""
+
+    queue: MessageQueue
+
+
+async def watch(deps: WatchDeps) -> None:
+    """Tell the age of each stage's oldest message, empty queues too: a single high figure is no backlog yet.
+
+    Raises:
+        UnavailableError: the queues cannot be asked; the next minute is as good.
+    """
+    for stage, seconds in (await deps.queue.oldest()).items():
+        emit(Event.QUEUE_AGE, stage=stage, seconds=round(seconds))
