@@ -1,0 +1,92 @@
+"""What an answer that is no success means, decided on `error.code`: HTTP 404 alone has four meanings (graph.md 5.3)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from shared.ports.mailboxes import Refusal, RefusalKind
+
+# Lower-case: Graph's services do not agree about the case of their codes.
+_BY_CODE = {
+    "mailboxnotenabledforrestapi": RefusalKind.ON_PREMISES,
+    "mailboxnotsupportedforrestapi": RefusalKind.ON_PREMISES,
+    "mailboxnothostedinexchangeonline": RefusalKind.ON_PREMISES,
+    "errorinvaliduser": RefusalKind.MAILBOX_MISSING,
+    "resourcenotfound": RefusalKind.MAILBOX_MISSING,
+    "request_resourcenotfound": RefusalKind.MAILBOX_MISSING,
+    "erroritemnotfound": RefusalKind.NOT_FOUND,
+    "errorfoldernotfound": RefusalKind.NOT_FOUND,
+    "erroraccessdenied": RefusalKind.DENIED,
+    "accessdenied": RefusalKind.DENIED,
+    "authorization_requestdenied": RefusalKind.DENIED,
+    "errorfolderexists": RefusalKind.EXISTS,
+    "errorduplicatefoldername": RefusalKind.EXISTS,
+    "errornamealreadyexists": RefusalKind.EXISTS,
+    "applicationthrottled": RefusalKind.THROTTLED,
+    "toomanyrequests": RefusalKind.THROTTLED,
+    "activitylimitreached": RefusalKind.THROTTLED,
+    "errorserverbusy": RefusalKind.THROTTLED,
+    "errormailboxmoveinprogress": RefusalKind.MAILBOX_MOVING,
+    "errormailboxstoreunavailable": RefusalKind.TRANSIENT,
+    "mailboxinfostale": RefusalKind.TRANSIENT,
+    # Over quota: the owner or a retention job makes room.
+    "errorquotaexceeded": RefusalKind.TRANSIENT,
+}
+
+_BY_STATUS = {
+    HTTPStatus.UNAUTHORIZED: RefusalKind.DENIED,
+    HTTPStatus.FORBIDDEN: RefusalKind.DENIED,
+    HTTPStatus.REQUEST_TIMEOUT: RefusalKind.TRANSIENT,
+    HTTPStatus.CONFLICT: RefusalKind.TRANSIENT,
+    HTTPStatus.PRECONDITION_FAILED: RefusalKind.TRANSIENT,
+    HTTPStatus.LOCKED: RefusalKind.TRANSIENT,
+    HTTPStatus.FAILED_DEPENDENCY: RefusalKind.TRANSIENT,
+    HTTPStatus.TOO_MANY_REQUESTS: RefusalKind.THROTTLED,
+}
+
+# The reason of a target is stored and shown: a code is a word, not a page.
+_MAX_CODE = 64
+
+
+def classify(status: int, body: Any, headers: Mapping[str, str]) -> Refusal | None:
+    """The refusal that an answer is; None if it is a success. Takes whatever came, and raises nothing.
+
+    Args:
+        status: of the answer or of the sub-request.
+        body: its JSON, parsed; anything else is no error body.
+        headers: with lower-case names.
+    """
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return None
+    error = body.get("error") if isinstance(body, dict) else None
+    told = error if isinstance(error, dict) else {}
+    code = told.get("code")
+    code = code[:_MAX_CODE] if isinstance(code, str) and code else f"HTTP {status}"
+    inner = told.get("innerError") or told.get("innererror")
+    request_id = inner.get("request-id") if isinstance(inner, dict) else None
+    return Refusal(
+        kind=_BY_CODE.get(code.lower()) or _kind_of(status),
+        code=code,
+        status=status,
+        retry_after=_seconds(headers.get("retry-after")),
+        request_id=request_id if isinstance(request_id, str) else None,
+    )
+
+
+def _kind_of(status: int) -> RefusalKind:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return RefusalKind.TRANSIENT
+    # A 404 whose code we do not know is no proof that anything is gone: it ends as failed, with its code.
+    return _BY_STATUS.get(HTTPStatus(status), RefusalKind.PERMANENT) if status in _STATUSES else RefusalKind.PERMANENT
+
+
+_STATUSES = {status.value for status in HTTPStatus}
+
+
+def _seconds(value: Any) -> float | None:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return None
+    # Longer than a day is no waiting time but a mistake, and "nan" is none either.
+    return seconds if 0 <= seconds <= 86400 else None  # noqa: PLR2004 - as above

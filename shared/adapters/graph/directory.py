@@ -1,0 +1,189 @@
+"""`Directory` over Graph."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from shared.adapters.graph.gateway import EVENTUAL, GraphGateway, Request
+from shared.adapters.graph.odata import literal, query, segment
+from shared.domain.ids import MailboxId
+from shared.errors import DeniedError, UnavailableError
+from shared.ports.directory import MailboxKind, Recipient, RecipientKind, TraceRow
+from shared.ports.mailboxes import Answer, Refusal, RefusalKind
+
+_USER = "id,displayName,mail,userPrincipalName,userType,department,jobTitle,proxyAddresses"
+_GROUP = "id,displayName,mail,proxyAddresses,visibility"
+_CONTACT = "id,displayName,mail,proxyAddresses,department,jobTitle"
+_MEMBER = f"{_USER},visibility"
+
+# In the order in which an address is looked for; most are users'.
+_PLACES = (("/users", _USER), ("/groups", _GROUP), ("/contacts", _CONTACT))
+
+_KINDS = {
+    "#microsoft.graph.user": RecipientKind.USER,
+    "#microsoft.graph.group": RecipientKind.GROUP,
+    "#microsoft.graph.orgContact": RecipientKind.CONTACT,
+}
+
+# Graph's largest pages (graph.md 2.7, 6).
+_TRACE_PAGE = 5000
+_MEMBER_PAGE = 999
+
+_PURPOSES = {
+    "user": MailboxKind.USER,
+    "shared": MailboxKind.SHARED,
+    "room": MailboxKind.ROOM,
+    "equipment": MailboxKind.EQUIPMENT,
+}
+
+
+class GraphDirectory:
+    """See `Directory`."""
+
+    def __init__(self, gateway: GraphGateway) -> None:
+        self._gateway = gateway
+
+    async def resolve(self, addresses: Sequence[str]) -> list[Answer[Recipient]]:
+        """See `Directory.resolve`."""
+        found: dict[int, Answer[Recipient]] = {}
+        for path, select in _PLACES:
+            left = [place for place in range(len(addresses)) if place not in found]
+            answers = await self._gateway.send([_by_address(path, select, addresses[place]) for place in left])
+            for place, answer in zip(left, answers, strict=True):
+                if isinstance(answer, Refusal):
+                    found[place] = answer
+                elif recipient := _holder(answer, path, addresses[place]):
+                    found[place] = recipient
+        return [found.get(place, Recipient(RecipientKind.UNKNOWN, address)) for place, address in enumerate(addresses)]
+
+    async def members(self, group_ids: Sequence[str]) -> list[Answer[tuple[Recipient, ...]]]:
+        """See `Directory.members`."""
+        answers = await self._gateway.collect(
+            [Request(f"/groups/{segment(g)}/members{query(select=_MEMBER, top=_MEMBER_PAGE)}") for g in group_ids]
+        )
+        return [
+            answer
+            if isinstance(answer, Refusal)
+            # Devices and service principals get no mail.
+            else tuple(_recipient(raw, _KINDS[kind]) for raw in answer if (kind := raw.get("@odata.type")) in _KINDS)
+            for answer in answers
+        ]
+
+    async def transitive_members(self, group_ids: Sequence[str]) -> list[Answer[tuple[str, ...]]]:
+        """See `Directory.transitive_members`."""
+        options = query(select="id", top=_MEMBER_PAGE, count="true")
+        answers = await self._gateway.collect(
+            [
+                Request(f"/groups/{segment(g)}/transitiveMembers/microsoft.graph.user{options}", headers=EVENTUAL)
+                for g in group_ids
+            ]
+        )
+        return [
+            answer if isinstance(answer, Refusal) else tuple(str(raw["id"]) for raw in answer) for answer in answers
+        ]
+
+    async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> list[Answer[MailboxKind]]:
+        """See `Directory.mailbox_kinds`."""
+        answers = await self._gateway.send(
+            [Request(f"/users/{segment(m)}/mailboxSettings{query(select='userPurpose')}", mailbox=m) for m in mailboxes]
+        )
+        return [
+            answer if isinstance(answer, Refusal) else _PURPOSES.get(str(answer.get("userPurpose")), MailboxKind.OTHER)
+            for answer in answers
+        ]
+
+    async def mailbox_count(self) -> int:
+        """See `Directory.mailbox_count`."""
+        request = Request(f"/users{query(select='id', top=1, count='true')}", headers=EVENTUAL)
+        (answer,) = await self._gateway.send([request])
+        if isinstance(answer, Refusal):
+            raise _error("count users", answer)
+        return int(answer["@odata.count"])
+
+    async def trace(
+        self,
+        *,
+        internet_message_id: str | None = None,
+        sender: str | None = None,
+        recipient: str | None = None,
+        since: datetime,
+        until: datetime,
+    ) -> tuple[TraceRow, ...]:
+        """See `Directory.trace`."""
+        given = {"messageId": internet_message_id, "senderAddress": sender, "recipientAddress": recipient}
+        conditions = [f"{name} eq {literal(value)}" for name, value in given.items() if value is not None]
+        conditions += [f"receivedDateTime ge {_moment(since)}", f"receivedDateTime le {_moment(until)}"]
+        path = f"/admin/exchange/tracing/messageTraces{query(filter=' and '.join(conditions), top=_TRACE_PAGE)}"
+        (answer,) = await self._gateway.collect([Request(path)])
+        if isinstance(answer, Refusal):
+            raise _error("message trace", answer)
+        return tuple(_row(raw) for raw in answer)
+
+
+def _by_address(path: str, select: str, address: str) -> Request:
+    # Both spellings: whether `eq` heeds case here is not documented (graph.md 6).
+    either = " or ".join(f"p eq {literal(f'{scheme}:{address}')}" for scheme in ("smtp", "SMTP"))
+    options = query(filter=f"proxyAddresses/any(p:{either})", select=select, count="true")
+    return Request(path + options, headers=EVENTUAL)
+
+
+def _holder(answer: dict[str, Any], path: str, address: str) -> Recipient | None:
+    """The object that has this address, compared again on our side."""
+    kind = {"/users": RecipientKind.USER, "/groups": RecipientKind.GROUP, "/contacts": RecipientKind.CONTACT}[path]
+    for raw in answer.get("value") or ():
+        recipient = _recipient(raw, kind)
+        if address.lower() in recipient.addresses:
+            return recipient
+    return None
+
+
+def _recipient(raw: dict[str, Any], kind: RecipientKind) -> Recipient:
+    if kind is RecipientKind.USER and raw.get("userType") == "Guest":
+        kind = RecipientKind.GUEST
+    addresses = _addresses(raw)
+    if not addresses and raw.get("displayName") is None:
+        # What we may not read comes with its id only (graph.md 6).
+        return Recipient(RecipientKind.UNKNOWN, "", id=raw.get("id"))
+    return Recipient(
+        kind=kind,
+        address=addresses[0] if addresses else "",
+        id=raw.get("id"),
+        name=raw.get("displayName"),
+        department=raw.get("department"),
+        job_title=raw.get("jobTitle"),
+        addresses=addresses,
+        hidden_membership=raw.get("visibility") == "HiddenMembership",
+    )
+
+
+def _addresses(raw: dict[str, Any]) -> tuple[str, ...]:
+    """All SMTP addresses, primary first: its scheme is in capitals."""
+    proxies = [proxy for proxy in raw.get("proxyAddresses") or () if proxy.lower().startswith("smtp:")]
+    ordered = sorted(proxies, key=lambda proxy: not proxy.startswith("SMTP:"))
+    found = [proxy[len("smtp:") :].lower() for proxy in ordered]
+    if (mail := raw.get("mail")) and mail.lower() not in found:
+        found.append(mail.lower())
+    return tuple(dict.fromkeys(found))
+
+
+def _row(raw: dict[str, Any]) -> TraceRow:
+    received = raw.get("receivedDateTime")
+    return TraceRow(
+        recipient=(raw.get("recipientAddress") or "").lower(),
+        status=raw.get("status") or "",
+        received_at=datetime.fromisoformat(received) if received else None,
+        internet_message_id=raw.get("messageId") or "",
+        network_message_id=raw.get("id"),
+        subject=raw.get("subject"),
+        sender=(raw.get("senderAddress") or "").lower() or None,
+    )
+
+
+def _moment(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _error(what: str, refusal: Refusal) -> Exception:
+    if refusal.kind is RefusalKind.DENIED:
+        return DeniedError(f"{what}: {refusal.code}")
+    return UnavailableError(f"{what}: {refusal.code}", refusal.retry_after)

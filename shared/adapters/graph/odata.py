@@ -1,0 +1,18 @@
+"""OData in addresses: whatever a sender chose is quoted, encoded, and cannot become part of the expression."""
+
+from urllib.parse import quote
+
+
+def literal(text: str) -> str:
+    """`text` as an OData string: in quotes, with each quote inside doubled."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def query(**options: str | int) -> str:
+    """The query string; `filter` becomes `$filter`, and so on."""
+    return "?" + "&".join(f"${name}={quote(str(value), safe='')}" for name, value in options.items())
+
+
+def segment(text: str) -> str:
+    """`text` as one segment of a path."""
+    return quote(text, safe="")
