@@ -48,8 +48,8 @@ param alertEmails string[] = []
 @description('Optional. What may be spent in a month, in the currency of the subscription; 0 means no budget.')
 param monthlyBudget int = 0
 
-@description('Optional. Hours without any alert after which somebody is told; 0 leaves that out.')
-param quietHours int = 24
+@description('Optional. Hours without any alert after which somebody is told; 0 leaves that out. The lengths are the service\'s.')
+param quietHours 0 | 1 | 4 | 24 | 48 = 24
 
 @description('Optional. Client id of the app registration for sign-in (graph/main.bicep makes it); empty means function keys.')
 param signInClientId string = ''
@@ -328,6 +328,9 @@ output webHostName string = web.outputs.hostName
 
 @description('Principal id that graph/main.bicep grants permission to touch mail to.')
 output pipelinePrincipalId string = identities.outputs.pipeline.principalId
+
+@description('Principal id of web, which vouches for the app registration in graph/main.bicep.')
+output webPrincipalId string = identities.outputs.web.principalId
 
 @description('Names of the apps, for publishing the package.')
 output apps object = {

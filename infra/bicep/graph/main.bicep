@@ -15,25 +15,28 @@ param webHostName string
 @description('Required. Name of the environment, as in ../main.bicep.')
 param environmentName string
 
+@description('Optional. Whether Exchange grants the mailbox permissions, for a group only (infra/exchange); Graph would add everybody.')
+param limitedByExchange bool = false
+
 var permissions = loadJsonContent('permissions.json').pipeline
+var granted = filter(
+  items(permissions),
+  permission => !(limitedByExchange && contains(permission.value, 'exchangeRole'))
+)
 
 resource graph 'Microsoft.Graph/servicePrincipals@v1.0' existing = {
   appId: '00000003-0000-0000-c000-000000000000'
 }
 
 resource grants 'Microsoft.Graph/appRoleAssignedTo@v1.0' = [
-  for permission in items(permissions): {
+  for permission in granted: {
     appRoleId: permission.value.appRoleId
     principalId: pipelinePrincipalId
     resourceId: graph.id
   }
 ]
 
-var roles = [
-  { value: 'Reader', says: 'Sees incidents, targets and activity.' }
-  { value: 'Responder', says: 'Approves, undoes and closes, besides what Reader may.' }
-  { value: 'Administrator', says: 'Replays parked messages, besides what Responder may.' }
-]
+var roles = loadJsonContent('roles.json')
 
 resource registration 'Microsoft.Graph/applications@v1.0' = {
   uniqueName: 'clawback-web-${environmentName}'
