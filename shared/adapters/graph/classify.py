@@ -8,6 +8,7 @@ from shared.ports.mailboxes import Refusal, RefusalKind
 
 # Lower-case: Graph's services do not agree about the case of their codes.
 _BY_CODE = {
+    # Also said of inactive and soft-deleted mailboxes; on premises is the reading that calls for a person.
     "mailboxnotenabledforrestapi": RefusalKind.ON_PREMISES,
     "mailboxnotsupportedforrestapi": RefusalKind.ON_PREMISES,
     "mailboxnothostedinexchangeonline": RefusalKind.ON_PREMISES,
@@ -34,7 +35,8 @@ _BY_CODE = {
 }
 
 _BY_STATUS = {
-    HTTPStatus.UNAUTHORIZED: RefusalKind.DENIED,
+    # It is our token that was refused, not this mailbox: the next one may be good.
+    HTTPStatus.UNAUTHORIZED: RefusalKind.TRANSIENT,
     HTTPStatus.FORBIDDEN: RefusalKind.DENIED,
     HTTPStatus.REQUEST_TIMEOUT: RefusalKind.TRANSIENT,
     HTTPStatus.CONFLICT: RefusalKind.TRANSIENT,
@@ -48,13 +50,13 @@ _BY_STATUS = {
 _MAX_CODE = 64
 
 
-def classify(status: int, body: Any, headers: Mapping[str, str]) -> Refusal | None:
+def classify(status: int, body: Any, headers: Any) -> Refusal | None:
     """The refusal that an answer is; None if it is a success. Takes whatever came, and raises nothing.
 
     Args:
         status: of the answer or of the sub-request.
         body: its JSON, parsed; anything else is no error body.
-        headers: with lower-case names.
+        headers: HTTP headers, or the JSON object that a batch has for them; names in any case.
     """
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return None
@@ -62,19 +64,20 @@ def classify(status: int, body: Any, headers: Mapping[str, str]) -> Refusal | No
     told = error if isinstance(error, dict) else {}
     code = told.get("code")
     code = code[:_MAX_CODE] if isinstance(code, str) and code else f"HTTP {status}"
+    fields = {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, Mapping) else {}
     inner = told.get("innerError") or told.get("innererror")
-    request_id = inner.get("request-id") if isinstance(inner, dict) else None
+    request_id = fields.get("request-id") or (inner.get("request-id") if isinstance(inner, dict) else None)
     return Refusal(
         kind=_BY_CODE.get(code.lower()) or _kind_of(status),
         code=code,
         status=status,
-        retry_after=_seconds(headers.get("retry-after")),
-        request_id=request_id if isinstance(request_id, str) else None,
+        retry_after=_seconds(fields.get("retry-after")),
+        request_id=request_id[:_MAX_CODE] if isinstance(request_id, str) else None,
     )
 
 
 def _kind_of(status: int) -> RefusalKind:
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
         return RefusalKind.TRANSIENT
     # A 404 whose code we do not know is no proof that anything is gone: it ends as failed, with its code.
     return _BY_STATUS.get(HTTPStatus(status), RefusalKind.PERMANENT) if status in _STATUSES else RefusalKind.PERMANENT
@@ -86,7 +89,7 @@ _STATUSES = {status.value for status in HTTPStatus}
 def _seconds(value: Any) -> float | None:
     try:
         seconds = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     # Longer than a day is no waiting time but a mistake, and "nan" is none either.
     return seconds if 0 <= seconds <= 86400 else None  # noqa: PLR2004 - as above

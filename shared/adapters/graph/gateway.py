@@ -1,262 +1,274 @@
-"""One way to Graph: msgraph-sdk's pipeline, and batches that we build ourselves.
+"""Microsoft Graph's `$batch`, for many mailboxes at a time: each request is answered by itself.
 
-requests ─▶ waiting ─▶ batch of up to 20, never more than 4 of one mailbox in flight ─▶ POST /$batch
-                                                                                        │
-answers, each by itself ◀── matched by id; what has no answer may have been done ◀──────┘
+    send ─▶ a line for each mailbox ─▶ batches of up to 20 ─▶ up to 8 of them in flight
+                 at most 4 of a mailbox in flight, however many batches and callers
+
+Batches do not make Outlook faster; they make the client cheaper (ADR 0007, graph.md 7.2).
 """
 
 import asyncio
-import json
-from collections import Counter, deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from http import HTTPStatus
-from typing import Any
-from urllib.parse import urlsplit
-
-import httpx
-from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError
-from kiota_abstractions.method import Method
-from kiota_abstractions.native_response_handler import NativeResponseHandler
-from kiota_abstractions.request_information import RequestInformation
-from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
-from kiota_http.middleware.options import ResponseHandlerOption, RetryHandlerOption
-from msgraph_core import BaseGraphRequestAdapter, GraphClientFactory  # type: ignore[import-untyped]  # it has none
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from shared.adapters.graph.classify import classify
-from shared.errors import DeniedError, UnavailableError
+from shared.adapters.graph.pipeline import LostAnswerError, Pipeline, Reply
+from shared.errors import ClawbackError, DeniedError, UnavailableError
 from shared.ports.mailboxes import Answer, Refusal, RefusalKind
 
-# Graph's own limits: requests of a batch; concurrent requests of one app in one mailbox (graph.md 7.1).
-BATCH = 20
-PER_MAILBOX = 4
-# Graph hands a batch to Outlook four requests at a time: eight batches are 32 requests at work, which one worker
-# process can keep up with.
-_IN_FLIGHT = 8
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
 
-# Outlook needs seconds for a slow mailbox, five times in a row within a batch.
-_TIMEOUT = httpx.Timeout(90.0, connect=10.0)
+Document = dict[str, Any]
 
+# Item ids are immutable only where the request itself says so (graph.md 3.2).
 IMMUTABLE = {"Prefer": 'IdType="ImmutableId"'}
+# Advanced queries of the directory ask its eventually consistent index.
 EVENTUAL = {"ConsistencyLevel": "eventual"}
 
-# A collection that does not end after this many pages is a loop.
-_MAX_PAGES = 1000
+# Documented limits (graph.md 7.1): requests in one batch, and requests of one app to one mailbox at a time.
+_PER_BATCH = 20
+_PER_MAILBOX = 4
+# Outlook takes four requests of a batch at a time: eight batches keep 32 going, about 130 a second at 250 ms each.
+_BATCHES = 8
+
+_OK = 200
+# Malformed or too large: nothing of the batch was carried out, and one request may be to blame for all.
+_REFUSED_WHOLE = frozenset({400, 413})
+_BUSY = 429
+_SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `path` starts below the version, is percent-encoded, and carries its query."""
+    """One request to Graph.
+
+    Args:
+        path: below the version, beginning with a slash, percent-encoded, with its query.
+        method: HTTP method.
+        mailbox: whose limit it counts against; None for the directory.
+        body: JSON.
+        headers: `IMMUTABLE` or `EVENTUAL`; no header of the batch is handed on to its requests.
+    """
 
     path: str
     method: str = "GET"
     mailbox: str | None = None
-    body: dict[str, Any] | None = None
-    headers: dict[str, str] = field(default_factory=dict)
+    body: Document | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def part(self, number: int) -> Document:
+        """As a batch carries it."""
+        part: Document = {"id": str(number), "method": self.method, "url": self.path, "headers": self.headers}
+        if self.body is not None:
+            part["headers"] = {**self.headers, "Content-Type": "application/json"}
+            part["body"] = self.body
+        return part
 
 
-@dataclass(slots=True)
-class _Waiting:
-    request: Request
-    answer: "asyncio.Future[Answer[dict[str, Any]]]"
+class _Job:
+    """A request that waits for its answer. An error as the answer means that the request was never carried out."""
+
+    __slots__ = ("answer", "request")
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.answer: asyncio.Future[Answer[Document] | ClawbackError] = asyncio.get_running_loop().create_future()
+
+    def settle(self, answer: Answer[Document] | ClawbackError) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
 
 
 class GraphGateway:
-    """Graph for one process.
+    """Graph for one process. Callers at the same time share its limits.
 
     Args:
-        graph_url: base address with the version.
-        credential: whose token is sent, and to no other host.
+        graph_url: with version, such as `https://graph.microsoft.com/v1.0`.
+        credential: not closed by us.
     """
 
-    def __init__(self, graph_url: str, credential: AsyncTokenCredential) -> None:
-        self._base = graph_url.rstrip("/")
-        place = urlsplit(self._base)
-        provider = AzureIdentityAuthenticationProvider(
-            credential,
-            scopes=["https://graph.microsoft.com/.default"],
-            # Without a list the token goes to whatever host a nextLink names (graph.md 10.2).
-            allowed_hosts=[place.hostname or ""],
-        )
-        options = {
-            # Its retry would repeat a move that may have happened, and sleep in the function.
-            RetryHandlerOption.get_key(): RetryHandlerOption(max_retries=0, should_retry=False)
-        }
-        self._http = GraphClientFactory.create_with_default_middleware(
-            client=httpx.AsyncClient(timeout=_TIMEOUT, http2=True), options=options
-        )
-        self._adapter = BaseGraphRequestAdapter(provider, http_client=self._http)
-        self._adapter.base_url = self._base
-        self._raw = ResponseHandlerOption(NativeResponseHandler())
-        self._waiting: deque[_Waiting] = deque()
-        self._of_mailbox: Counter[str] = Counter()
-        self._at_work: set[asyncio.Task[None]] = set()
-        self._woken = False
-
-    async def send(self, requests: Sequence[Request]) -> list[Answer[dict[str, Any]]]:
-        """The body of each answer, or its refusal, in the order of the requests.
-
-        Raises:
-            UnavailableError, DeniedError: not one of them reached Graph.
-        """
-        if not requests:
-            return []
-        loop = asyncio.get_running_loop()
-        items = [_Waiting(request, loop.create_future()) for request in requests]
-        self._waiting.extend(items)
-        self._wake()
-        answers = await asyncio.gather(*(item.answer for item in items), return_exceptions=True)
-        failures = [answer for answer in answers if isinstance(answer, BaseException)]
-        if len(failures) == len(answers):
-            raise failures[0]
-        # Others did get through: what failed has its own answer, and the caller sees what was done.
-        lost = Refusal(RefusalKind.TRANSIENT, "NotSent", 0)
-        return [lost if isinstance(answer, BaseException) else answer for answer in answers]
-
-    async def collect(self, requests: Sequence[Request]) -> list[Answer[list[Any]]]:
-        """The whole collection behind each request, page after page."""
-        found: list[list[Any]] = [[] for _ in requests]
-        refused: dict[int, Refusal] = {}
-        pages = dict(enumerate(requests))
-        for _ in range(_MAX_PAGES):
-            following: dict[int, Request] = {}
-            answers = await self.send(list(pages.values()))
-            for place, request, answer in zip(list(pages), list(pages.values()), answers, strict=True):
-                if isinstance(answer, Refusal):
-                    refused[place] = answer
-                    continue
-                found[place].extend(answer.get("value") or [])
-                if link := answer.get("@odata.nextLink"):
-                    following[place] = self._next(request, link)
-            if not following:
-                break
-            pages = following
-        return [refused.get(place, items) for place, items in enumerate(found)]
+    def __init__(self, graph_url: str, credential: "AsyncTokenCredential") -> None:
+        self._pipeline = Pipeline(graph_url, credential, connections=_BATCHES)
+        self._lines: defaultdict[str | None, deque[_Job]] = defaultdict(deque)
+        self._ready: dict[str | None, None] = {}
+        """Mailboxes with requests that may go now, in the order of their turn."""
+        self._in_flight: Counter[str | None] = Counter()
+        self._batches: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self._http.aclose()
+        await self._pipeline.close()
 
-    def _next(self, request: Request, link: Any) -> Request:
-        if not isinstance(link, str) or not link.startswith(f"{self._base}/"):
-            raise UnavailableError("Graph: a nextLink that leads elsewhere")
-        return Request(link.removeprefix(self._base), request.method, request.mailbox, None, request.headers)
+    async def send(self, requests: Sequence[Request]) -> list[Answer[Document]]:
+        """The answers, in the order of the requests: the JSON object of each, empty if it has none.
 
-    # From requests to batches
+        A request whose answer was lost is TRANSIENT: it may have been carried out.
 
-    def _wake(self) -> None:
-        # Once per turn of the loop: what is asked in the same turn goes out in the same batches.
-        if not self._woken:
-            self._woken = True
-            asyncio.get_running_loop().call_soon(self._pump)
+        Raises:
+            UnavailableError, DeniedError: none of them could be asked.
+        """
+        if not requests:
+            return []
+        jobs = [_Job(request) for request in requests]
+        for job in jobs:
+            self._lines[job.request.mailbox].append(job)
+            self._make_ready(job.request.mailbox)
+        # Not at once: whoever asks at the same time shares the batches.
+        asyncio.get_running_loop().call_soon(self._start)
+        answers = await asyncio.gather(*(job.answer for job in jobs))
+        errors = [answer for answer in answers if isinstance(answer, ClawbackError)]
+        if len(errors) == len(answers):
+            raise errors[0]
+        return [_not_sent(answer) if isinstance(answer, ClawbackError) else answer for answer in answers]
 
-    def _pump(self) -> None:
-        self._woken = False
-        while self._waiting and len(self._at_work) < _IN_FLIGHT and (batch := self._take()):
-            task = asyncio.create_task(self._run(batch))
-            self._at_work.add(task)
-            task.add_done_callback(self._done)
+    async def collect(self, requests: Sequence[Request]) -> list[Answer[list[Document]]]:
+        """As `send`, for lists: the values of all pages."""
+        found: list[list[Document]] = [[] for _ in requests]
+        refused: dict[int, Refusal] = {}
+        left = dict(enumerate(requests))
+        while left:
+            pages = await self.send(list(left.values()))
+            asked, left = left, {}
+            for (place, request), page in zip(asked.items(), pages, strict=True):
+                rows = _rows(page)
+                if isinstance(rows, Refusal):
+                    refused[place] = rows
+                    continue
+                found[place] += rows
+                link = page.get("@odata.nextLink") if isinstance(page, dict) else None
+                if link is not None:
+                    path = self._below(link)
+                    if path is None or path == request.path:
+                        refused[place] = Refusal(RefusalKind.PERMANENT, "ForeignNextLink", _OK)
+                    else:
+                        left[place] = replace(request, path=path)
+        return [refused.get(place, rows) for place, rows in enumerate(found)]
 
-    def _take(self) -> list[_Waiting]:
-        batch: list[_Waiting] = []
-        left: deque[_Waiting] = deque()
-        while self._waiting and len(batch) < BATCH:
-            item = self._waiting.popleft()
-            mailbox = item.request.mailbox
-            if mailbox is not None and self._of_mailbox[mailbox] >= PER_MAILBOX:
-                left.append(item)
-                continue
-            if mailbox is not None:
-                self._of_mailbox[mailbox] += 1
-            batch.append(item)
-        left.extend(self._waiting)
-        self._waiting = left
-        return batch
+    def _below(self, link: Any) -> str | None:
+        """A nextLink as a path below the version; None if it leads elsewhere."""
+        base = self._pipeline.base + "/"
+        return link[len(base) - 1 :] if isinstance(link, str) and link.startswith(base) else None
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
-        self._at_work.discard(task)
-        self._wake()
+    def _make_ready(self, mailbox: str | None) -> None:
+        free = mailbox is None or self._in_flight[mailbox] < _PER_MAILBOX
+        if free and self._lines[mailbox]:
+            self._ready[mailbox] = None
+        elif not self._lines[mailbox]:
+            del self._lines[mailbox]
 
-    async def _run(self, batch: list[_Waiting]) -> None:
+    def _start(self) -> None:
+        while self._ready and len(self._batches) < _BATCHES:
+            if jobs := self._take():
+                task = asyncio.get_running_loop().create_task(self._run(jobs))
+                self._batches.add(task)
+                task.add_done_callback(self._ended)
+
+    def _take(self) -> list[_Job]:
+        """The next batch: mailboxes in turn, as many requests of each as may go."""
+        jobs: list[_Job] = []
+        while self._ready and len(jobs) < _PER_BATCH:
+            mailbox = next(iter(self._ready))
+            del self._ready[mailbox]
+            line = self._lines[mailbox]
+            while line and len(jobs) < _PER_BATCH and (mailbox is None or self._in_flight[mailbox] < _PER_MAILBOX):
+                job = line.popleft()
+                if not job.answer.done():  # done before it went: whoever asked is gone
+                    self._in_flight[mailbox] += 1
+                    jobs.append(job)
+            self._make_ready(mailbox)
+        return jobs
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._batches.discard(task)
+        self._start()
+
+    async def _run(self, jobs: list[_Job]) -> None:
         try:
-            answers = await self._post([item.request for item in batch])
-            for item, answer in zip(batch, answers, strict=True):
-                if not item.answer.done():
-                    item.answer.set_result(answer)
-        except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
-            for item in batch:
-                if not item.answer.done():
-                    item.answer.set_exception(error)
+            await self._send(jobs)
+        except Exception as error:  # noqa: BLE001 - a bug: whoever waits is told, whatever it is
+            for job in jobs:
+                if not job.answer.done():
+                    job.answer.set_exception(error)
         finally:
-            for item in batch:
-                if item.request.mailbox is not None:
-                    self._of_mailbox[item.request.mailbox] -= 1
-                    if not self._of_mailbox[item.request.mailbox]:
-                        del self._of_mailbox[item.request.mailbox]
+            for job in jobs:
+                mailbox = job.request.mailbox
+                self._in_flight[mailbox] -= 1
+                if not self._in_flight[mailbox]:
+                    del self._in_flight[mailbox]
+                self._make_ready(mailbox)
 
-    # One batch over the wire
-
-    async def _post(self, requests: list[Request]) -> list[Answer[dict[str, Any]]]:
-        info = RequestInformation()
-        info.http_method = Method.POST
-        info.url = f"{self._base}/$batch"
-        info.headers.add("Content-Type", "application/json")
-        info.headers.add("Accept", "application/json")
-        info.content = json.dumps({"requests": [_item(str(i), one) for i, one in enumerate(requests)]}).encode()
-        info.add_request_options([self._raw])
+    async def _send(self, jobs: list[_Job]) -> None:
+        body = {"requests": [job.request.part(i) for i, job in enumerate(jobs)]}
         try:
-            response: Any = await self._adapter.send_primitive_async(info, "bytes", None)
-        except AzureError as error:
-            raise UnavailableError("Graph: no token") from error
-        except httpx.ConnectError as error:
-            raise UnavailableError("Graph: no connection") from error
-        except httpx.HTTPError:
-            # It was on its way: Graph may have done all of it.
-            return [Refusal(RefusalKind.TRANSIENT, "NoAnswer", 0)] * len(requests)
-        return _answers(response, len(requests))
+            reply = await self._pipeline.post("/$batch", body)
+        except LostAnswerError:
+            _settle_all(jobs, _lost())
+        except (UnavailableError, DeniedError) as error:
+            _settle_all(jobs, error)
+        else:
+            await self._settle(jobs, reply)
+
+    async def _settle(self, jobs: list[_Job], reply: Reply) -> None:
+        if reply.status == _OK:
+            self._distribute(jobs, reply.document)
+        elif reply.status in _REFUSED_WHOLE and len(jobs) > 1:
+            # One hostile id must not condemn nineteen mailboxes: halve until it is alone.
+            middle = len(jobs) // 2
+            await self._send(jobs[:middle])
+            await self._send(jobs[middle:])
+        else:
+            refused = classify(reply.status, reply.document, reply.headers)
+            passing = reply.status == _BUSY or reply.status >= _SERVER_ERROR
+            if refused is None:
+                _settle_all(jobs, _lost())
+            elif passing or reply.status in _REFUSED_WHOLE:
+                _settle_all(jobs, refused)
+            else:
+                # The batch is not for us, or not where we ask: about us, not about what was asked.
+                _settle_all(jobs, DeniedError(f"Graph: {refused.code}"))
+
+    def _distribute(self, jobs: list[_Job], document: Any) -> None:
+        """Give each job its answer, matched by id. What is not answered may have been carried out."""
+        by_id = {str(i): job for i, job in enumerate(jobs)}
+        responses = document.get("responses") if isinstance(document, dict) else None
+        for response in responses if isinstance(responses, list) else ():
+            if not isinstance(response, dict):
+                continue
+            job, status = by_id.get(str(response.get("id"))), response.get("status")
+            if job is None or not isinstance(status, int):
+                continue
+            body = response.get("body")
+            refused = classify(status, body, response.get("headers"))
+            if refused is None:
+                job.settle(body if isinstance(body, dict) else {})
+                continue
+            job.settle(refused)
+            if refused.kind is RefusalKind.THROTTLED and job.request.mailbox is not None:
+                # Usage goes on counting while throttled (graph.md 7.1): what still waits for this mailbox is not sent.
+                _settle_all(self._lines.get(job.request.mailbox, ()), refused)
+        _settle_all(jobs, _lost())
 
 
-def _item(key: str, request: Request) -> dict[str, Any]:
-    item: dict[str, Any] = {"id": key, "method": request.method, "url": request.path}
-    if request.body is None:
-        if request.headers:
-            item["headers"] = request.headers
-        return item
-    return {**item, "headers": {**request.headers, "Content-Type": "application/json"}, "body": request.body}
+def _settle_all(jobs: Iterable[_Job], answer: Refusal | ClawbackError) -> None:
+    for job in jobs:
+        job.settle(answer)
 
 
-def _answers(response: httpx.Response, count: int) -> list[Answer[dict[str, Any]]]:
-    try:
-        body = json.loads(response.content)
-    except ValueError:
-        body = None
-    refusal = classify(response.status_code, body, response.headers)
-    if refusal is not None:
-        return [_whole(refusal)] * count
-    told = body.get("responses") if isinstance(body, dict) else None
-    by_id = {one.get("id"): one for one in told or [] if isinstance(one, dict)}
-    return [_answer(by_id.get(str(place))) for place in range(count)]
+def _not_sent(error: ClawbackError) -> Refusal:
+    return Refusal(RefusalKind.TRANSIENT, "NotSent", 0, getattr(error, "retry_after", None))
 
 
-def _whole(refusal: Refusal) -> Refusal:
-    """A refusal of the batch itself; it is about us, not about a mailbox."""
-    if refusal.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        raise DeniedError(f"Graph: {refusal.code}")
-    if refusal.kind is RefusalKind.THROTTLED:
-        raise UnavailableError(f"Graph: {refusal.code}", refusal.retry_after)
-    if refusal.kind.passing:
-        return refusal
-    raise RuntimeError(f"Graph does not take our batch: {refusal.status} {refusal.code}")
+def _lost() -> Refusal:
+    return Refusal(RefusalKind.TRANSIENT, "NoAnswer", 0)
 
 
-def _answer(one: dict[str, Any] | None) -> Answer[dict[str, Any]]:
-    if one is None:
-        # Lost within Graph: it may have been done.
-        return Refusal(RefusalKind.TRANSIENT, "NoAnswer", 0)
-    status, body = one.get("status"), one.get("body")
-    headers = one.get("headers") or {}
-    refusal = classify(status if isinstance(status, int) else 0, body, {k.lower(): v for k, v in headers.items()})
-    if refusal is not None:
-        return refusal
-    return body if isinstance(body, dict) else {}
+def _rows(answer: Answer[Document]) -> Answer[list[Document]]:
+    """The rows of a page."""
+    if isinstance(answer, Refusal):
+        return answer
+    rows = answer.get("value")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        return Refusal(RefusalKind.TRANSIENT, "UnexpectedAnswer", _OK)
+    return rows

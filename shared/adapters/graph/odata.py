@@ -10,9 +10,14 @@ def literal(text: str) -> str:
 
 def query(**options: str | int) -> str:
     """The query string; `filter` becomes `$filter`, and so on."""
-    return "?" + "&".join(f"${name}={quote(str(value), safe='')}" for name, value in options.items())
+    return "?" + "&".join(f"${name}={_encoded(str(value))}" for name, value in options.items())
 
 
 def segment(text: str) -> str:
     """`text` as one segment of a path."""
-    return quote(text, safe="")
+    return _encoded(text)
+
+
+def _encoded(text: str) -> str:
+    # Half a surrogate pair has no UTF-8: with "?" in its place it is found nowhere.
+    return quote(text, safe="", errors="replace")
