@@ -11,7 +11,7 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
 from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
-from shared.adapters.storage_errors import told
+from shared.adapters.storage import RETRIES, told
 from shared.domain.alert import Evidence
 from shared.names import EVIDENCE_CONTAINER, PARKED_CONTAINER, RAW_CONTAINER, Stage
 from shared.ports.parking import ParkedMessage
@@ -24,7 +24,7 @@ class BlobEvidence:
     """`EvidenceStore`: raw payloads in one container, everything else in another."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
-        self._service = BlobServiceClient(url, credential=credential)
+        self._service = BlobServiceClient(url, credential=credential, **RETRIES)
         self._containers: dict[str, ContainerClient] = {}
 
     async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> Evidence:
@@ -64,7 +64,7 @@ class BlobParking:
     """`Parking`: one blob per message."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
-        self._service = BlobServiceClient(url, credential=credential)
+        self._service = BlobServiceClient(url, credential=credential, **RETRIES)
         self._container = self._service.get_container_client(PARKED_CONTAINER)
 
     async def park(self, stage: Stage, message_id: str, body: bytes, *, reason: str, detail: str, at: datetime) -> None:

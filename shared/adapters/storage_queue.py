@@ -8,7 +8,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from shared.adapters.storage_errors import told
+from shared.adapters.storage import RETRIES, told
 from shared.clock import Clock
 from shared.envelope import MAX_BODY, Envelope, wrap
 from shared.messages import Payload
@@ -28,7 +28,7 @@ class StorageQueues:
     """`MessageQueue` over one storage account."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential, now: Clock) -> None:
-        self._service = QueueServiceClient(url, credential=credential)
+        self._service = QueueServiceClient(url, credential=credential, **RETRIES)
         self._clients: dict[Stage, QueueClient] = {}
         self._now = now
 
@@ -44,9 +44,13 @@ class StorageQueues:
             async with gate:
                 await self.send(payload, correlation_id=correlation_id)
 
-        async with asyncio.TaskGroup() as group:
-            for payload in payloads:
-                group.create_task(one(payload))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for payload in payloads:
+                    group.create_task(one(payload))
+        except ExceptionGroup as failed:
+            # The first is why the others were cancelled; a group of errors is nothing that the stage runner knows.
+            raise failed.exceptions[0] from failed
 
     async def send_copy(self, envelope: Envelope, *, delay: timedelta) -> None:
         """See `MessageQueue.send_copy`."""

@@ -3,9 +3,11 @@
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import cast
 
 import pytest
 
+from shared.adapters.storage_queue import StorageQueues
 from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.envelope import MAX_BODY, Envelope, again, wrap
@@ -17,9 +19,9 @@ from tests.fakes.queue import FakeQueue
 Received = Callable[[Stage], Awaitable[list[Envelope]]]
 
 
-@pytest.fixture(params=["fake", pytest.param("storage", marks=pytest.mark.cloud)])
-async def queue(request: pytest.FixtureRequest) -> AsyncIterator[tuple[MessageQueue, Received]]:
-    if request.param == "fake":
+@pytest.fixture
+async def queue(services: Services | None) -> AsyncIterator[tuple[MessageQueue, Received]]:
+    if services is None:
         fake = FakeQueue()
 
         async def waiting(stage: Stage) -> list[Envelope]:
@@ -29,11 +31,9 @@ async def queue(request: pytest.FixtureRequest) -> AsyncIterator[tuple[MessageQu
 
         yield fake, waiting
         return
-    request.getfixturevalue("storage_environment")
-    services = Services.from_environment()
 
     async def received(stage: Stage) -> list[Envelope]:
-        client = services.queue._service.get_queue_client(QUEUES[stage])
+        client = cast("StorageQueues", services.queue)._service.get_queue_client(QUEUES[stage])
         found = []
         async for message in client.receive_messages():
             found.append(Envelope.model_validate_json(base64.b64decode(message.content)))
@@ -43,7 +43,6 @@ async def queue(request: pytest.FixtureRequest) -> AsyncIterator[tuple[MessageQu
     await received(Stage.REPORT)
     await received(Stage.QUARANTINE)
     yield services.queue, received
-    await services.close()
 
 
 async def test_a_message_reaches_its_stage_whole(queue: tuple[MessageQueue, Received]) -> None:
@@ -87,6 +86,18 @@ async def test_what_does_not_fit_a_message_is_a_bug_and_is_said(queue: tuple[Mes
 
     with pytest.raises(ValueError, match="queues carry ids only"):
         await port.send(payload, correlation_id="inc-1")
+
+
+async def test_the_largest_message_that_we_allow_is_taken(queue: tuple[MessageQueue, Received]) -> None:
+    port, received = queue
+    payload = UndoPull(incident_id="inc-1", command_id="cmd-1", by="Ann", at=utc_now())
+    room = MAX_BODY - len(wrap(payload, correlation_id="inc-1", now=utc_now()).model_dump_json(exclude_none=True))
+    # A moment of whole seconds is written shorter.
+    envelope = wrap(payload.model_copy(update={"reason": "x" * (room - 8)}), correlation_id="inc-1", now=utc_now())
+
+    await port.send_copy(envelope, delay=timedelta(0))
+
+    assert await received(Stage.QUARANTINE) == [envelope]
 
 
 async def test_the_oldest_message_that_can_be_taken_has_an_age(queue: tuple[MessageQueue, Received]) -> None:

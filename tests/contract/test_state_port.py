@@ -1,6 +1,5 @@
 """The four state ports: what every implementation must do. The service behind is the local Cosmos DB or a real one."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
@@ -31,16 +30,12 @@ class State:
     incident: IncidentId
 
 
-@pytest.fixture(params=["fake", pytest.param("cosmos", marks=pytest.mark.cloud)])
-async def state(request: pytest.FixtureRequest) -> AsyncIterator[State]:
+@pytest.fixture
+def state(services: Services | None) -> State:
     incident = IncidentId(f"inc-{uuid4().hex}")
-    if request.param == "fake":
-        yield State(FakeAlerts(), FakeIncidents(), FakeTargets(), FakeActivity(), incident)
-        return
-    request.getfixturevalue("cloud_environment")
-    services = Services.from_environment()
-    yield State(services.alerts, services.incidents, services.targets, services.activity, incident)
-    await services.close()
+    if services is None:
+        return State(FakeAlerts(), FakeIncidents(), FakeTargets(), FakeActivity(), incident)
+    return State(services.alerts, services.incidents, services.targets, services.activity, incident)
 
 
 def an_alert(name: str, subject: str = "Invoice") -> Alert:
@@ -100,6 +95,8 @@ async def test_a_message_belongs_to_whoever_claims_it_first(state: State) -> Non
     assert await state.incidents.move_claim(key, other, IncidentId("inc-none")) == state.incident
     assert await state.incidents.move_claim(key, state.incident, other) == other
     assert await state.incidents.claim_message(key, state.incident) == other
+    with pytest.raises(NotFoundError):
+        await state.incidents.move_claim(f"{key}-none", state.incident, other)
 
 
 async def test_an_incident_changes_only_under_its_etag(state: State) -> None:
@@ -120,15 +117,17 @@ async def test_an_incident_changes_only_under_its_etag(state: State) -> None:
 
 
 async def test_newest_incidents_first(state: State) -> None:
+    # Later than everything that other tests keep, and than what this one kept before.
+    late = 2_000_000 + int(uuid4().int % 1_000_000) * 10
     keys = [IncidentId(f"{state.incident}-{i}") for i in range(3)]
-    for place, minutes in enumerate((2_000_000, 2_000_002, 2_000_001)):
-        await state.incidents.add(an_incident(keys[place], minutes + int(uuid4().int % 1000) * 10))
+    for key, minutes in zip(keys, (late, late + 2, late + 1), strict=True):
+        await state.incidents.add(an_incident(key, minutes))
     await state.incidents.claim_message(f"msg-{state.incident}", keys[0])
 
-    newest = [incident async for incident in state.incidents.newest(2)]
+    newest = [incident async for incident in state.incidents.newest(1000)]
 
-    assert len(newest) == 2
-    assert newest[0].opened_at >= newest[1].opened_at
+    assert [incident.id for incident in newest if incident.id in keys] == [keys[1], keys[2], keys[0]]
+    assert [incident.id async for incident in state.incidents.newest(2)] == [incident.id for incident in newest[:2]]
 
 
 async def test_a_full_chunk_is_kept_once_and_read_whole(state: State) -> None:
@@ -142,6 +141,21 @@ async def test_a_full_chunk_is_kept_once_and_read_whole(state: State) -> None:
     assert sorted(read, key=lambda t: t.id) == sorted(targets, key=lambda t: t.id)
     with pytest.raises(NotFoundError):
         await state.targets.read_chunk(ChunkId("none"))
+
+
+async def test_more_than_a_batch_holds_is_a_bug_and_is_said(state: State) -> None:
+    chunk, targets = a_chunk(state.incident, MAX_CHUNK_TARGETS + 1)
+
+    with pytest.raises(ValueError, match="at most 100 operations"):
+        await state.targets.add_chunk(chunk, targets)
+    with pytest.raises(ValueError, match="at most 100 operations"):
+        await state.targets.commit(chunk, "etag", targets)
+    head, entries = link(
+        Head(incident_id=state.incident),
+        [Fact(id=f"fact-{i}", kind="test", at=START, actor="test") for i in range(100)],
+    )
+    with pytest.raises(ValueError, match="at most 100 operations"):
+        await state.activity.append(head, None, entries)
 
 
 async def test_a_commit_is_all_or_nothing(state: State) -> None:
@@ -158,6 +172,9 @@ async def test_a_commit_is_all_or_nothing(state: State) -> None:
     now, read = await state.targets.read_chunk(chunk.id)
     assert (now.value, now.etag) == (held, written.etag)
     assert {t.id for t in read if t.state is TargetState.NOT_FOUND} == {ended[0].id}
+    stranger = ended[1].model_copy(update={"id": target_id(state.incident, "stranger", "msg-1")})
+    with pytest.raises(NotFoundError):
+        await state.targets.commit(chunk, written.etag, [ended[1], stranger])
     await state.targets.commit(chunk, written.etag, ended[1:])
     _, read = await state.targets.read_chunk(chunk.id)
     assert {t.state for t in read} == {TargetState.NOT_FOUND}
@@ -188,8 +205,8 @@ async def test_a_chunk_whose_claim_has_ended_is_abandoned(state: State) -> None:
     def ours(chunks: list[Chunk]) -> list[ChunkId]:
         return [chunk.id for chunk in chunks if chunk.incident_id == state.incident]
 
-    assert ours(await state.targets.abandoned(until - timedelta(minutes=1), 10)) == []
-    assert len(ours(await state.targets.abandoned(until + timedelta(minutes=1), 10))) == 1
+    assert ours(await state.targets.abandoned(until - timedelta(minutes=1), 1000)) == []
+    assert len(ours(await state.targets.abandoned(until + timedelta(minutes=1), 1000))) == 1
     assert len(await state.targets.abandoned(until + timedelta(hours=2), 1)) == 1
 
 

@@ -31,6 +31,7 @@ class FakeParking:
         self._checkpoint(f"after park {stage}")
 
     async def parked(self) -> AsyncIterator[ParkedMessage]:
+        self._checkpoint("parked messages")
         for message in list(self.messages.values()):
             yield message
 

@@ -37,10 +37,9 @@ class FakeQueue:
 
     async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
         self._checkpoint(f"before send {payload.kind}")
-        self.sent.append(payload)
         envelope = wrap(payload, correlation_id=correlation_id, now=self._now())
-        if len(envelope.model_dump_json(exclude_none=True).encode()) > MAX_BODY:
-            raise ValueError("queues carry ids only")
+        _fits(envelope)
+        self.sent.append(payload)
         self.waiting.append(Sent(envelope, self._now() + (delay or timedelta()), self._now()))
         self._checkpoint(f"after send {payload.kind}")
 
@@ -50,13 +49,20 @@ class FakeQueue:
 
     async def send_copy(self, envelope: Envelope, *, delay: timedelta) -> None:
         self._checkpoint("before send copy")
+        _fits(envelope)
         self.waiting.append(Sent(envelope, self._now() + delay, self._now()))
         self._checkpoint("after send copy")
 
     async def oldest(self) -> dict[Stage, float]:
+        self._checkpoint("oldest messages")
         now = self._now()
         visible = [message for message in self.waiting if message.visible_at <= now]
         ages = {
             stage: [(now - m.sent_at).total_seconds() for m in visible if m.envelope.stage == stage] for stage in Stage
         }
         return {stage: max(of_stage, default=0.0) for stage, of_stage in ages.items()}
+
+
+def _fits(envelope: Envelope) -> None:
+    if len(envelope.model_dump_json(exclude_none=True).encode()) > MAX_BODY:
+        raise ValueError("queues carry ids only")

@@ -91,7 +91,9 @@ class FakeIncidents:
 
     async def move_claim(self, message_key: str, old: IncidentId, new: IncidentId) -> IncidentId:
         self._checkpoint("before move claim")
-        if self.claims.get(message_key) == old:
+        if message_key not in self.claims:
+            raise NotFoundError(message_key)
+        if self.claims[message_key] == old:
             self.claims[message_key] = new
         self._checkpoint("after move claim")
         return self.claims[message_key]
@@ -118,6 +120,7 @@ class FakeIncidents:
         return stored.read()
 
     async def newest(self, limit: int) -> AsyncIterator[Incident]:
+        self._checkpoint("newest incidents")
         for incident in sorted(self.all, key=lambda i: (i.opened_at, i.id), reverse=True)[:limit]:
             yield incident
 
@@ -158,6 +161,8 @@ class FakeTargets:
         if 1 + len(changed) > MAX_BATCH:
             raise ValueError("a transactional batch has at most 100 operations")
         _check(self._chunks.get(chunk.id), etag)
+        if not {target.id for target in changed} <= set(self._targets[chunk.id]):
+            raise NotFoundError("a target that the chunk does not have")
         self._chunks[chunk.id] = stored = _Stored(chunk)
         self._targets[chunk.id].update({target.id: _Stored(target) for target in changed})
         self._checkpoint("after commit chunk")
@@ -169,10 +174,16 @@ class FakeTargets:
 
     async def chunks_of(self, incident_id: IncidentId, targets: Sequence[TargetId] = ()) -> list[ChunkId]:
         self._checkpoint("chunks of incident")
-        wanted = [t for t in self.all if t.incident_id == incident_id and (not targets or t.id in set(targets))]
-        return sorted({target.chunk_id for target in wanted})
+        chunks = [stored.read().value for stored in self._chunks.values()]
+        return sorted(
+            chunk.id
+            for chunk in chunks
+            if chunk.incident_id == incident_id
+            and (not targets or not set(targets).isdisjoint(self._targets[chunk.id]))
+        )
 
     async def of_incident(self, incident_id: IncidentId) -> AsyncIterator[Target]:
+        self._checkpoint("targets of incident")
         wanted = [target for target in self.all if target.incident_id == incident_id]
         for target in sorted(wanted, key=lambda t: (t.mailbox.address, t.id)):
             yield target
@@ -214,5 +225,6 @@ class FakeActivity:
         self._checkpoint("after append")
 
     async def entries(self, incident_id: IncidentId) -> AsyncIterator[Entry]:
+        self._checkpoint("read chain")
         for entry in sorted((s.read().value for s in self._entries.get(incident_id, {}).values()), key=lambda e: e.seq):
             yield entry

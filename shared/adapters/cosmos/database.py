@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.cosmos.exceptions import CosmosBatchOperationError
 
@@ -111,15 +111,17 @@ def told(what: str) -> Iterator[None]:
 
 
 def _ours(what: str, status: int | None, error: HttpResponseError) -> Exception:
+    if status in _PASSING:
+        return UnavailableError(what, _retry_after(error))
+    # ClientAuthenticationError is the identity endpoint's, which says with any status that it does not know us.
+    if isinstance(error, ClientAuthenticationError) or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return DeniedError(what)
     if status == HTTPStatus.NOT_FOUND:
         return NotFoundError(what)
     if status in {HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED}:
         return ConflictError(what)
-    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return DeniedError(what)
-    if status is None or status in _PASSING:
-        return UnavailableError(what, _retry_after(error))
-    return error
+    # No status: the answer broke off.
+    return error if status else UnavailableError(what)
 
 
 def _first_failure(error: CosmosBatchOperationError) -> int:

@@ -1,19 +1,16 @@
-"""What goes wrong with Azure Storage, in our words. Queue and Blob share azure-core's errors."""
+"""What Queue and Blob Storage share: how long the SDK may try, and what goes wrong, in our words."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
+from typing import Any
 
-from azure.core.exceptions import (
-    AzureError,
-    ClientAuthenticationError,
-    HttpResponseError,
-    ResourceNotFoundError,
-    ServiceRequestError,
-    ServiceResponseError,
-)
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 
 from shared.errors import DeniedError, NotFoundError, UnavailableError
+
+# Waiting is the queue's job: the SDK's own three tries take a minute, and keep a worker or a webhook's caller.
+RETRIES: dict[str, Any] = {"retry_total": 2, "initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
 
 
 @contextmanager
@@ -23,18 +20,17 @@ def told(what: str) -> Iterator[None]:
         yield
     except ResourceNotFoundError as error:
         raise NotFoundError(what) from error
-    except ClientAuthenticationError as error:
-        raise DeniedError(what) from error
     except HttpResponseError as error:
-        if error.status_code in {401, 403}:
-            raise DeniedError(what) from error
-        if error.status_code is None or _passing(error.status_code):
+        if error.status_code is not None and _passing(error.status_code):
             raise UnavailableError(what, _retry_after(error)) from error
+        # ClientAuthenticationError may be the identity endpoint's, which says so with any status, or none.
+        if isinstance(error, ClientAuthenticationError) or error.status_code == HTTPStatus.FORBIDDEN:
+            raise DeniedError(what) from error
+        if error.status_code is None:
+            raise UnavailableError(what) from error
         raise
-    except (ServiceRequestError, ServiceResponseError) as error:
-        raise UnavailableError(what) from error
     except AzureError as error:
-        # No token: the identity endpoint is away, or still learning of us.
+        # No connection, or no answer in time.
         raise UnavailableError(what) from error
 
 
