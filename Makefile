@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 .DEFAULT_GOAL := help
 
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## One phishing mail pulled, proven gone and put back, on this machine
 	@$(BIN)/clawback demo
@@ -31,14 +31,23 @@ bench: setup ## Measure, print the table, write out/bench/results.json
 package: setup ## The deployment package, out/package/clawback.zip (needs Python 3.12 for its byte code)
 	@$(BIN)/python -m local.package
 
-infra: setup ## Judge the templates (part of check; needs the Bicep compiler for all of it)
+infra: setup infra-checkov ## Judge the templates (part of check; needs the Bicep compiler for all of it)
 	@$(BIN)/python -m pytest -q -n 2 tests/infra
+
+infra-checkov: setup out/checkov/.ready ## checkov over the templates; every finding has its reason
+	@$(BIN)/python infra/checkov/scan.py out/checkov/bin/checkov
+
+out/checkov/.ready: requirements-checkov.txt
+	@echo "Installing checkov (once)"
+	@$(PYTHON) -m venv out/checkov
+	@out/checkov/bin/python -m pip install -q --require-hashes -r requirements-checkov.txt
+	@touch $@
 
 infra-snapshots: setup ## Evaluate the templates again, after changing them
 	@$(BIN)/python -m local.deployment
 
 lock: $(STAMP) ## Pin the dependencies again (requirements*.in -> requirements*.txt)
-	@for f in requirements requirements-dev; do \
+	@for f in requirements requirements-dev requirements-checkov; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-header --no-annotate --upgrade $$f.in -o $$f.txt; done
 
@@ -63,4 +72,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 clean: ## Remove what the targets made
 	rm -rf $(VENV) node_modules out .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache *.egg-info
 
-.PHONY: help demo demo-crash test check bench package infra infra-snapshots lock setup clean
+.PHONY: help demo demo-crash test check bench package infra infra-checkov infra-snapshots lock setup clean
