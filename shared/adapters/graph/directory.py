@@ -1,15 +1,16 @@
 """`Directory` over Graph."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from functools import partial
 
+from shared.adapters.graph.documents import Document, id_of, moment, read
 from shared.adapters.graph.gateway import EVENTUAL, GraphGateway, Request
 from shared.adapters.graph.odata import literal, query, segment
 from shared.domain.ids import MailboxId
 from shared.errors import DeniedError, UnavailableError
 from shared.ports.directory import MailboxKind, Recipient, RecipientKind, TraceRow
-from shared.ports.mailboxes import Answer, Refusal, RefusalKind
+from shared.ports.mailboxes import Answer, Refusal
 
 _USER = "id,displayName,mail,userPrincipalName,userType,department,jobTitle,proxyAddresses"
 _GROUP = "id,displayName,mail,proxyAddresses,visibility"
@@ -28,6 +29,8 @@ _KINDS = {
 # Graph's largest pages (graph.md 2.7, 6).
 _TRACE_PAGE = 5000
 _MEMBER_PAGE = 999
+# An address has one holder; a page below 20 costs a resource unit less (graph.md 7.1).
+_FEW = 5
 
 _PURPOSES = {
     "user": MailboxKind.USER,
@@ -50,10 +53,9 @@ class GraphDirectory:
             left = [place for place in range(len(addresses)) if place not in found]
             answers = await self._gateway.send([_by_address(path, select, addresses[place]) for place in left])
             for place, answer in zip(left, answers, strict=True):
-                if isinstance(answer, Refusal):
-                    found[place] = answer
-                elif recipient := _holder(answer, path, addresses[place]):
-                    found[place] = recipient
+                holder = read(answer, partial(_holder, path=path, address=addresses[place]))
+                if holder is not None:
+                    found[place] = holder
         return [found.get(place, Recipient(RecipientKind.UNKNOWN, address)) for place, address in enumerate(addresses)]
 
     async def members(self, group_ids: Sequence[str]) -> list[Answer[tuple[Recipient, ...]]]:
@@ -61,13 +63,7 @@ class GraphDirectory:
         answers = await self._gateway.collect(
             [Request(f"/groups/{segment(g)}/members{query(select=_MEMBER, top=_MEMBER_PAGE)}") for g in group_ids]
         )
-        return [
-            answer
-            if isinstance(answer, Refusal)
-            # Devices and service principals get no mail.
-            else tuple(_recipient(raw, _KINDS[kind]) for raw in answer if (kind := raw.get("@odata.type")) in _KINDS)
-            for answer in answers
-        ]
+        return [read(answer, _members) for answer in answers]
 
     async def transitive_members(self, group_ids: Sequence[str]) -> list[Answer[tuple[str, ...]]]:
         """See `Directory.transitive_members`."""
@@ -78,9 +74,7 @@ class GraphDirectory:
                 for g in group_ids
             ]
         )
-        return [
-            answer if isinstance(answer, Refusal) else tuple(str(raw["id"]) for raw in answer) for answer in answers
-        ]
+        return [read(answer, lambda rows: tuple(map(id_of, rows))) for answer in answers]
 
     async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> list[Answer[MailboxKind]]:
         """See `Directory.mailbox_kinds`."""
@@ -88,17 +82,17 @@ class GraphDirectory:
             [Request(f"/users/{segment(m)}/mailboxSettings{query(select='userPurpose')}", mailbox=m) for m in mailboxes]
         )
         return [
-            answer if isinstance(answer, Refusal) else _PURPOSES.get(str(answer.get("userPurpose")), MailboxKind.OTHER)
-            for answer in answers
+            read(answer, lambda raw: _PURPOSES.get(str(raw["userPurpose"]), MailboxKind.OTHER)) for answer in answers
         ]
 
     async def mailbox_count(self) -> int:
         """See `Directory.mailbox_count`."""
         request = Request(f"/users{query(select='id', top=1, count='true')}", headers=EVENTUAL)
         (answer,) = await self._gateway.send([request])
-        if isinstance(answer, Refusal):
-            raise _error("count users", answer)
-        return int(answer["@odata.count"])
+        count = read(answer, lambda raw: int(raw["@odata.count"]))
+        if isinstance(count, Refusal):
+            raise UnavailableError(f"count users: {count.code}", count.retry_after)
+        return count
 
     async def trace(
         self,
@@ -112,42 +106,50 @@ class GraphDirectory:
         """See `Directory.trace`."""
         given = {"messageId": internet_message_id, "senderAddress": sender, "recipientAddress": recipient}
         conditions = [f"{name} eq {literal(value)}" for name, value in given.items() if value is not None]
-        conditions += [f"receivedDateTime ge {_moment(since)}", f"receivedDateTime le {_moment(until)}"]
+        conditions += [f"receivedDateTime ge {_time(since)}", f"receivedDateTime le {_time(until)}"]
         path = f"/admin/exchange/tracing/messageTraces{query(filter=' and '.join(conditions), top=_TRACE_PAGE)}"
         (answer,) = await self._gateway.collect([Request(path)])
-        if isinstance(answer, Refusal):
-            raise _error("message trace", answer)
-        return tuple(_row(raw) for raw in answer)
+        rows = read(answer, lambda raw: tuple(map(_row, raw)))
+        if not isinstance(rows, Refusal):
+            return rows
+        if rows.kind.passing:
+            raise UnavailableError(f"message trace: {rows.code}", rows.retry_after)
+        raise DeniedError(f"message trace: {rows.code}")
 
 
 def _by_address(path: str, select: str, address: str) -> Request:
     # Both spellings: whether `eq` heeds case here is not documented (graph.md 6).
-    either = " or ".join(f"p eq {literal(f'{scheme}:{address}')}" for scheme in ("smtp", "SMTP"))
-    options = query(filter=f"proxyAddresses/any(p:{either})", select=select, count="true")
+    either = " or ".join(f"proxyAddresses/any(p:p eq {literal(f'{scheme}:{address}')})" for scheme in ("smtp", "SMTP"))
+    options = query(filter=either, select=select, count="true", top=_FEW)
     return Request(path + options, headers=EVENTUAL)
 
 
-def _holder(answer: dict[str, Any], path: str, address: str) -> Recipient | None:
-    """The object that has this address, compared again on our side."""
+def _holder(answer: Document, path: str, address: str) -> Recipient | None:
+    """The object that has this address, compared again on our side; None if none does."""
     kind = {"/users": RecipientKind.USER, "/groups": RecipientKind.GROUP, "/contacts": RecipientKind.CONTACT}[path]
-    for raw in answer.get("value") or ():
+    for raw in answer["value"]:
         recipient = _recipient(raw, kind)
         if address.lower() in recipient.addresses:
             return recipient
     return None
 
 
-def _recipient(raw: dict[str, Any], kind: RecipientKind) -> Recipient:
+def _members(rows: list[Document]) -> tuple[Recipient, ...]:
+    # Devices and service principals get no mail.
+    return tuple(_recipient(raw, _KINDS[kind]) for raw in rows if (kind := raw["@odata.type"]) in _KINDS)
+
+
+def _recipient(raw: Document, kind: RecipientKind) -> Recipient:
     if kind is RecipientKind.USER and raw.get("userType") == "Guest":
         kind = RecipientKind.GUEST
     addresses = _addresses(raw)
     if not addresses and raw.get("displayName") is None:
         # What we may not read comes with its id only (graph.md 6).
-        return Recipient(RecipientKind.UNKNOWN, "", id=raw.get("id"))
+        return Recipient(RecipientKind.UNKNOWN, "", id=id_of(raw))
     return Recipient(
         kind=kind,
         address=addresses[0] if addresses else "",
-        id=raw.get("id"),
+        id=id_of(raw),
         name=raw.get("displayName"),
         department=raw.get("department"),
         job_title=raw.get("jobTitle"),
@@ -156,7 +158,7 @@ def _recipient(raw: dict[str, Any], kind: RecipientKind) -> Recipient:
     )
 
 
-def _addresses(raw: dict[str, Any]) -> tuple[str, ...]:
+def _addresses(raw: Document) -> tuple[str, ...]:
     """All SMTP addresses, primary first: its scheme is in capitals."""
     proxies = [proxy for proxy in raw.get("proxyAddresses") or () if proxy.lower().startswith("smtp:")]
     ordered = sorted(proxies, key=lambda proxy: not proxy.startswith("SMTP:"))
@@ -166,12 +168,11 @@ def _addresses(raw: dict[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _row(raw: dict[str, Any]) -> TraceRow:
-    received = raw.get("receivedDateTime")
+def _row(raw: Document) -> TraceRow:
     return TraceRow(
         recipient=(raw.get("recipientAddress") or "").lower(),
         status=raw.get("status") or "",
-        received_at=datetime.fromisoformat(received) if received else None,
+        received_at=moment(raw.get("receivedDateTime")),
         internet_message_id=raw.get("messageId") or "",
         network_message_id=raw.get("id"),
         subject=raw.get("subject"),
@@ -179,11 +180,5 @@ def _row(raw: dict[str, Any]) -> TraceRow:
     )
 
 
-def _moment(value: datetime) -> str:
-    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _error(what: str, refusal: Refusal) -> Exception:
-    if refusal.kind is RefusalKind.DENIED:
-        return DeniedError(f"{what}: {refusal.code}")
-    return UnavailableError(f"{what}: {refusal.code}", refusal.retry_after)
+def _time(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

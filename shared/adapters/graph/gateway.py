@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from shared.adapters.graph.classify import classify
+from shared.adapters.graph.documents import UNEXPECTED, Document
 from shared.adapters.graph.pipeline import LostAnswerError, Pipeline, Reply
 from shared.errors import ClawbackError, DeniedError, UnavailableError
 from shared.ports.mailboxes import Answer, Refusal, RefusalKind
@@ -20,7 +21,6 @@ from shared.ports.mailboxes import Answer, Refusal, RefusalKind
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
-Document = dict[str, Any]
 
 # Item ids are immutable only where the request itself says so (graph.md 3.2).
 IMMUTABLE = {"Prefer": 'IdType="ImmutableId"'}
@@ -270,5 +270,5 @@ def _rows(answer: Answer[Document]) -> Answer[list[Document]]:
         return answer
     rows = answer.get("value")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        return Refusal(RefusalKind.TRANSIENT, "UnexpectedAnswer", _OK)
+        return UNEXPECTED
     return rows
