@@ -197,8 +197,11 @@ GROUP = Kind(
 
 CONTACT = Kind(
     "orgContact",
-    _plain("id", "displayName", "mail", "mailNickname", "proxyAddresses", "companyName", "department"),
-    unserved=frozenset({"addresses", "givenName", "surname", "jobTitle", "phones", "onPremisesSyncEnabled"}),
+    {
+        **_plain("id", "displayName", "mail", "mailNickname", "proxyAddresses", "companyName", "department"),
+        "jobTitle": lambda _contact, _: None,
+    },
+    unserved=frozenset({"addresses", "givenName", "surname", "phones", "onPremisesSyncEnabled"}),
 )
 
 ROLE = Kind(
