@@ -223,3 +223,13 @@ def test_a_pull_request_only_asks_and_a_tag_deploys() -> None:
     assert jobs["deploy"]["needs"] == "package"
     assert jobs["deploy"]["environment"] == "production"
     assert "graph/main.bicep" not in text["deploy"]
+
+
+def test_the_threat_model_names_what_exists() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|functions|shared|infra)/[\w/.-]+|policy\.yaml)(?:::(\w+))?`", page)
+
+    assert len(named) > 20
+    for path, name in named:
+        assert (ROOT / path).exists(), path
+        assert not name or f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
