@@ -125,7 +125,7 @@ class FakeMailboxes:
         if mailbox in self.always:
             return self.always[mailbox]
         if mailbox not in self.boxes:
-            return Refusal(RefusalKind.MAILBOX_MISSING, "MailboxNotEnabledForRESTAPI", 404)
+            return Refusal(RefusalKind.MAILBOX_MISSING, "ErrorInvalidUser", 404)
         return does()
 
     def _find(self, mailbox: str, where: Where, message_id: str) -> tuple[Item, ...]:

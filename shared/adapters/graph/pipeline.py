@@ -54,11 +54,13 @@ class Pipeline:
         self.base = graph_url.rstrip("/")
         host = urlsplit(self.base).hostname or ""
         # HTTP/1.1: a few connections with large answers; HTTP/2 in pure Python costs more CPU than it saves.
-        client = httpx.AsyncClient(
-            timeout=httpx.Timeout(_READ_TIMEOUT, connect=_CONNECT_TIMEOUT),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        # Kept by us, since the SDK's transport around it does not close it.
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._transport = httpx.AsyncHTTPTransport(limits=limits)
+        timeout = httpx.Timeout(_READ_TIMEOUT, connect=_CONNECT_TIMEOUT)
+        self._client = GraphClientFactory.create_with_default_middleware(
+            client=httpx.AsyncClient(transport=self._transport, timeout=timeout), options=_OPTIONS
         )
-        self._client = GraphClientFactory.create_with_default_middleware(client=client, options=_OPTIONS)
         # Without allowed hosts the token would go to any host that a nextLink names (graph.md 1).
         provider = AzureIdentityAuthenticationProvider(credential, scopes=[_SCOPE], allowed_hosts=[host])
         self._adapter = BaseGraphRequestAdapter(provider, http_client=self._client)
@@ -99,6 +101,7 @@ class Pipeline:
     async def close(self) -> None:
         """Give the connections back."""
         await self._client.aclose()
+        await self._transport.aclose()
 
 
 def _parse(content: bytes) -> Any:

@@ -1,0 +1,363 @@
+"""`Mailboxes`: what every implementation must do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.tenant.model import Address, InboxRule
+from shared.ports.mailboxes import ForwardingRule, Item, Refusal, RefusalKind, Where
+from tests.contract.graph_worlds import (
+    ANN,
+    BEN,
+    DELETIONS,
+    FENCED,
+    FLAGGED,
+    HYBRID,
+    NOBODY,
+    PURGES,
+    RECEIVED,
+    FakeWorld,
+    LocalWorld,
+    Mail,
+    World,
+    local_world,
+)
+
+if TYPE_CHECKING:
+    from shared.domain.ids import MailboxId
+
+HOSTILE = (
+    "<x' or 1 eq 1 or internetMessageId eq 'y@evil.example>",
+    "<a+b@evil.example>",
+    "<a b@evil.example>",
+    "<a%2Bb@evil.example>",
+    "<a&$top=1#b@evil.example>",
+    "<a/../b?c@evil.example>",
+    "<'@evil.example>",
+    "<''@evil.example>",
+    "<ünï\u202e🐟@evil.example>",
+    '<\\"\n\x00@evil.example>',
+    "<" + "l" * 900 + "@evil.example>",
+)
+
+
+@pytest.fixture(params=["fake", "local"])
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    if request.param == "fake":
+        yield FakeWorld()
+        return
+    async with local_world() as made:
+        yield made
+
+
+def ids(answer: tuple[Item, ...] | Refusal) -> set[str]:
+    assert not isinstance(answer, Refusal), answer
+    return {item.id for item in answer}
+
+
+def kinds(answers: list[object]) -> list[RefusalKind | None]:
+    return [answer.kind if isinstance(answer, Refusal) else None for answer in answers]
+
+
+async def test_find_sees_every_visible_copy_and_only_this_message(world: World) -> None:
+    world.make_folder(ANN, "Inbox/Invoices")
+    mail = Mail("<Abc@evil.example>")
+    wanted = {world.put(ANN, replace(mail, folder=f)) for f in ("Inbox", "Inbox/Invoices", "Deleted Items", "Inbox")}
+    world.put(ANN, replace(mail, message_id="<aBC@evil.example>"))
+    world.put(ANN, replace(mail, folder=DELETIONS))
+    world.put(ANN, replace(mail, folder=PURGES))
+    world.put(BEN, mail)
+
+    (found,) = await world.port.find(Where.VISIBLE, [(ANN, mail.message_id)])
+
+    assert ids(found) == wanted
+
+
+async def test_more_copies_than_a_page_are_all_found(world: World) -> None:
+    wanted = {world.put(ANN, Mail()) for _ in range(120)}
+
+    (found,) = await world.port.find(Where.VISIBLE, [(ANN, Mail().message_id)])
+
+    assert ids(found) == wanted
+
+
+@pytest.mark.parametrize(("where", "folder"), [(Where.DELETIONS, DELETIONS), (Where.PURGES, PURGES)])
+async def test_find_looks_into_recoverable_items_where_it_is_told_to(world: World, where: Where, folder: str) -> None:
+    wanted = world.put(ANN, Mail(folder=folder))
+    world.put(ANN, Mail())
+
+    found, nothing = await world.port.find(where, [(ANN, Mail().message_id), (BEN, Mail().message_id)])
+
+    assert (ids(found), ids(nothing)) == ({wanted}, set())
+
+
+async def test_an_item_tells_what_undo_needs(world: World) -> None:
+    world.put(ANN, Mail(is_read=True, flagged=True, categories=("Red", "Blue")))
+
+    (found,) = await world.port.find(Where.VISIBLE, [(ANN, Mail().message_id)])
+    (inbox,) = await world.port.inboxes([ANN])
+
+    assert not isinstance(found, Refusal)
+    (item,) = found
+    assert (item.sender, item.subject, item.received_at) == ("mallory@evil.example", "Invoice", RECEIVED)
+    assert (item.is_read, item.flag, item.categories) == (True, FLAGGED, ("Red", "Blue"))
+    assert item.folder_id == inbox
+    assert await world.port.look([(ANN, item.id)]) == [item]
+
+
+@pytest.mark.parametrize("message_id", HOSTILE)
+async def test_a_hostile_message_id_is_only_ever_itself(world: World, message_id: str) -> None:
+    wanted = world.put(ANN, Mail(message_id))
+    for other in (*HOSTILE, "<innocent@contoso.example>"):
+        if other != message_id:
+            world.put(ANN, Mail(other))
+
+    (found,) = await world.port.find(Where.VISIBLE, [(ANN, message_id)])
+
+    assert ids(found) == {wanted}
+
+
+async def test_half_a_character_finds_nothing_and_stops_nobody(world: World) -> None:
+    wanted = world.put(ANN, Mail("<?@evil.example>"))
+
+    half, whole = await world.port.find(Where.VISIBLE, [(ANN, "<\ud83d@evil.example>"), (ANN, "<?@evil.example>")])
+
+    assert (ids(half), ids(whole)) == (set(), {wanted})
+
+
+async def test_folder_paths_from_the_root_down(world: World) -> None:
+    world.make_folder(ANN, "Inbox/Projects")
+    world.make_folder(ANN, "Inbox/Projects/2026")
+    for folder in ("Inbox", "Inbox/Projects/2026", "Deleted Items"):
+        world.put(ANN, Mail(folder=folder))
+    (found,) = await world.port.find(Where.VISIBLE, [(ANN, Mail().message_id)])
+    assert not isinstance(found, Refusal)
+
+    paths = await world.port.folder_paths([(ANN, item.folder_id) for item in found] + [(ANN, "no-such-folder")])
+
+    assert sorted(str(path) for path in paths[:-1]) == ["Deleted Items", "Inbox", "Inbox/Projects/2026"]
+    assert kinds(paths[-1:]) == [RefusalKind.NOT_FOUND]
+
+
+async def test_quarantine_folders_are_made_once_and_each_mailbox_has_its_own(world: World) -> None:
+    first = await asyncio.gather(*(world.port.quarantine_folders([ANN, BEN]) for _ in range(5)))
+    again = await world.port.quarantine_folders([BEN, ANN])
+
+    assert kinds([*first[0], *again]) == [None] * 4
+    assert all(answer == first[0] for answer in first)
+    assert again == first[0][::-1]
+    assert first[0][0] != first[0][1]
+
+
+async def test_a_moved_item_keeps_its_id_and_everything_else_of_it(world: World) -> None:
+    wanted = world.put(ANN, Mail(is_read=True, flagged=True, categories=("Red",)))
+    world.put(ANN, Mail())
+    world.put(BEN, Mail())
+    before = world.everything()
+    (folder,) = await world.port.quarantine_folders([ANN])
+    assert isinstance(folder, str)
+
+    (moved,) = await world.port.move([(ANN, wanted, folder)])
+    (seen,) = await world.port.look([(ANN, wanted)])
+
+    assert isinstance(moved, Item)
+    assert (moved.id, moved.folder_id, moved) == (wanted, folder, seen)
+    after = world.everything()
+    assert {key for key in before if before[key] != after[key]} == {wanted}
+    assert after[wanted][1:] == before[wanted][1:]
+    assert (await world.port.folder_paths([(ANN, folder)])) == [after[wanted][0]]
+
+
+async def test_a_move_back_restores_exactly_what_was(world: World) -> None:
+    wanted = world.put(ANN, Mail(flagged=True, categories=("Red",)))
+    before = world.everything()
+    (there,) = await world.port.quarantine_folders([ANN])
+    (inbox,) = await world.port.inboxes([ANN])
+    assert isinstance(there, str)
+    assert isinstance(inbox, str)
+
+    await world.port.move([(ANN, wanted, there)])
+    await world.port.move([(ANN, wanted, inbox)])
+
+    assert world.everything() == before
+
+
+async def test_what_is_not_there_is_not_found_and_the_rest_is_done(world: World) -> None:
+    wanted = world.put(ANN, Mail())
+    (folder,) = await world.port.quarantine_folders([ANN])
+    assert isinstance(folder, str)
+
+    answers = await world.port.move([(ANN, "no-such-item", folder), (ANN, wanted, folder)])
+    gone = await world.port.move([(ANN, wanted, "no-such-folder")])
+    looked = await world.port.look([(BEN, wanted), (ANN, wanted)])
+
+    assert kinds([*answers]) == [RefusalKind.NOT_FOUND, None]
+    assert kinds([*gone]) == [RefusalKind.NOT_FOUND]
+    assert kinds([*looked]) == [RefusalKind.NOT_FOUND, None]
+
+
+async def test_an_answer_that_is_lost_does_not_say_that_nothing_happened(world: World) -> None:
+    lost, kept = world.put(ANN, Mail()), world.put(BEN, Mail())
+    folders = await world.port.quarantine_folders([ANN, BEN])
+    world.lose_next_move(ANN)
+
+    answers = await world.port.move([(ANN, lost, str(folders[0])), (BEN, kept, str(folders[1]))])
+    looked = await world.port.look([(ANN, lost), (BEN, kept)])
+
+    assert kinds([*answers]) == [RefusalKind.TRANSIENT, None]
+    assert [item.folder_id for item in looked if isinstance(item, Item)] == folders
+
+
+async def test_marks_are_set_to_those_given(world: World) -> None:
+    wanted, other = world.put(ANN, Mail()), world.put(ANN, Mail(is_read=True))
+    before = world.everything()
+    (seen,) = await world.port.look([(ANN, wanted)])
+    assert isinstance(seen, Item)
+    wish = replace(seen, is_read=True, flag=FLAGGED, categories=("Red", "Blue"))
+
+    answers = await world.port.set_marks([(ANN, wish), (ANN, replace(wish, id="no-such-item"))])
+
+    assert kinds([*answers]) == [None, RefusalKind.NOT_FOUND]
+    assert await world.port.look([(ANN, wanted)]) == [wish] == answers[:1]
+    assert world.everything()[other] == before[other]
+
+
+async def test_what_was_answered_or_forwarded_is_told_with_its_recipients(world: World) -> None:
+    parent = "<it's+1@evil.example>"
+    sent = Mail(folder="Sent Items", sender="ann@contoso.example")
+    reply = replace(
+        sent, message_id="<re@contoso.example>", subject="RE: Invoice", in_reply_to=parent, to=("m@x.example",)
+    )
+    forward = replace(
+        sent,
+        message_id="<fw@contoso.example>",
+        subject="WG: Invoice",
+        in_reply_to="<between@x.example>",
+        references=("<first@x.example>", parent),
+        to=("Ben@contoso.example", "c@x.example"),
+    )
+    stranger = replace(
+        sent, message_id="<s@contoso.example>", in_reply_to="<other@x.example>", references=("<o@x.example>",)
+    )
+    for mail in (reply, forward, stranger):
+        world.put(ANN, mail)
+
+    copies, nothing = await world.port.sent_descendants([(ANN, parent), (BEN, parent)])
+
+    assert not isinstance(copies, Refusal)
+    assert nothing == ()
+    assert {c.internet_message_id: ({a.lower() for a in c.recipients}, c.is_forward) for c in copies} == {
+        "<re@contoso.example>": ({"m@x.example"}, False),
+        "<fw@contoso.example>": ({"ben@contoso.example", "c@x.example"}, True),
+    }
+
+
+async def test_rules_that_send_mail_on_are_told(world: World) -> None:
+    out = (Address("out@x.example"),)
+    world.set_rules(
+        ANN,
+        InboxRule("on", sequence=1, forward_to=out, forward_as_attachment_to=(Address("b@x.example"),)),
+        InboxRule("off", sequence=2, enabled=False, forward_to=out),
+        InboxRule("again", sequence=3, redirect_to=out),
+        InboxRule("tidy", sequence=4, move_to_folder="Archive"),
+    )
+
+    rules, none = await world.port.forwarding_rules([ANN, BEN])
+
+    assert none == ()
+    assert rules == (
+        ForwardingRule("on", ("out@x.example", "b@x.example"), redirects=False),
+        ForwardingRule("again", ("out@x.example",), redirects=True),
+    )
+
+
+async def test_each_mailbox_is_refused_by_itself(world: World) -> None:
+    wanted = world.put(BEN, Mail())
+    asked: list[tuple[MailboxId, str]] = [(m, Mail().message_id) for m in (HYBRID, BEN, FENCED, NOBODY)]
+    expected = [RefusalKind.ON_PREMISES, None, RefusalKind.DENIED, RefusalKind.MAILBOX_MISSING]
+
+    found = await world.port.find(Where.VISIBLE, asked)
+    mailboxes = [mailbox for mailbox, _ in asked]
+
+    assert kinds([*found]) == expected
+    assert ids(found[1]) == {wanted}
+    assert kinds([*await world.port.quarantine_folders(mailboxes)]) == expected
+    assert kinds([*await world.port.inboxes(mailboxes)]) == expected
+    assert kinds([*await world.port.forwarding_rules(mailboxes)]) == expected
+    assert kinds([*await world.port.sent_descendants(asked)]) == expected
+    assert kinds([*await world.port.find(Where.PURGES, asked)]) == expected
+
+
+async def test_throttling_says_how_long_to_wait(world: World) -> None:
+    world.refuse_next(ANN, "ApplicationThrottled", 429, 7)
+
+    (answer,) = await world.port.inboxes([ANN])
+    (next_time,) = await world.port.inboxes([ANN])
+
+    assert isinstance(answer, Refusal)
+    assert (answer.kind, answer.code, answer.retry_after) == (RefusalKind.THROTTLED, "ApplicationThrottled", 7.0)
+    assert isinstance(next_time, str)
+
+
+async def test_a_mailbox_between_databases_is_moving(world: World) -> None:
+    world.refuse_next(ANN, "ErrorMailboxMoveInProgress", 503)
+
+    assert kinds([*await world.port.inboxes([ANN])]) == [RefusalKind.MAILBOX_MOVING]
+
+
+async def test_nothing_is_asked_about_nothing(world: World) -> None:
+    port = world.port
+
+    assert await port.find(Where.VISIBLE, []) == await port.look([]) == await port.folder_paths([]) == []
+    assert await port.quarantine_folders([]) == await port.move([]) == await port.set_marks([]) == []
+    assert await port.inboxes([]) == await port.sent_descendants([]) == await port.forwarding_rules([]) == []
+
+
+async def test_many_in_one_mailbox_and_many_at_a_time_are_all_done(world: World) -> None:
+    items = [world.put(ANN, Mail()) for _ in range(90)]
+    (folder,) = await world.port.quarantine_folders([ANN])
+
+    moved, looked = await asyncio.gather(
+        world.port.move([(ANN, item, str(folder)) for item in items]),
+        world.port.look([(ANN, item) for item in items]),
+    )
+
+    assert [item.id for item in moved if isinstance(item, Item)] == items
+    assert [item.id for item in looked if isinstance(item, Item)] == items
+
+
+async def test_a_hidden_folder_that_somebody_deleted_is_made_again() -> None:
+    async with local_world() as world:
+        wanted = world.put(ANN, Mail())
+        await world.port.quarantine_folders([ANN])
+        world.delete_folder(ANN, "Clawback Quarantine")
+
+        (folder,) = await world.port.quarantine_folders([ANN])
+        await world.port.move([(ANN, wanted, str(folder))])
+
+        assert world.everything()[wanted][0] == "Clawback Quarantine"
+
+
+async def test_a_persons_own_folder_of_that_name_is_no_quarantine() -> None:
+    async with local_world() as world:
+        world.make_folder(ANN, "Clawback Quarantine")
+
+        answers = await world.port.quarantine_folders([ANN, BEN])
+
+        assert kinds([*answers]) == [RefusalKind.EXISTS, None]
+
+
+async def test_no_mailbox_ever_sees_more_than_four_requests_at_a_time() -> None:
+    async with local_world() as world:
+        assert isinstance(world, LocalWorld)
+        world.graph.latency = 0.002
+        items = [world.put(ANN, Mail()) for _ in range(60)]
+
+        looked = await asyncio.gather(*(world.port.look([(ANN, i) for i in items]) for _ in range(3)))
+
+        assert kinds([answer for answers in looked for answer in answers]) == [None] * 180
+        assert world.graph.throttle.peak[ANN] == 4
+        assert world.graph.throttle.refused == 0
