@@ -3,7 +3,6 @@
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from typing import cast
 
 import pytest
 
@@ -33,7 +32,8 @@ async def queue(services: Services | None) -> AsyncIterator[tuple[MessageQueue, 
         return
 
     async def received(stage: Stage) -> list[Envelope]:
-        client = cast("StorageQueues", services.queue)._service.get_queue_client(QUEUES[stage])
+        assert isinstance(services.queue, StorageQueues)
+        client = services.queue._service.get_queue_client(QUEUES[stage])
         found = []
         async for message in client.receive_messages():
             found.append(Envelope.model_validate_json(base64.b64decode(message.content)))

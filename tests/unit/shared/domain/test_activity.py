@@ -1,0 +1,131 @@
+import hashlib
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.activity import GENESIS, Entry, Fact, Head, digest, link, verify
+from shared.domain.ids import IncidentId
+from tests.fakes.clock import START
+
+# What JSON keeps exactly on every way: no floats, no integers beyond 2^53, no halves of characters.
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=6,
+)
+facts = st.builds(
+    Fact,
+    id=texts,
+    kind=texts,
+    at=st.just(START),
+    actor=texts,
+    target_id=st.none() | texts,
+    data=st.dictionaries(texts, values, max_size=3),
+)
+chains = st.lists(facts, min_size=1, max_size=8, unique_by=lambda fact: fact.id)
+
+EMPTY = Head(incident_id=IncidentId("inc-1"))
+
+
+def stored(entry: Entry) -> Entry:
+    """The entry as it comes back from Cosmos DB: through its document, in text."""
+    return Entry.model_validate_json(entry.model_dump_json(exclude_none=True))
+
+
+def test_an_empty_chain_is_intact() -> None:
+    report = verify(EMPTY, [])
+
+    assert (report.intact, report.entries, report.head_hash) == (True, 0, GENESIS)
+
+
+@given(st.lists(chains, min_size=1, max_size=3))
+def test_a_chain_that_grew_in_parts_is_intact_when_it_is_read_back(parts: list[list[Fact]]) -> None:
+    head, chain = EMPTY, []
+    for part in parts:
+        head, entries = link(head, part)
+        chain += [stored(entry) for entry in entries]
+
+    report = verify(head, chain)
+
+    assert (report.intact, report.entries, report.head_hash) == (True, sum(map(len, parts)), head.hash)
+    assert report.broken_at is None
+    assert [entry.seq for entry in chain] == list(range(1, len(chain) + 1))
+
+
+@given(chains, st.data())
+def test_an_edited_entry_breaks_the_chain_where_it_stands(chain: list[Fact], data: st.DataObject) -> None:
+    head, entries = link(EMPTY, chain)
+    place = data.draw(st.integers(0, len(entries) - 1))
+    edit: dict[str, Any] = data.draw(
+        st.sampled_from(
+            [
+                {"id": entries[place].id + "x"},
+                {"kind": entries[place].kind + "x"},
+                {"actor": entries[place].actor + "x"},
+                {"target_id": (entries[place].target_id or "") + "x"},
+                {"data": {**entries[place].data, "x": "x" + str(entries[place].data.get("x"))}},
+                {"at": START.replace(microsecond=1)},
+                {"incident_id": IncidentId("inc-2")},
+            ]
+        )
+    )
+    edited = [*entries]
+    edited[place] = entries[place].model_copy(update=edit)
+
+    report = verify(head, edited)
+    assert (report.intact, report.broken_at) == (False, place + 1)
+
+    # And so it does if whoever edited it also gave it the hash that it now needs.
+    edited[place] = edited[place].model_copy(update={"hash": digest(edited[place])})
+    report = verify(head, edited)
+    assert (report.intact, report.broken_at) == (False, place + 2)
+
+
+@given(chains, st.data())
+def test_a_removed_entry_breaks_the_chain(chain: list[Fact], data: st.DataObject) -> None:
+    head, entries = link(EMPTY, chain)
+    place = data.draw(st.integers(0, len(entries) - 1))
+
+    report = verify(head, entries[:place] + entries[place + 1 :])
+
+    assert (report.intact, report.broken_at) == (False, place + 1)
+    assert report.problem
+
+
+@given(chains, st.data())
+def test_another_order_breaks_the_chain(chain: list[Fact], data: st.DataObject) -> None:
+    head, entries = link(EMPTY, chain)
+    order = data.draw(st.permutations(entries))
+
+    assert verify(head, order).intact is (order == entries)
+
+
+@given(chains, facts, st.data())
+def test_an_added_entry_breaks_the_chain(chain: list[Fact], more: Fact, data: st.DataObject) -> None:
+    head, entries = link(EMPTY, chain)
+    place = data.draw(st.integers(0, len(entries)))
+    before = Head(incident_id=head.incident_id, seq=place, hash=entries[place - 1].hash if place else GENESIS)
+    _, (forged,) = link(before, [more])
+
+    assert not verify(head, [*entries[:place], forged, *entries[place:]]).intact
+
+
+@given(chains)
+def test_a_chain_of_another_beginning_is_not_this_one(chain: list[Fact]) -> None:
+    head, _ = link(EMPTY, chain)
+    _, other = link(EMPTY, [chain[0].model_copy(update={"actor": chain[0].actor + "x"}), *chain[1:]])
+
+    assert not verify(head, other).intact
+
+
+def test_the_digest_is_that_of_canonical_json_and_never_changes() -> None:
+    # What docs tell an auditor to compute; the anchors of last year's chains carry it.
+    _, (entry,) = link(EMPTY, [Fact(id="fact-1", kind="opened", at=START, actor="ann", data={"z": 1, "ü": [2, "x"]})])
+
+    text = (
+        '{"actor":"ann","at":"2026-03-02T09:00:00Z","data":{"z":1,"ü":[2,"x"]},"id":"fact-1","incidentId":"inc-1",'
+        f'"kind":"opened","previousHash":"{"0" * 64}","seq":1}}'
+    )
+    assert entry.hash == hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,68 @@
+from collections import Counter
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.exposure import Tally
+from shared.domain.ids import ChunkId, IncidentId, PlanId, TargetId
+from shared.domain.target import TERMINAL, Hop, Mailbox, ReadState, Target, TargetState, Via
+from tests.fakes.clock import START
+
+# What a pull can end in; RESTORED comes after QUARANTINED.
+ENDS = sorted(TERMINAL - {TargetState.RESTORED})
+
+
+@st.composite
+def ended(draw: st.DrawFn) -> list[Target]:
+    """Targets in the order in which they end, some of them twice: quarantined, then restored."""
+    steps: list[Target] = []
+    for number in range(draw(st.integers(0, 12))):
+        seconds = draw(st.none() | st.integers(0, 100_000))
+        target = Target(
+            id=TargetId(f"target-{number}"),
+            incident_id=IncidentId("inc-1"),
+            plan_id=PlanId(draw(st.sampled_from(["plan-1", "plan-2"]))),
+            chunk_id=ChunkId("plan-1.0000"),
+            mailbox=Mailbox(address=f"{number}@contoso.example"),
+            message_key="msg",
+            internet_message_id="<1@evil.example>",
+            hops=(Hop(via=Via.ALERT, name="test"),),
+            state=draw(st.sampled_from(ENDS)),
+            read=draw(st.sampled_from(ReadState)),
+            delivered_at=None if seconds is None else START,
+            pulled_at=None if seconds is None else START + timedelta(seconds=seconds),
+        )
+        steps.append(target)
+        if target.state is TargetState.QUARANTINED and draw(st.booleans()):
+            steps.append(target.model_copy(update={"state": TargetState.RESTORED}))
+    return steps
+
+
+@given(ended())
+def test_the_sums_are_what_counting_by_hand_gives(steps: list[Target]) -> None:
+    tally = Tally()
+    for target in steps:
+        tally = tally.add(target)
+
+    last = {target.id: target for target in steps}
+    pulled = [target for target in steps if target.state is TargetState.QUARANTINED]
+    seconds = [target.exposed_seconds for target in pulled if target.exposed_seconds is not None]
+    assert tally.states == Counter(str(target.state) for target in last.values())
+    assert tally.targets == len(last)
+    assert tally.plans == Counter(target.plan_id for target in last.values())
+    assert (tally.read, tally.unread, tally.read_unknown) == tuple(
+        sum(target.read is state for target in pulled)
+        for state in (ReadState.READ, ReadState.UNREAD, ReadState.UNKNOWN)
+    )
+    assert (tally.exposed_targets, tally.exposed_seconds) == (len(seconds), sum(seconds))
+    assert tally.longest_exposure == max(seconds, default=0)
+
+
+@given(ended())
+def test_a_tally_survives_its_document(steps: list[Target]) -> None:
+    tally = Tally()
+    for target in steps:
+        tally = tally.add(target)
+
+    assert Tally.model_validate(tally.to_document()) == tally

@@ -1,0 +1,126 @@
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.ids import ChunkId, IncidentId, PlanId
+from shared.domain.target import (
+    TERMINAL,
+    Hop,
+    Mailbox,
+    Target,
+    TargetState,
+    Via,
+    chunk_id,
+    target_id,
+)
+from tests.fakes.clock import START
+
+S = TargetState
+
+# The picture in docs/architecture.md, written down a second time: every step that there is.
+STEPS = {
+    S.PLANNED: {
+        S.LOCATED,
+        S.QUARANTINED,
+        S.NOT_FOUND,
+        S.GONE_BY_USER,
+        S.MAILBOX_MISSING,
+        S.ON_PREMISES,
+        S.DENIED,
+        S.HELD_BY_POLICY,
+        S.FAILED,
+    },
+    S.LOCATED: {
+        S.QUARANTINED,
+        S.NOT_FOUND,
+        S.GONE_BY_USER,
+        S.MAILBOX_MISSING,
+        S.ON_PREMISES,
+        S.DENIED,
+        S.HELD_BY_POLICY,
+        S.FAILED,
+    },
+    S.QUARANTINED: {S.RESTORING},
+    S.RESTORING: {S.RESTORED, S.QUARANTINED},
+}
+
+
+def a_target(state: TargetState = S.PLANNED) -> Target:
+    incident = IncidentId("inc-1")
+    return Target(
+        id=target_id(incident, "box", "msg"),
+        incident_id=incident,
+        plan_id=PlanId("plan-1"),
+        chunk_id=ChunkId("plan-1.0000"),
+        mailbox=Mailbox(address="ann@contoso.example"),
+        message_key="msg",
+        internet_message_id="<1@evil.example>",
+        hops=(Hop(via=Via.ALERT, name="test"),),
+        state=state,
+    )
+
+
+@pytest.mark.parametrize("start", S)
+@pytest.mark.parametrize("end", S)
+def test_there_are_only_these_steps(start: TargetState, end: TargetState) -> None:
+    target = a_target(start)
+    if end in STEPS.get(start, set()):
+        moved = target.to(end, "why", attempts=3)
+        assert (moved.state, moved.reason, moved.attempts) == (end, "why", 3)
+        assert target.state is start
+        return
+    with pytest.raises(ValueError, match="no step"):
+        target.to(end)
+
+
+def test_what_is_terminal_ends_unless_somebody_asks_for_it_back() -> None:
+    assert {state for state in S if state not in STEPS} == TERMINAL - {S.QUARANTINED}
+    assert all(a_target(state).terminal is (state in TERMINAL) for state in S)
+
+
+@given(st.lists(st.sampled_from(S), max_size=12))
+def test_every_way_through_the_states_begins_to_restore_only_what_was_quarantined(wanted: list[TargetState]) -> None:
+    target, way = a_target(), [S.PLANNED]
+    for state in wanted:
+        try:
+            target = target.to(state)
+        except ValueError:
+            continue
+        way.append(state)
+
+    for before, after in pairwise(way):
+        assert after in STEPS[before]
+        if after is S.RESTORED:
+            assert S.QUARANTINED in way
+
+
+def test_a_step_forgets_the_reason_of_the_one_before() -> None:
+    assert a_target().to(S.LOCATED, "found").to(S.QUARANTINED).reason is None
+
+
+def test_exposure_is_whole_seconds_and_never_less_than_none() -> None:
+    target = a_target()
+    assert target.exposed_seconds is None
+    assert target.model_copy(update={"delivered_at": START}).exposed_seconds is None
+    pulled = START + timedelta(seconds=90, milliseconds=900)
+    assert target.model_copy(update={"delivered_at": START, "pulled_at": pulled}).exposed_seconds == 90
+    # The mailbox's clock and ours differ.
+    assert target.model_copy(update={"delivered_at": pulled, "pulled_at": START}).exposed_seconds == 0
+
+
+def test_ids_of_targets_and_chunks() -> None:
+    incident = IncidentId("inc-1")
+    assert target_id(incident, "box", "msg") == target_id(incident, "box", "msg")
+    assert (
+        len({target_id(incident, "box", "msg"), target_id(incident, "box", "2"), target_id(incident, "2", "msg")}) == 3
+    )
+    assert [chunk_id(PlanId("plan-1"), n) for n in (0, 42)] == ["plan-1.0000", "plan-1.0042"]
+
+
+def test_a_target_survives_its_document() -> None:
+    target = a_target().model_copy(update={"delivered_at": START, "subject": "\u202e'\"\\ 🐟"})
+
+    assert Target.model_validate(target.to_document()) == target
