@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from shared.settings import Role, Settings
+
+NEEDED = {
+    "PipelineStorage__queueServiceUri": "https://queues.example",
+    "PipelineStorage__blobServiceUri": "https://blobs.example",
+    "CLAWBACK_COSMOS_ENDPOINT": "https://cosmos.example",
+}
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in NEEDED.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_settings_are_read_from_the_app_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAWBACK_ROLE", "web")
+    monkeypatch.setenv("CLAWBACK_CLIENT_ID", "id-1")
+    monkeypatch.setenv("CLAWBACK_POLICY_PATH", "/etc/policy.yaml")
+    monkeypatch.setenv("CLAWBACK_CLAIM_SECONDS", "60")
+
+    settings = Settings()
+
+    assert (settings.queue_service, settings.blob_service) == ("https://queues.example", "https://blobs.example")
+    assert (settings.cosmos_endpoint, settings.cosmos_database) == ("https://cosmos.example", "clawback")
+    assert (settings.role, settings.client_id, settings.claim_seconds) == (Role.WEB, "id-1", 60)
+    assert settings.policy_path == Path("/etc/policy.yaml")
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_missing_setting_is_told_by_its_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(name)
+
+    with pytest.raises(ValidationError, match=name):
+        Settings()
+
+
+@pytest.mark.parametrize(("name", "value"), [("CLAWBACK_ROLE", "boss"), ("CLAWBACK_CLAIM_SECONDS", "long")])
+def test_a_wrong_setting_is_told_by_its_name(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(ValidationError, match=name):
+        Settings()
+
+
+def test_each_source_has_its_secrets_in_a_setting_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAWBACK_WEBHOOK_SECRETS__proofpoint_tap", '["new-one", "old-one"]')
+    monkeypatch.setenv("CLAWBACK_WEBHOOK_SECRETS__clawback", '["own"]')
+
+    settings = Settings()
+
+    shown = {source: [s.get_secret_value() for s in kept] for source, kept in settings.webhook_secrets.items()}
+    assert shown == {"proofpoint_tap": ["new-one", "old-one"], "clawback": ["own"]}
+    assert "old-one" not in repr(settings)
