@@ -87,7 +87,9 @@ class GraphDirectory:
 
     async def mailbox_count(self) -> int:
         """See `Directory.mailbox_count`."""
-        request = Request(f"/users{query(select='id', top=1, count='true')}", headers=EVENTUAL)
+        # Guests have no mailbox here; who else has none (unlicensed accounts) the directory does not tell cheaply.
+        options = query(filter="userType eq 'Member'", select="id", top=1, count="true")
+        request = Request(f"/users{options}", headers=EVENTUAL)
         (answer,) = await self._gateway.send([request])
         count = read(answer, lambda raw: int(raw["@odata.count"]))
         if isinstance(count, Refusal):

@@ -1,9 +1,7 @@
 """A small tenant and one alert about it, for the tests of the enrich and expand_recipients stages."""
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from functions.enrich.handler import handle as enrich
@@ -11,19 +9,20 @@ from functions.enrich.models import Deps as EnrichDeps
 from functions.expand_recipients.handler import handle as expand
 from functions.expand_recipients.models import Deps as ExpandDeps
 from shared.domain.alert import Alert, Evidence, Severity, ThreatType, alert_id
-from shared.domain.ids import AlertId, IncidentId, MailboxId
+from shared.domain.ids import AlertId, IncidentId
 from shared.domain.incident import AlertLink, Incident, Plan
 from shared.domain.message import Message
 from shared.domain.target import Target
 from shared.enrichment import Enrichment, enrichment_path
 from shared.messages import EnrichAlert, ExpandRecipients
 from shared.policy import Policy
-from shared.ports.directory import MailboxKind, Recipient, RecipientKind, TraceRow
-from shared.ports.mailboxes import Answer, Refusal, RefusalKind, SentCopy
+from shared.ports.directory import Recipient, RecipientKind, TraceRow
+from shared.ports.mailboxes import Refusal, RefusalKind, SentCopy
 from shared.settings import Settings
 from shared.stage import Outcome
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
+from tests.fakes.directory import FakeDirectory
 from tests.fakes.evidence import FakeEvidence
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
@@ -39,68 +38,6 @@ CLAIM_SECONDS = 60
 AUTOMATIC = {"version": 1, "rules": [{"name": "all", "then": "automatic"}], "brakes": {"mailbox_share": 1.0}}
 
 
-class Directory:
-    """`Directory` over a few dictionaries. What is put into `refusals` is answered once, for that address or id."""
-
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        self.people: dict[str, Recipient] = {}
-        self.groups: dict[str, list[Recipient]] = {}
-        self.kinds: dict[str, Answer[MailboxKind]] = {}
-        self.rows: list[TraceRow] = []
-        self.refusals: dict[str, list[Refusal]] = defaultdict(list)
-        self.trace_error: Exception | None = None
-        self.count_error: Exception | None = None
-        self.asked: list[str] = []
-        self._checkpoint = checkpoints.checkpoint
-
-    def _refused(self, key: str) -> Refusal | None:
-        return self.refusals[key].pop(0) if self.refusals[key] else None
-
-    async def resolve(self, addresses: Sequence[str]) -> list[Answer[Recipient]]:
-        self._checkpoint("resolve")
-        self.asked += addresses
-        unknown = {a: Recipient(RecipientKind.UNKNOWN, a) for a in addresses}
-        return [self._refused(a) or self.people.get(a, unknown[a]) for a in addresses]
-
-    async def members(self, group_ids: Sequence[str]) -> list[Answer[tuple[Recipient, ...]]]:
-        self._checkpoint("members")
-        return [self._refused(g) or tuple(self.groups.get(g, ())) for g in group_ids]
-
-    async def transitive_members(self, group_ids: Sequence[str]) -> list[Answer[tuple[str, ...]]]:
-        self._checkpoint("transitive members")
-        return [self._refused(g) or tuple(r.id or "" for r in self.groups.get(g, ())) for g in group_ids]
-
-    async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> list[Answer[MailboxKind]]:
-        self._checkpoint("mailbox kinds")
-        return [self.kinds.get(mailbox, MailboxKind.USER) for mailbox in mailboxes]
-
-    async def mailbox_count(self) -> int:
-        self._checkpoint("mailbox count")
-        if self.count_error is not None:
-            raise self.count_error
-        return sum(r.kind is RecipientKind.USER for r in {r.id: r for r in self.people.values()}.values())
-
-    async def trace(
-        self,
-        *,
-        internet_message_id: str | None = None,
-        sender: str | None = None,
-        recipient: str | None = None,
-        since: datetime,
-        until: datetime,
-    ) -> tuple[TraceRow, ...]:
-        self._checkpoint("trace")
-        if self.trace_error is not None:
-            raise self.trace_error
-        return tuple(
-            row
-            for row in self.rows
-            if internet_message_id in {None, row.internet_message_id}
-            and sender in {None, row.sender}
-            and recipient in {None, row.recipient}
-        )
-
-
 @dataclass
 class Tenant:
     """Fakes, and what they hold. A person's mailbox id is the person's name."""
@@ -110,7 +47,7 @@ class Tenant:
 
     def __post_init__(self) -> None:
         self.now = FakeClock()
-        self.directory = Directory(self.checkpoints)
+        self.directory = FakeDirectory(self.checkpoints)
         self.mailboxes = FakeMailboxes(self.checkpoints)
         self.alerts = FakeAlerts(self.checkpoints)
         self.incidents = FakeIncidents(self.checkpoints)

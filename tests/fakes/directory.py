@@ -1,0 +1,72 @@
+"""A tenant's directory and message trace in dictionaries."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+
+from shared.domain.ids import MailboxId
+from shared.ports.directory import MailboxKind, Recipient, RecipientKind, TraceRow
+from shared.ports.mailboxes import Answer, Refusal
+from tests.fakes.checkpoints import Checkpoints
+
+
+class FakeDirectory:
+    """`Directory` over a few dictionaries. What is put into `refusals` is answered once, for that address or id."""
+
+    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
+        self.people: dict[str, Recipient] = {}
+        self.groups: dict[str, list[Recipient]] = {}
+        self.kinds: dict[str, Answer[MailboxKind]] = {}
+        self.rows: list[TraceRow] = []
+        self.refusals: dict[str, list[Refusal]] = defaultdict(list)
+        self.trace_error: Exception | None = None
+        self.count_error: Exception | None = None
+        self.asked: list[str] = []
+        self._checkpoint = (checkpoints or Checkpoints()).checkpoint
+
+    def _refused(self, key: str) -> Refusal | None:
+        return self.refusals[key].pop(0) if self.refusals[key] else None
+
+    async def resolve(self, addresses: Sequence[str]) -> list[Answer[Recipient]]:
+        self._checkpoint("resolve")
+        self.asked += addresses
+        unknown = {a: Recipient(RecipientKind.UNKNOWN, a) for a in addresses}
+        return [self._refused(a) or self.people.get(a, unknown[a]) for a in addresses]
+
+    async def members(self, group_ids: Sequence[str]) -> list[Answer[tuple[Recipient, ...]]]:
+        self._checkpoint("members")
+        return [self._refused(g) or tuple(self.groups.get(g, ())) for g in group_ids]
+
+    async def transitive_members(self, group_ids: Sequence[str]) -> list[Answer[tuple[str, ...]]]:
+        self._checkpoint("transitive members")
+        return [self._refused(g) or tuple(r.id or "" for r in self.groups.get(g, ())) for g in group_ids]
+
+    async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> list[Answer[MailboxKind]]:
+        self._checkpoint("mailbox kinds")
+        return [self.kinds.get(mailbox, MailboxKind.USER) for mailbox in mailboxes]
+
+    async def mailbox_count(self) -> int:
+        self._checkpoint("mailbox count")
+        if self.count_error is not None:
+            raise self.count_error
+        return sum(r.kind is RecipientKind.USER for r in {r.id: r for r in self.people.values()}.values())
+
+    async def trace(
+        self,
+        *,
+        internet_message_id: str | None = None,
+        sender: str | None = None,
+        recipient: str | None = None,
+        since: datetime,
+        until: datetime,
+    ) -> tuple[TraceRow, ...]:
+        self._checkpoint("trace")
+        if self.trace_error is not None:
+            raise self.trace_error
+        return tuple(
+            row
+            for row in self.rows
+            if internet_message_id in {None, row.internet_message_id}
+            and sender in {None, row.sender}
+            and recipient in {None, row.recipient}
+        )
