@@ -207,13 +207,22 @@ def _make() -> None:
         raise SystemExit("No Bicep compiler: put one into PATH, or name it in BICEP")
     for environment in ENVIRONMENTS:
         params = TEMPLATES / "params" / f"{environment}.bicepparam"
-        subprocess.run([bicep, "snapshot", str(params), "--mode=overwrite", *PLACE], check=True)
+        _snapshot(bicep, params)
     # Its resources have no id that `--mode=validate` could compare: the test compares the files.
     graph = TEMPLATES / "graph" / "main.bicepparam"
-    subprocess.run([bicep, "snapshot", str(graph), "--mode=overwrite", *PLACE], check=True)
+    _snapshot(bicep, graph)
     built = str(TEMPLATES / "azuredeploy.json")
     subprocess.run([bicep, "build", str(TEMPLATES / "main.bicep"), "--outfile", built], check=True)
     (ROOT / "docs" / "permissions.md").write_text(permissions(), encoding="utf-8")
+
+
+def _snapshot(bicep: str, params: Path) -> None:
+    subprocess.run([bicep, "snapshot", str(params), "--mode=overwrite", *PLACE], check=True)
+    # The compiler writes the outputs in an order that changes from run to run.
+    path = params.with_suffix(".snapshot.json")
+    told = json.loads(path.read_text(encoding="utf-8"))
+    told["outputs"] = dict(sorted(told["outputs"].items()))
+    path.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 
 
 def _last(name: str) -> str:

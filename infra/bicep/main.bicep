@@ -48,6 +48,9 @@ param alertEmails string[] = []
 @description('Optional. What may be spent in a month, in the currency of the subscription; 0 means no budget.')
 param monthlyBudget int = 0
 
+@description('Optional. First day of the first month of the budget. The service takes none that has passed, nor a change later.')
+param budgetStart string = utcNow('yyyy-MM-01')
+
 @description('Optional. Hours without any alert after which somebody is told; 0 leaves that out. The lengths are the service\'s.')
 param quietHours 0 | 1 | 4 | 24 | 48 = 24
 
@@ -276,6 +279,7 @@ module alerts 'modules/alerts.bicep' = {
     rules: quietHours > 0 ? concat(rules, [quietRule(quietHours)]) : rules
     identityIds: [identities.outputs.pipeline.resourceId, identities.outputs.web.resourceId]
     monthlyBudget: monthlyBudget
+    budgetStart: budgetStart
     tags: tags
   }
 }

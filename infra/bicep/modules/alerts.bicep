@@ -34,8 +34,8 @@ param identityIds string[]
 @description('Optional. What may be spent in a month, in the currency of the subscription; 0 leaves the budget out.')
 param monthlyBudget int = 0
 
-@description('Optional. First month of the budget (first day, yyyy-MM-dd).')
-param budgetStart string = '2026-01-01'
+@description('Required. First day of the first month of the budget (yyyy-MM-dd).')
+param budgetStart string
 
 @description('Optional. Tags of every resource.')
 param tags object = {}

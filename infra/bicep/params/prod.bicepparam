@@ -14,4 +14,6 @@ param retention = { softDeleteDays: 30, evidenceDays: 365 }
 param logRetentionDays = 365
 param alertEmails = ['security-operations@example.com']
 param monthlyBudget = 500
+// Set it when you deploy first, to this month or the next; then leave it.
+param budgetStart = '2026-12-01'
 param quietHours = 24
