@@ -1,0 +1,331 @@
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from aiohttp import web
+from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.identity import CredentialUnavailableError
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shared.adapters.graph.gateway import IMMUTABLE, GraphGateway, Request
+from shared.errors import DeniedError, UnavailableError
+from shared.ports.mailboxes import Refusal, RefusalKind
+from tests.unit.shared.adapters.graph.stub import Credential, Part, Stub, drop, error, ok, refuse, served
+
+
+def asked(count: int, *mailboxes: str) -> list[Request]:
+    """Requests of these mailboxes in turn."""
+    names = mailboxes or tuple(f"m{i}" for i in range(count))
+    return [Request(f"/users/{names[i % len(names)]}/x{i}", mailbox=names[i % len(names)]) for i in range(count)]
+
+
+def kinds(answers: list[Any]) -> list[RefusalKind | None]:
+    return [answer.kind if isinstance(answer, Refusal) else None for answer in answers]
+
+
+async def test_answers_come_in_the_order_of_the_requests_in_batches_of_twenty() -> None:
+    stub = Stub()
+    async with served(stub) as gateway:
+        requests = asked(95)
+        answers = await gateway.send(requests)
+
+    assert [answer["url"] for answer in answers if not isinstance(answer, Refusal)] == [r.path for r in requests]
+    assert sorted(len(batch) for batch in stub.batches) == [15, 20, 20, 20, 20]
+    assert all(len({part["id"] for part in batch}) == len(batch) for batch in stub.batches)
+
+
+async def test_a_batch_carries_what_graph_wants_to_see() -> None:
+    stub, credential = Stub(), Credential()
+    async with served(stub, credential) as gateway:
+        await gateway.send([Request("/users/m/y", "POST", "m", {"a": 1}, IMMUTABLE), Request("/groups/g")])
+
+    assert stub.parts == [
+        {
+            "id": "0",
+            "method": "POST",
+            "url": "/users/m/y",
+            "headers": {"Prefer": 'IdType="ImmutableId"', "Content-Type": "application/json"},
+            "body": {"a": 1},
+        },
+        {"id": "1", "method": "GET", "url": "/groups/g", "headers": {}},
+    ]
+    assert stub.headers[0]["Authorization"] == "Bearer a token"
+    assert set(credential.scopes) == {("https://graph.microsoft.com/.default",)}
+
+
+async def test_several_batches_are_in_flight_and_never_more_than_four_requests_of_a_mailbox() -> None:
+    stub = Stub(delay=0.01)
+    async with served(stub) as gateway:
+        many = await asyncio.gather(
+            *(gateway.send(asked(60, "a", "b", "c")) for _ in range(4)), gateway.send(asked(300))
+        )
+
+    assert all(kinds(answers) == [None] * len(answers) for answers in many)
+    assert stub.most_of_mailbox == 4
+    assert stub.most_at_once == 8
+
+
+async def test_a_mailbox_with_much_to_do_does_not_hold_up_the_others() -> None:
+    stub = Stub(delay=0.005)
+    async with served(stub) as gateway:
+        long = asyncio.create_task(gateway.send(asked(200, "busy")))
+        await asyncio.sleep(0)
+        await gateway.send(asked(20))
+
+        assert not long.done()
+        assert kinds(await long) == [None] * 200
+
+
+async def test_who_asks_in_the_same_turn_shares_a_batch() -> None:
+    stub = Stub()
+    async with served(stub) as gateway:
+        await asyncio.gather(gateway.send(asked(5)), gateway.send(asked(6)), gateway.send(asked(7)))
+
+    assert [len(batch) for batch in stub.batches] == [18]
+
+
+async def test_what_has_no_answer_may_have_been_done() -> None:
+    stub = Stub(answer=lambda part: None if part["id"] == "1" else ok(part))
+    async with served(stub) as gateway:
+        answers = await gateway.send(asked(3))
+
+    assert kinds(answers) == [None, RefusalKind.TRANSIENT, None]
+    assert len(stub.batches) == 1
+
+
+async def test_an_answer_with_a_foreign_id_is_nobodys() -> None:
+    def answer(part: Part) -> Part:
+        return {**ok(part), "id": {"0": "17", "1": None, "2": "02"}.get(part["id"], part["id"])}
+
+    async with served(Stub(answer=answer)) as gateway:
+        assert kinds(await gateway.send(asked(4))) == [RefusalKind.TRANSIENT] * 3 + [None]
+
+
+async def test_each_request_is_refused_by_itself() -> None:
+    codes = {"0": (404, "ErrorItemNotFound"), "1": (403, "ErrorAccessDenied"), "2": (429, "ApplicationThrottled")}
+
+    def answer(part: Part) -> Part:
+        return error(part, *codes[part["id"]], **{"Retry-After": "7"}) if part["id"] in codes else ok(part)
+
+    async with served(Stub(answer=answer)) as gateway:
+        answers = await gateway.send(asked(4))
+
+    assert kinds(answers) == [RefusalKind.NOT_FOUND, RefusalKind.DENIED, RefusalKind.THROTTLED, None]
+    assert [answer.retry_after for answer in answers if isinstance(answer, Refusal)] == [7.0, 7.0, 7.0]
+
+
+async def test_what_still_waits_for_a_throttled_mailbox_is_not_sent() -> None:
+    stub = Stub(answer=lambda part: error(part, 429, "ApplicationThrottled") if "/a/" in part["url"] else ok(part))
+    async with served(stub) as gateway:
+        answers = await gateway.send([*asked(50, "a"), *asked(50, "b")])
+
+    assert kinds(answers) == [RefusalKind.THROTTLED] * 50 + [None] * 50
+    assert sum("/a/" in part["url"] for part in stub.parts) == 4
+
+
+async def test_a_connection_that_closes_leaves_open_what_was_done() -> None:
+    stub = Stub(whole=lambda parts: drop(parts) if any("x0" in part["url"] for part in parts) else None)
+    async with served(stub) as gateway:
+        answers = await gateway.send(asked(25))
+        again = await gateway.send([Request("/groups/g")])
+
+    assert kinds(answers) == [RefusalKind.TRANSIENT] * 20 + [None] * 5
+    assert kinds(again) == [None]
+    assert len(stub.batches) == 3, "nothing is sent twice"
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+async def test_a_batch_that_failed_within_graph_may_have_been_done_and_is_not_repeated(status: int) -> None:
+    stub = Stub(whole=lambda _: refuse(status, "UnknownError"))
+    async with served(stub) as gateway:
+        answers = await gateway.send(asked(3))
+
+    assert kinds(answers) == [RefusalKind.TRANSIENT] * 3
+    assert len(stub.batches) == 1
+
+
+async def test_a_throttled_batch_says_how_long_to_wait() -> None:
+    stub = Stub(whole=lambda _: refuse(429, "TooManyRequests", **{"Retry-After": "13"}))
+    async with served(stub) as gateway:
+        answers = await gateway.send(asked(2))
+
+    assert [(a.kind, a.retry_after) for a in answers if isinstance(a, Refusal)] == [(RefusalKind.THROTTLED, 13.0)] * 2
+    assert len(stub.batches) == 1
+
+
+async def test_one_request_that_spoils_a_batch_is_found_and_the_others_are_answered() -> None:
+    def whole(parts: list[Part]) -> web.Response | None:
+        return refuse(400, "BadRequest") if any("x7" in part["url"] for part in parts) else None
+
+    stub = Stub(whole=whole)
+    async with served(stub) as gateway:
+        answers = await gateway.send(asked(10))
+
+    assert kinds(answers) == [None] * 7 + [RefusalKind.PERMANENT] + [None] * 2
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "InvalidAuthenticationToken"), (403, "Forbidden"), (404, "x")])
+async def test_a_batch_that_is_not_for_us_is_for_an_administrator(status: int, code: str) -> None:
+    async with served(Stub(whole=lambda _: refuse(status, code))) as gateway:
+        with pytest.raises(DeniedError, match=code):
+            await gateway.send(asked(30))
+
+
+async def test_redirects_are_not_followed() -> None:
+    stub = Stub(whole=lambda _: web.Response(status=307, headers={"Location": "https://evil.example/"}))
+    async with served(stub) as gateway:
+        with pytest.raises(DeniedError):
+            await gateway.send(asked(1))
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{}", '{"responses": 1}', '{"responses": [1, {}, {"id": "0"}]}', "<html>"])
+async def test_a_batch_answered_with_nonsense_may_have_been_done(body: str) -> None:
+    async with served(Stub(whole=lambda _: web.Response(text=body, content_type="application/json"))) as gateway:
+        assert kinds(await gateway.send(asked(2))) == [RefusalKind.TRANSIENT] * 2
+
+
+async def test_no_connection_is_said_when_nothing_at_all_was_sent() -> None:
+    gateway = GraphGateway("http://127.0.0.1:1/v1.0", Credential())  # type: ignore[arg-type]
+    with pytest.raises(UnavailableError, match="no connection"):
+        await gateway.send(asked(30))
+    await gateway.close()
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (CredentialUnavailableError("away"), UnavailableError),
+        (ServiceRequestError("away"), UnavailableError),
+        (ClientAuthenticationError("no"), DeniedError),
+    ],
+)
+async def test_no_token(raised: Exception, expected: type[Exception]) -> None:
+    stub, credential = Stub(), Credential()
+    credential.error = raised
+    async with served(stub, credential) as gateway:
+        with pytest.raises(expected):
+            await gateway.send(asked(3))
+
+    assert stub.batches == []
+
+
+async def test_what_was_not_sent_is_told_apart_where_others_were() -> None:
+    class Once(Credential):
+        async def get_token(self, *scopes: str, **options: Any) -> Any:
+            if self.scopes:
+                raise CredentialUnavailableError("away")
+            return await super().get_token(*scopes, **options)
+
+    stub = Stub()
+    async with served(stub, Once()) as gateway:
+        answers = await gateway.send(asked(40))
+
+    assert sorted(map(str, kinds(answers))) == ["None"] * 20 + ["transient"] * 20
+    assert {answer.code for answer in answers if isinstance(answer, Refusal)} == {"NotSent"}
+
+
+async def test_a_bug_is_raised_and_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served(Stub()) as gateway:
+        monkeypatch.setattr(gateway._pipeline, "post", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            await gateway.send(asked(3))
+
+
+async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
+    stub = Stub(delay=0.02)
+    async with served(stub) as gateway:
+        task = asyncio.create_task(gateway.send(asked(40, "a")))
+        await stub.asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        answers = await gateway.send([Request("/users/a/after", mailbox="a")])
+
+    assert kinds(answers) == [None]
+    assert [part["url"] for part in stub.parts] == [*(f"/users/a/x{i}" for i in range(4)), "/users/a/after"]
+
+
+async def test_pages_are_followed_to_the_end_each_by_itself() -> None:
+    stub = Stub()
+
+    def answer(part: Part) -> Part:
+        path, _, page = part["url"].partition("?page=")
+        body: dict[str, Any] = {"value": [{"n": f"{path}{page}"}]}
+        if path == "/users/a/list" and page != "2":
+            body["@odata.nextLink"] = f"{stub.url}{path}?page={int(page or 0) + 1}"
+        return {"id": part["id"], "status": 200, "body": body}
+
+    stub.answer = answer
+    async with served(stub) as gateway:
+        requests = [Request(f"/users/{m}/list", mailbox=m, headers=IMMUTABLE) for m in "ab"]
+        answers = await gateway.collect(requests)
+
+    assert answers == [
+        [{"n": "/users/a/list"}, {"n": "/users/a/list1"}, {"n": "/users/a/list2"}],
+        [{"n": "/users/b/list"}],
+    ]
+    assert all(part["headers"] == IMMUTABLE for part in stub.parts), "ids on later pages are immutable too"
+
+
+@pytest.mark.parametrize("link", ["https://evil.example/v1.0/users", "/users", 7, "http://127.0.0.1.evil.example/", ""])
+async def test_a_next_link_that_leads_elsewhere_is_not_followed(link: Any) -> None:
+    stub = Stub(
+        answer=lambda part: {
+            "id": part["id"],
+            "status": 200,
+            "body": {"value": [], **({"@odata.nextLink": link} if part["id"] == "0" else {})},
+        }
+    )
+    async with served(stub) as gateway:
+        answers = await gateway.collect(asked(2))
+
+    assert kinds(answers) == [RefusalKind.PERMANENT, None]
+    assert len(stub.batches) == 1
+
+
+async def test_a_refusal_on_a_later_page_refuses_the_list() -> None:
+    stub = Stub()
+
+    def answer(part: Part) -> Part:
+        if "page" in part["url"]:
+            return error(part, 503, "ErrorServerBusy")
+        return {
+            "id": part["id"],
+            "status": 200,
+            "body": {"value": [{}], "@odata.nextLink": f"{stub.url}/groups?page=2"},
+        }
+
+    stub.answer = answer
+    async with served(stub) as gateway:
+        (answer_,) = await gateway.collect([Request("/groups")])
+
+    assert isinstance(answer_, Refusal)
+    assert answer_.kind.passing
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.sampled_from("abcde"), st.sampled_from(["ok", "lost", "busy"])), max_size=70),
+    st.integers(0, 3),
+)
+async def test_every_request_gets_exactly_its_own_answer(work: list[tuple[str, str]], callers: int) -> None:
+    def answer(part: Part) -> Part | None:
+        outcome = part["url"].rpartition("/")[2]
+        return {"ok": ok, "lost": lambda _: None, "busy": lambda p: error(p, 503, "UnknownError")}[outcome](part)
+
+    stub = Stub(answer=answer)
+    requests = [Request(f"/users/{m}/{i}/{outcome}", mailbox=m) for i, (m, outcome) in enumerate(work)]
+    async with served(stub) as gateway:
+        told = await asyncio.gather(*(gateway.send(requests) for _ in range(callers)))
+
+    for answers in told:
+        for request, answer_, (_, outcome) in zip(requests, answers, work, strict=True):
+            if outcome == "ok":
+                assert answer_ == {"url": request.path}
+            else:
+                assert kinds([answer_]) == [RefusalKind.TRANSIENT]
+    assert len(stub.parts) == callers * len(work), "each is sent once"
+    assert stub.most_of_mailbox <= 4
+    assert json.dumps(stub.batches)
