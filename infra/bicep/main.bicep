@@ -36,6 +36,11 @@ param cosmosMaxThroughput int = 4000
 @description('Optional. Instances that are always ready in pipeline, by function.')
 param alwaysReady { name: string, instanceCount: int }[] = []
 
+@description('Optional. Ceiling of pipeline\'s instances.')
+@minValue(1)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
 @description('Optional. Soft delete and immutability.')
 param retention retentionType = { softDeleteDays: 30, evidenceDays: 0 }
 
@@ -228,6 +233,7 @@ module pipeline 'modules/function-app.bicep' = {
     // Queues and timers only: nobody needs to reach it.
     reachable: false
     alwaysReady: alwaysReady
+    maximumInstanceCount: maximumInstanceCount
     zoneRedundant: zoneRedundant
     workspaceId: monitoring.outputs.workspaceId
     tags: union(tags, { 'azd-service-name': 'pipeline' })

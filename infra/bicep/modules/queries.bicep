@@ -48,6 +48,15 @@ var rules = [
     dimension: 'stage'
   }
   {
+    name: 'pipeline-silent'
+    severity: 1
+    says: 'pipeline has not run its timer for a quarter of an hour'
+    // Every minute there is one for each stage: none at all means that nobody is there to tell a backlog.
+    query: '${rowsOf(names.events.queueAge)} | summarize figures = count() | where figures == 0'
+    windowMinutes: 15
+    threshold: 0
+  }
+  {
     name: 'throttled'
     severity: 2
     says: 'work has been waiting for throttled services'
