@@ -45,6 +45,14 @@ def json_response(body: Any, status: int = 200, headers: dict[str, str] | None =
     return _response(json.dumps(body, separators=(",", ":")), status, "application/json", headers)
 
 
+def csv_response(text: str, next_page: str | None = None) -> func.HttpResponse:
+    """`text` as CSV with a header row (RFC 4180), to be saved; `next_page` is where the rest is (RFC 8288)."""
+    headers = {"Content-Disposition": 'attachment; filename="activity.csv"'}
+    if next_page:
+        headers["Link"] = f'<{next_page}>; rel="next"'
+    return _response(text, 200, "text/csv; charset=utf-8; header=present", headers)
+
+
 def problem_response(problem: Problem, instance: str) -> func.HttpResponse:
     """`problem` as `application/problem+json`; `instance` is what support asks for."""
     body = json.dumps({**problem.body, "instance": instance})

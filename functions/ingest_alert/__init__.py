@@ -1,1 +1,1 @@
-"""Authenticate, store raw, normalise, de-duplicate, open or join the incident."""
+"""Authenticate, keep the raw body, normalise, drop repeats, open or join the incident."""

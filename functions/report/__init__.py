@@ -1,1 +1,1 @@
-"""Activity with its hash chain, exposure, exports."""
+"""The record of what was decided and done, the counts, and what people read of both."""

@@ -32,7 +32,11 @@ class Foreign(BaseModel):
 
 def _utc(value: datetime) -> datetime:
     # Vendors leave the zone out and mean UTC (alert-formats.md 4.3).
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:
+        # The last hours of the year 9999 or the first of the year 1, in a zone that has left it.
+        raise ValueError("out of range") from None
 
 
 Instant = Annotated[datetime, AfterValidator(_utc)]

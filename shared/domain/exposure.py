@@ -14,6 +14,8 @@ class Tally(Frozen):
     counted_to: int = 0
     """The sequence number of the last activity entry that is in here."""
     states: dict[str, int] = Field(default_factory=dict)
+    plans: dict[str, int] = Field(default_factory=dict)
+    """How many targets of each plan have reached a terminal state: what tells that a plan is finished."""
     read: int = 0
     unread: int = 0
     read_unknown: int = 0
@@ -35,7 +37,8 @@ class Tally(Frozen):
             states[TargetState.RESTORED] = states.get(TargetState.RESTORED, 0) + 1
             return self.model_copy(update={"states": {k: n for k, n in states.items() if n}})
         states[target.state] = states.get(target.state, 0) + 1
-        update: dict[str, object] = {"states": states}
+        plans = {**self.plans, target.plan_id: self.plans.get(target.plan_id, 0) + 1}
+        update: dict[str, object] = {"states": states, "plans": plans}
         if target.state is TargetState.QUARANTINED:
             counter = _READ_COUNTER[target.read]
             update[counter] = getattr(self, counter) + 1

@@ -1,0 +1,35 @@
+"""The function app: which triggers this process has, by its role. The worker finds the app by its type."""
+
+import os
+
+import azure.functions as func
+
+from shared.settings import Role
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+# Read here and not through Settings: the host indexes functions before the other settings have to be right.
+_role = Role(os.environ.get("CLAWBACK_ROLE", Role.ALL))
+
+# Imported by role: what is not registered is not paid for at a cold start.
+if _role in {Role.PIPELINE, Role.ALL}:
+    from functions.enrich import blueprint as enrich
+    from functions.expand_recipients import blueprint as expand_recipients
+    from functions.ingest_alert import blueprint as ingest_alert
+    from functions.quarantine import blueprint as quarantine
+    from functions.report import blueprint as report
+
+    app.register_functions(ingest_alert.pipeline)
+    app.register_functions(enrich.pipeline)
+    app.register_functions(expand_recipients.pipeline)
+    app.register_functions(quarantine.pipeline)
+    app.register_functions(report.pipeline)
+
+if _role in {Role.WEB, Role.ALL}:
+    from functions.ingest_alert import blueprint as ingest_alert
+    from functions.quarantine import blueprint as quarantine
+    from functions.report import blueprint as report
+
+    app.register_functions(ingest_alert.web)
+    app.register_functions(quarantine.web)
+    app.register_functions(report.web)

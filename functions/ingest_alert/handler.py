@@ -1,0 +1,75 @@
+"""The queue side: normalise, drop repeats, open or join the incident.
+
+raw payload ─▶ events ─▶ each: known? ──same──────────▶ what was kept counts ─┐
+                            │    └──changed─▶ one more alert, with what is new ─┤
+                            └──new──────────────────────────────────────────────┤
+                                                                                ▼
+                    ignore: kept, and that is all ◀── messages claimed ─▶ open · join · succeed ─▶ enrich, report
+"""
+
+import hashlib
+from pathlib import PurePosixPath
+
+from functions.ingest_alert import sources
+from functions.ingest_alert.joining import join
+from functions.ingest_alert.models import Deps, WrongShapeError
+from functions.ingest_alert.receive import read
+from functions.ingest_alert.strict_json import MalformedError
+from shared.domain.alert import Alert, Disposition, Evidence, alert_id
+from shared.domain.ids import derive
+from shared.errors import NotFoundError
+from shared.messages import EnrichAlert, IncidentChanged, IngestAlert
+from shared.stage import Done, Outcome, Reject
+
+
+async def handle(message: IngestAlert, deps: Deps) -> Outcome:
+    """Take in every event of one raw payload. A second run finds what the first one did, and sends again."""
+    source = sources.find(message.source)
+    if source is None:
+        return Reject("unknown_source")
+    try:
+        body = await deps.evidence.read(message.evidence)
+    except NotFoundError:
+        return Reject("evidence_missing")
+    evidence = Evidence(path=message.evidence, sha256=hashlib.sha256(body).hexdigest(), size=len(body))
+    if PurePosixPath(evidence.path).stem != evidence.sha256:
+        # Whoever can write the container does not thereby decide what is pulled.
+        return Reject("evidence_changed")
+    try:
+        reading = read(source, body)
+    except MalformedError as error:
+        return Reject("malformed_json", error.kind)
+    except WrongShapeError as error:
+        return Reject("wrong_shape", "; ".join(f"{flaw.path}: {flaw.kind}" for flaw in error.flaws))
+    for event in reading.events:
+        await take(event.to_alert(message.source, message.received_at, evidence), deps)
+    return Done()
+
+
+async def take(alert: Alert, deps: Deps) -> None:
+    """Keep the alert, find its incident, and tell the stages that follow."""
+    alert, repeated = await _keep(alert, deps)
+    if alert.disposition is Disposition.IGNORE:
+        return
+    incident = await join(alert, deps, repeated=repeated)
+    if incident.closed_at is None:
+        await deps.queue.send(EnrichAlert(incident_id=incident.id, alert_id=alert.id), correlation_id=incident.id)
+    await deps.queue.send(IncidentChanged(incident_id=incident.id), correlation_id=incident.id)
+
+
+async def _keep(alert: Alert, deps: Deps) -> tuple[Alert, bool]:
+    """The alert as it is kept, and whether it was there already."""
+    if await deps.alerts.add(alert):
+        return alert, False
+    kept = await deps.alerts.read(alert.id)
+    if (content := _content(alert)) == _content(kept):
+        return kept, True
+    # The same vendor event with another recipient, verdict or score must still act (alert-formats.md 12).
+    changed = alert.model_copy(update={"id": alert_id(alert.source, f"{alert.vendor_alert_id}#{content}")})
+    if await deps.alerts.add(changed):
+        return changed, False
+    return await deps.alerts.read(changed.id), True
+
+
+def _content(alert: Alert) -> str:
+    return derive("content", alert.model_dump_json(exclude={"id", "received_at", "evidence"}))

@@ -1,0 +1,99 @@
+"""The webhook's side: authenticate, keep, queue. It answers only when nothing can be lost any more."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from functions.ingest_alert import sources
+from functions.ingest_alert.models import Flaw, Reading, ReceiveDeps, VendorEvent, WrongShapeError
+from functions.ingest_alert.strict_json import MalformedError, parse
+from shared.domain.alert import alert_id
+from shared.domain.ids import derive
+from shared.http import Problem
+from shared.messages import IngestAlert
+
+_log = logging.getLogger("clawback.ingest")
+
+# An hour of TAP events, the most that its API gives at once, from a large tenant is about 3 MB.
+MAX_BODY = 4 * 1024 * 1024
+
+# Cosmos DB takes documents of 2 MB (service limit); id, times and evidence come on top of the event.
+_MAX_EVENT = 1_900_000
+
+
+async def receive(name: str, headers: Mapping[str, str], body: bytes, deps: ReceiveDeps) -> dict[str, Any]:
+    """Take in one request of the source `name`.
+
+    Args:
+        name: last part of the path.
+        headers: the request's.
+        body: the request's, untouched.
+        deps: services.
+
+    Returns:
+        The answer: receipt id, the ids of the alerts, and what could not be read.
+
+    Raises:
+        Problem: unknown-source, too-large, unauthenticated, malformed-json or wrong-shape.
+    """
+    source = sources.find(name)
+    if source is None:
+        raise Problem(404, "unknown-source", "There is no such alert source")
+    if len(body) > MAX_BODY:
+        raise Problem(413, "too-large", "The body is too large", f"At most {MAX_BODY} bytes are taken.")
+    now = deps.now()
+    secrets = [secret.get_secret_value() for secret in deps.settings.webhook_secrets.get(name, []) if secret]
+    lower = {key.lower(): value for key, value in headers.items()}
+    if not source.authenticate(lower, body, secrets, now):
+        # One answer for every reason: which one it was helps only whoever is guessing.
+        raise Problem(401, "unauthenticated", "The request could not be authenticated")
+
+    digest = hashlib.sha256(body).hexdigest()
+    try:
+        reading = read(source, body)
+    except (MalformedError, WrongShapeError) as error:
+        # A vendor changes its format without asking: what it sent meanwhile can be read later.
+        await deps.evidence.keep(f"rejected/{name}/{now:%Y-%m-%d}/{digest}.json", body, "application/json")
+        raise _refusal(error) from None
+    kept = await deps.evidence.keep(f"raw/{name}/{now:%Y-%m-%d}/{digest}.json", body, "application/json")
+    receipt = derive("receipt", name, digest)
+    await deps.queue.send(IngestAlert(source=name, evidence=kept.path, received_at=now), correlation_id=receipt)
+    _log.info("accepted", extra={"source": name, "receipt": receipt, "events": len(reading.events)})
+    return {
+        "receiptId": receipt,
+        "alertIds": [alert_id(name, event.vendor_alert_id) for event in reading.events],
+        **({"unread": _documents(reading.flaws)} if reading.flaws else {}),
+    }
+
+
+def read(source: sources.Source, body: bytes) -> Reading:
+    """What the body says, the same on both sides of the queue.
+
+    Raises:
+        MalformedError: it is not JSON that we take.
+        WrongShapeError: it is not the source's format, or none of it could be read.
+    """
+    reading = source.read(parse(body))
+    fits = tuple(event for event in reading.events if _size(event) <= _MAX_EVENT)
+    flaws = reading.flaws
+    if len(fits) < len(reading.events):
+        flaws = (*flaws, Flaw(path="$", kind="too_large"))
+    if flaws and not fits:
+        raise WrongShapeError(flaws)
+    return Reading(fits, flaws)
+
+
+def _size(event: VendorEvent) -> int:
+    return len(event.model_dump_json().encode())
+
+
+def _refusal(error: MalformedError | WrongShapeError) -> Problem:
+    if isinstance(error, MalformedError):
+        flaws = (Flaw(path="$", kind=error.kind),)
+        return Problem(400, "malformed-json", "The body is not well-formed JSON", errors=_documents(flaws))
+    return Problem(422, "wrong-shape", "The body is not in this source's format", errors=_documents(error.flaws))
+
+
+def _documents(flaws: tuple[Flaw, ...]) -> list[dict[str, Any]]:
+    return [flaw.to_document() for flaw in flaws]

@@ -1,0 +1,115 @@
+"""What there is to tell, derived from the records alone. Pure; telling it again gives the same ids."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from functions.report.models import Told
+from shared.domain.activity import Fact
+from shared.domain.ids import derive
+from shared.domain.incident import Command, Incident, Plan
+from shared.domain.target import Target, TargetState
+
+SYSTEM = "clawback"
+"""The actor where neither a person nor a rule decided."""
+
+
+def of_incident(incident: Incident) -> list[Told]:
+    """Opened, joined, decided, planned, approved, asked to undo, closed: in the order in which it happened."""
+    facts = [_fact(incident, "opened", incident.opened_at, SYSTEM)]
+    for link in incident.alerts:
+        facts.append(
+            _fact(incident, "alert_joined", link.received_at, f"source:{link.source}", link.id, severity=link.severity)
+        )
+        if (decision := link.decision) is not None:
+            facts.append(
+                _fact(
+                    incident,
+                    "decided",
+                    decision.at,
+                    f"policy:{decision.rule}",
+                    link.id,
+                    action=decision.action,
+                    reasons=list(decision.reasons),
+                    score=decision.priority.score,
+                )
+            )
+    for plan in incident.plans:
+        facts += _of_plan(incident, plan)
+    facts += [_of_command(incident, command) for command in incident.commands]
+    if incident.closed_at is not None:
+        facts.append(_fact(incident, "closed", incident.closed_at, incident.closed_by or SYSTEM))
+    return [Told(fact) for fact in sorted(facts, key=lambda fact: fact.at)]
+
+
+def of_targets(targets: Iterable[Target], now: datetime) -> list[Told]:
+    """Each terminal state that a target has reached, in order; `now` is when what keeps no time of its own was seen."""
+    return [told for target in targets if target.terminal for told in _of_target(target, now)]
+
+
+def _of_plan(incident: Incident, plan: Plan) -> list[Fact]:
+    facts = [
+        _fact(
+            incident,
+            "planned",
+            plan.planned_at,
+            SYSTEM,
+            plan.id,
+            hash=plan.hash,
+            targets=plan.targets,
+            mailboxes=plan.mailboxes,
+            brakes=list(plan.brakes),
+        )
+    ]
+    if plan.approved_by is not None and plan.approved_at is not None:
+        facts.append(_fact(incident, "approved", plan.approved_at, plan.approved_by, plan.id, hash=plan.hash))
+    return facts
+
+
+def _of_command(incident: Incident, command: Command) -> Fact:
+    named = {"targets": list(command.targets)} if command.targets else {}
+    return _fact(incident, f"{command.kind}_asked", command.at, command.by, command.id, reason=command.reason, **named)
+
+
+def _fact(incident: Incident, kind: str, at: datetime, actor: str, about: str = "", **data: Any) -> Fact:
+    told = {"about": about, **data} if about else data
+    return Fact(id=derive("fact", incident.id, kind, about), kind=kind, at=at, actor=actor, data=told)
+
+
+def _of_target(target: Target, now: datetime) -> list[Told]:
+    """One or two facts: what came back, or could not, had first been pulled, and that may not have been told yet."""
+    pulled = target.model_copy(update={"state": TargetState.QUARANTINED, "reason": None})
+    match target.state:
+        case TargetState.RESTORED:
+            return [_quarantined(pulled, now), Told(_seen(target, target.state, target.restored_at or now), target)]
+        case TargetState.QUARANTINED if target.reason:
+            # Still there, and counted as that already: the attempt to bring it back failed.
+            return [_quarantined(pulled, now), Told(_seen(target, "restore_failed", now))]
+        case TargetState.QUARANTINED:
+            return [_quarantined(target, now)]
+        case _:
+            return [Told(_seen(target, target.state, now), target)]
+
+
+def _quarantined(target: Target, now: datetime) -> Told:
+    proof = {
+        "read": target.read,
+        "copies": len(target.copies),
+        "deliveredAt": target.delivered_at.isoformat() if target.delivered_at else None,
+        "pulledAt": target.pulled_at.isoformat() if target.pulled_at else None,
+        "exposedSeconds": target.exposed_seconds,
+    }
+    return Told(_seen(target, target.state, target.verified_at or now, **proof), target)
+
+
+def _seen(target: Target, kind: str, at: datetime, **data: Any) -> Fact:
+    # Ids only: who and what is in the target, which can be erased when it must be; the chain cannot.
+    given = {"planId": target.plan_id, "reason": target.reason, **data}
+    return Fact(
+        id=derive("fact", target.id, kind, target.reason or ""),
+        kind=kind,
+        at=at,
+        actor=SYSTEM,
+        target_id=target.id,
+        data={key: value for key, value in given.items() if value is not None},
+    )

@@ -1,0 +1,94 @@
+"""The report stage: facts into the chain, sums onto the incident, the incident into its next state.
+
+chunk settled · incident changed · close asked
+      │
+      ▼
+facts of what the records say now ─▶ chain (each once; the sums in the same batch)
+      │
+      ▼
+anchors of what is finished ─▶ incident: sums, finished plans, state (under its ETag)
+"""
+
+from functions.report.chain import CLOSED, anchor, tell
+from functions.report.facts import of_incident, of_targets
+from functions.report.models import Deps
+from shared.domain.activity import Head
+from shared.domain.exposure import Tally
+from shared.domain.ids import IncidentId
+from shared.domain.incident import Command, Incident, PlanState
+from shared.errors import ConflictError
+from shared.messages import ChunkSettled, CloseIncident, IncidentChanged, ReportMessage
+from shared.ports.state import Versioned
+from shared.stage import Done, Outcome
+
+# As in the chain: whoever was first is done by now.
+_TRIES = 5
+
+
+async def handle(message: ReportMessage, deps: Deps) -> Outcome:
+    """Handle one message of the report queue."""
+    match message:
+        case ChunkSettled():
+            _, targets = await deps.targets.read_chunk(message.chunk_id)
+            head = await tell(message.incident_id, of_targets(targets, deps.now()), deps.activity)
+            await _settle(message.incident_id, head, deps)
+        case IncidentChanged():
+            await _tell_incident((await deps.incidents.read(message.incident_id)).value, deps)
+        case CloseIncident():
+            await _tell_incident(await _close(message, deps), deps)
+    return Done()
+
+
+async def _tell_incident(incident: Incident, deps: Deps) -> None:
+    head = await tell(incident.id, of_incident(incident), deps.activity)
+    if incident.closed_at is not None:
+        await anchor(head, CLOSED, deps.now(), deps.evidence)
+    await _settle(incident.id, head, deps)
+
+
+async def _settle(incident_id: IncidentId, head: Head, deps: Deps) -> None:
+    """Bring the incident up to its chain; a chain that is further on already has been, or will be, told by others."""
+    for _ in range(_TRIES):
+        now = await deps.incidents.read(incident_id)
+        changed = settled(now.value, head.tally)
+        for plan in changed.plans:
+            if plan.state is PlanState.FINISHED and plan not in now.value.plans:
+                # Before the incident says so: a finished plan without its anchor would look like tampering.
+                await anchor(head, plan.id, deps.now(), deps.evidence)
+        if changed == now.value or await _replaced(changed, now, deps):
+            return
+    raise ConflictError("the incident changes too fast")
+
+
+def settled(incident: Incident, tally: Tally) -> Incident:
+    """The incident with these sums if they are newer, its finished plans, and the state that follows from them."""
+    newest = tally if tally.counted_to > incident.tally.counted_to else incident.tally
+    plans = tuple(
+        plan.model_copy(update={"state": PlanState.FINISHED}) if newest.plans.get(plan.id, 0) >= plan.targets else plan
+        for plan in incident.plans
+    )
+    return incident.model_copy(update={"tally": newest, "plans": plans}).settled()
+
+
+async def _close(message: CloseIncident, deps: Deps) -> Incident:
+    now = await deps.incidents.read(message.incident_id)
+    if now.value.closed_at is not None:
+        # This message again, or another one that came second.
+        return now.value
+    command = Command(id=message.command_id, kind=message.kind, by=message.by, at=message.at, reason=message.reason)
+    closed = now.value.model_copy(
+        update={
+            "closed_at": message.at,
+            "closed_by": message.by,
+            "commands": (*now.value.commands, command),
+        }
+    )
+    return (await deps.incidents.replace(closed.settled(), now.etag)).value
+
+
+async def _replaced(changed: Incident, now: Versioned[Incident], deps: Deps) -> bool:
+    try:
+        await deps.incidents.replace(changed, now.etag)
+    except ConflictError:
+        return False
+    return True

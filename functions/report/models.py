@@ -1,0 +1,77 @@
+"""What the report stage needs, and what it works with."""
+
+from dataclasses import dataclass
+
+from shared.clock import Clock
+from shared.domain.activity import ChainReport, Fact
+from shared.domain.base import Frozen, Instant
+from shared.domain.ids import IncidentId
+from shared.domain.target import Target
+from shared.ports.evidence import EvidenceStore
+from shared.ports.queue import MessageQueue
+from shared.ports.state import ActivityStore, IncidentStore, TargetStore
+
+
+@dataclass(frozen=True)
+class Deps:
+    """The services of the queue side."""
+
+    incidents: IncidentStore
+    targets: TargetStore
+    activity: ActivityStore
+    evidence: EvidenceStore
+    now: Clock
+
+
+@dataclass(frozen=True)
+class ReadDeps:
+    """The services of the HTTP API's reads."""
+
+    incidents: IncidentStore
+    targets: TargetStore
+    activity: ActivityStore
+    evidence: EvidenceStore
+
+
+@dataclass(frozen=True)
+class CommandDeps:
+    """The services of the HTTP API's commands."""
+
+    incidents: IncidentStore
+    queue: MessageQueue
+    now: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A fact, and the target as the fact leaves it if that is to be counted."""
+
+    fact: Fact
+    counts: Target | None = None
+
+
+class Anchor(Frozen):
+    """The end of a chain at one moment, kept as evidence: whoever rewrites the chain cannot rewrite this."""
+
+    incident_id: IncidentId
+    name: str
+    seq: int
+    hash: str
+    at: Instant
+
+
+class AnchorCheck(Frozen):
+    """Whether the chain still has, at the anchor's place, the entry that it had then."""
+
+    name: str
+    seq: int | None = None
+    """None if the anchor itself is missing."""
+    holds: bool
+
+
+class Verification(Frozen):
+    """What a check of a chain and of its anchors found."""
+
+    intact: bool
+    chain: ChainReport
+    anchors: tuple[AnchorCheck, ...] = ()
