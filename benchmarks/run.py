@@ -4,21 +4,16 @@ Prints a table and writes out/bench/results.json. Ratios are what counts: absolu
 """
 
 import argparse
-import hashlib
-import hmac
 import json
 import os
 import platform
 import shutil
-import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,10 +23,9 @@ import psutil
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.tenant import DELIVERED, GROUP, MESSAGE_ID, SENDER, tenant  # noqa: E402 - after the path is set
+from benchmarks.tenant import DELIVERED, GROUP, MESSAGE_ID, SENDER, WARM_GROUP, WARM_IDS, tenant  # noqa: E402 - after the path is set
 from local import package  # noqa: E402
-from local.cloud import LocalCloud  # noqa: E402
-from local.process import Child, python  # noqa: E402
+from local.stack import Stack  # noqa: E402
 from local.tenant import model  # noqa: E402
 
 if TYPE_CHECKING:
@@ -39,6 +33,9 @@ if TYPE_CHECKING:
 
 OUT = ROOT / "out" / "bench"
 WORKERS = 2
+# Seconds between two looks; one at the API costs a few milliseconds of worker CPU, which count.
+_POLL = 0.25
+_MOVE = "POST /users/{id}/messages/{id}/move"
 
 # Larger than any run needs: what is measured is the work, not the brakes.
 POLICY = """
@@ -51,104 +48,80 @@ follow: { depth: 1, replies: false, inbox_rules: false }
 """
 
 
-@dataclass
-class Running:
-    """A cloud with a host, and how to reach both."""
-
-    cloud: LocalCloud
-    url: str
-    key: str
-    master: str
-    context: ssl.SSLContext
-
-    def api(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> Any:
-        """Call the app."""
-        return self._json(f"{self.url}/api/{path}", body, {"x-functions-key": self.key, **(headers or {})}, None)
-
-    def workers(self) -> list[dict[str, float]]:
-        """CPU seconds and resident bytes of each worker process."""
-        found: list[dict[str, float]] = self._json(
-            f"{self.url}/admin/host/workers", None, {"x-functions-key": self.master}, None
-        )
-        return found
-
-    def stats(self, url: str) -> Any:
-        """What the local Graph or Cosmos DB was asked."""
-        return self._json(f"{url}/_local/stats", None, {"x-local-admin": self.cloud.state.admin_key}, self.context)
-
-    def _json(self, url: str, body: bytes | None, headers: dict[str, str], context: ssl.SSLContext | None) -> Any:
-        request = urllib.request.Request(url, body, headers)  # noqa: S310 - our own addresses
-        with urllib.request.urlopen(request, timeout=120, context=context) as answer:  # noqa: S310 - as above
-            return json.loads(answer.read())
-
-
 @contextmanager
-def running(targets: int, latency_ms: int = 0) -> "Iterator[Running]":
+def running(targets: int, latency_ms: int = 0) -> "Iterator[Stack]":
     """A cloud whose tenant has this many targets, and a host with the whole app."""
-    directory = Path(tempfile.mkdtemp(prefix="clawback-bench-"))
-    model.dump(tenant(targets), directory / "bench.json")
-    (directory / "policy.yaml").write_text(POLICY, encoding="utf-8")
-    cloud = LocalCloud(directory, tenant=directory / "bench.json", graph_latency_ms=latency_ms)
-    with cloud:
-        environment = {
-            **os.environ,
-            **cloud.environment("pipeline"),
-            "CLAWBACK_ROLE": "all",
-            "CLAWBACK_POLICY_PATH": str(directory / "policy.yaml"),
-        }
-        host = Child(
-            python("-m", "local.functions_host", "--app-root", str(ROOT), "--workers", str(WORKERS), "--announce"),
-            environment=environment,
-            log=directory / "host.log",
-        )
-        try:
-            told = host.announced()
-            yield Running(cloud, told["url"], told["functionKey"], told["masterKey"], cloud.authority.client_context())
-        finally:
-            host.stop()
-    shutil.rmtree(directory, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="clawback-bench-") as scratch:
+        model.dump(tenant(targets), Path(scratch) / "bench.json")
+        (Path(scratch) / "policy.yaml").write_text(POLICY, encoding="utf-8")
+        with Stack(
+            Path(scratch) / "cloud",
+            tenant=Path(scratch) / "bench.json",
+            graph_latency_ms=latency_ms,
+            workers=WORKERS,
+            settings={"CLAWBACK_POLICY_PATH": str(Path(scratch) / "policy.yaml")},
+        ) as stack:
+            yield stack
 
 
-def submit(at: Running) -> tuple[str, datetime]:
-    """Post the alert; its incident, and when it was accepted."""
+def submit(at: Stack, message_id: str = MESSAGE_ID, group: str = GROUP) -> tuple[str, datetime]:
+    """Post an alert; its incident, and when it was accepted."""
     alert = {
         "version": 1,
-        "id": "bench-1",
+        "id": message_id,
         "threatType": "phish",
         "severity": "high",
         "messages": [
             {
-                "internetMessageId": MESSAGE_ID,
+                "internetMessageId": message_id,
                 "sender": SENDER.address,
                 "subject": "Your invoice",
                 "receivedAt": DELIVERED.isoformat(),
-                "recipients": [GROUP],
+                "recipients": [group],
             }
         ],
     }
-    body, timestamp = json.dumps(alert).encode(), str(int(time.time()))
-    secret = json.loads(at.cloud.environment("web")["CLAWBACK_WEBHOOK_SECRETS__clawback"])[0]
-    signature = hmac.new(secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
-    headers = {"Clawback-Timestamp": timestamp, "Clawback-Signature": f"v1={signature}"}
-    at.api("alerts/clawback", body, headers)
+    at.post_alert("clawback", json.dumps(alert).encode())
     accepted = datetime.now(UTC)
-    while not (found := at.api("incidents?top=1")["incidents"]):
-        time.sleep(0.1)  # a benchmark polls; tests do not
-    return found[0]["id"], accepted
+    while (newest := newest_incident(at)) is None or newest["messages"][0]["internetMessageId"] != message_id:
+        time.sleep(_POLL)
+    return str(newest["id"]), accepted
+
+
+def newest_incident(at: Stack) -> dict[str, Any] | None:
+    """The cheapest way to see how far it is."""
+    found: list[dict[str, Any]] = at.api("incidents?top=1")["incidents"]
+    return found[0] if found else None
+
+
+def until_contained(at: Stack, moves: int = 0) -> None:
+    """Wait for the newest incident; first outside of the workers, for so many moves that Graph has seen."""
+    while at.graph("stats")["byOperation"].get(_MOVE, 0) < moves:
+        time.sleep(_POLL)
+    while (newest := newest_incident(at)) is None or newest["state"] != "contained":
+        time.sleep(_POLL)
+
+
+def warm_up(at: Stack) -> None:
+    """Let every stage run in every worker."""
+    for message_id in WARM_IDS:
+        submit(at, message_id, WARM_GROUP)
+        until_contained(at)
 
 
 def pull(targets: int, latency_ms: int = 0) -> dict[str, Any]:
     """Pull that many targets; what it took."""
     with running(targets, latency_ms) as at:
-        before = sum(worker["cpu"] for worker in at.workers())
+        warm_up(at)
+        graph_before, cosmos_before = at.graph("stats"), at.cosmos("stats")
+        before = sum(worker["cpuSeconds"] for worker in at.workers())
         started = time.perf_counter()
         incident, accepted = submit(at)
-        while at.api(f"incidents/{incident}?top=1")["incident"]["state"] != "contained":
-            time.sleep(0.25)
+        until_contained(at, graph_before["byOperation"][_MOVE] + targets)
         seconds = time.perf_counter() - started
         workers = at.workers()
-        cpu = sum(worker["cpu"] for worker in workers) - before
-        graph, cosmos = at.stats(at.cloud.state.graph_url), at.stats(at.cloud.state.cosmos_url)
+        cpu = sum(worker["cpuSeconds"] for worker in workers) - before
+        graph, cosmos = at.graph("stats"), at.cosmos("stats")
         moments = verified(at, incident, accepted)
         tally = at.api(f"incidents/{incident}?top=1")["tally"]
         if tally["states"] != {"quarantined": targets}:
@@ -160,14 +133,14 @@ def pull(targets: int, latency_ms: int = 0) -> dict[str, Any]:
             "workerCpuMsPerTarget": cpu / targets * 1000,
             "p50Seconds": statistics.median(moments),
             "p95Seconds": sorted(moments)[int(len(moments) * 0.95)],
-            "graphRequestsPerTarget": graph["subrequests"] / targets,
-            "graphHttpRequestsPerTarget": graph["requests"] / targets,
-            "cosmosRequestsPerTarget": cosmos["requests"] / targets,
+            "graphRequestsPerTarget": (graph["subrequests"] - graph_before["subrequests"]) / targets,
+            "graphHttpRequestsPerTarget": (graph["requests"] - graph_before["requests"]) / targets,
+            "cosmosRequestsPerTarget": (cosmos["requests"] - cosmos_before["requests"]) / targets,
             "peakWorkerMemoryMb": max(peak(int(worker["pid"])) for worker in workers) / 1e6,
         }
 
 
-def verified(at: Running, incident: str, accepted: datetime) -> list[float]:
+def verified(at: Stack, incident: str, accepted: datetime) -> list[float]:
     """Seconds from the accepted alert to each target's proof."""
     moments: list[float] = []
     query = "top=1000"
@@ -221,7 +194,7 @@ print(json.dumps({"importSeconds": imported - start, "firstGraphCallSeconds": ti
 """
 
 
-def cold_start(at: Running, root: Path, interpreter: str, path: str = "") -> dict[str, float]:
+def cold_start(at: Stack, root: Path, interpreter: str, path: str = "") -> dict[str, float]:
     """Import of the app and first Graph call, in a tree without byte code unless the tree brings its own."""
     with tempfile.TemporaryDirectory() as empty:
         environment = {
@@ -243,7 +216,7 @@ def cold_start(at: Running, root: Path, interpreter: str, path: str = "") -> dic
     return found
 
 
-def packaged(at: Running) -> dict[str, Any]:
+def packaged(at: Stack) -> dict[str, Any]:
     """Size of the deployment package, and a cold start from it under the deployed Python version."""
     archive = package.build()
     with tempfile.TemporaryDirectory() as unpacked:

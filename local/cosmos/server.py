@@ -157,6 +157,8 @@ class CosmosServer:
                 response.headers.update(call.headers)
                 if call.container is not None:
                     response.headers["x-ms-session-token"] = call.container.session_token
+                    # Without it the SDK takes every answer for one after a split, and forgets its routing map.
+                    response.headers["x-ms-documentdb-partitionkeyrangeid"] = "0"
                     response.headers["x-ms-alt-content-path"] = call.container.path
                     response.headers["x-ms-content-path"] = call.container.rid
             except CosmosError as error:

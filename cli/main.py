@@ -1,0 +1,87 @@
+"""`clawback`: for people, and with `--json` for scripts."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cli import commands, demo, demo_crash, local_up, parked
+from cli.api import CommandError
+
+_EXIT = "Exit status: 0 done, 1 refused or not as it should be, 2 wrong usage, 3 unreachable."
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options."""
+    root = argparse.ArgumentParser(prog="clawback", description=__doc__, epilog=_EXIT)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--json", action="store_true", help="the API's own JSON instead of text")
+    common.add_argument("--url", help="of a deployed Clawback (or CLAWBACK_API_URL); default: the local one")
+    common.add_argument("--key", help="its function key (or CLAWBACK_API_KEY)")
+    groups = root.add_subparsers(required=True, metavar="COMMAND")
+
+    local = groups.add_parser("local", help="the cloud on this machine").add_subparsers(required=True)
+    up = local.add_parser("up", parents=[common], help="start it and keep it running")
+    up.add_argument("--scenario", default="phishing", help="what fills the tenant (local/tenant/scenarios)")
+    up.set_defaults(run=local_up.run)
+
+    alert = groups.add_parser("alert", help="alerts").add_subparsers(required=True)
+    submit = alert.add_parser("submit", parents=[common], help="post an alert to a source's webhook")
+    submit.add_argument("file", type=Path)
+    submit.add_argument("--source", default="clawback")
+    submit.add_argument("--secret", help="of the source (or CLAWBACK_WEBHOOK_SECRET); default: the local one")
+    submit.set_defaults(run=commands.submit)
+
+    incident = groups.add_parser("incident", help="incidents").add_subparsers(required=True)
+    listing = incident.add_parser("list", parents=[common], help="the newest")
+    listing.add_argument("--top", type=int, default=20)
+    listing.set_defaults(run=commands.list_incidents)
+    show = incident.add_parser("show", parents=[common], help="one, with its targets")
+    show.add_argument("incident")
+    show.set_defaults(run=commands.show)
+
+    for name, run, text in (
+        ("approve", commands.approve, "release a plan that waits for a person"),
+        ("undo", commands.undo, "put copies back where they were"),
+        ("close", commands.close, "close a case"),
+    ):
+        command = groups.add_parser(name, parents=[common], help=text)
+        command.add_argument("incident")
+        command.add_argument("--by", required=True, help="who asks; where people sign in, the sign-in counts")
+        command.add_argument("--reason", default="")
+        command.set_defaults(run=run)
+        if name == "undo":
+            command.add_argument("--mailbox", action="append", default=[], help="only this address; may be repeated")
+
+    export = groups.add_parser("export", parents=[common], help="an incident's activity as CSV, or all of it as JSON")
+    export.add_argument("incident")
+    export.add_argument("--out", type=Path, help="file to write; default: standard output")
+    export.set_defaults(run=commands.export)
+
+    parking = groups.add_parser("parked", help="messages that could not be processed").add_subparsers(required=True)
+    parked_list = parking.add_parser("list", parents=[common], help="all of them")
+    parked_list.set_defaults(run=parked.list_parked)
+    replay = parking.add_parser("replay", parents=[common], help="send one to its stage again")
+    replay.add_argument("message")
+    replay.set_defaults(run=parked.replay)
+
+    show_it = groups.add_parser("demo", help="one phishing mail pulled, proven gone and put back")
+    show_it.set_defaults(run=demo.run, json=False)
+    crash = groups.add_parser("demo-crash", help="kill -9 in the middle; the result is the same")
+    crash.set_defaults(run=demo_crash.run, json=False)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    given = parser().parse_args(arguments)
+    try:
+        status: int = given.run(given)
+    except CommandError as error:
+        text = json.dumps({"error": str(error)}) if given.json else f"clawback: {error}"
+        print(text, file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        return 130  # as shells have it: 128 + SIGINT
+    return status

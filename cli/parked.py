@@ -1,0 +1,94 @@
+"""Parked messages: read from, and sent to, the services themselves, with the operator's own rights."""
+
+import argparse
+import asyncio
+import base64
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from cli import show as screen
+from cli.api import LOCAL, USAGE, CommandError
+from local.cloud import read_state
+from shared.bootstrap import Services
+from shared.clock import utc_now
+from shared.envelope import Envelope
+from shared.ports.parking import ParkedMessage
+from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+
+class OperatorServices(Services):
+    """The services of a person: signed in with Azure CLI, unless this is the local cloud."""
+
+    @cached_property
+    def credential(self) -> "AsyncTokenCredential":
+        """The operator's credential."""
+        if "IDENTITY_ENDPOINT" in os.environ:
+            return super().credential
+        from azure.identity.aio import AzureCliCredential  # noqa: PLC0415 - not needed for the local cloud
+
+        return AzureCliCredential()
+
+
+@asynccontextmanager
+async def _services() -> AsyncIterator[Services]:
+    if "PipelineStorage__blobServiceUri" not in os.environ:
+        try:
+            os.environ.update(read_state(LOCAL).environments["pipeline"])
+        except OSError:
+            raise CommandError(
+                "Which Clawback? Set its app settings, or run `clawback local up` first", USAGE
+            ) from None
+    services = OperatorServices(Settings())
+    try:
+        yield services
+    finally:
+        await services.close()
+
+
+def list_parked(given: argparse.Namespace) -> int:
+    """`clawback parked list`."""
+    found = sorted(asyncio.run(_all()), key=lambda message: message.parked_at)
+    if given.json:
+        print(json.dumps([message.to_document() for message in found], indent=2))
+        return 0
+    columns = ("message", "stage", "parked", "reason", "detail", "replayed")
+    rows = [(m.id, m.stage, m.parked_at, m.reason, m.detail, m.replayed_at) for m in found]
+    screen.console().print(screen.table(columns, rows))
+    return 0
+
+
+def replay(given: argparse.Namespace) -> int:
+    """`clawback parked replay`."""
+    asyncio.run(_replay(given.message))
+    print(json.dumps({"replayed": given.message}) if given.json else f"{given.message} is on its queue again")
+    return 0
+
+
+async def _all() -> list[ParkedMessage]:
+    async with _services() as services:
+        return [message async for message in services.parking.parked()]
+
+
+async def _replay(message_id: str) -> None:
+    async with _services() as services:
+        message = next((m for m in [m async for m in services.parking.parked()] if m.id == message_id), None)
+        if message is None:
+            raise CommandError(f"nothing is parked under {message_id}")
+        try:
+            envelope = Envelope.model_validate_json(base64.b64decode(message.body))
+        except ValidationError:
+            raise CommandError("it is no message of ours; nobody could handle it") from None
+        # Its patience begins anew: what it waited for is mended.
+        fresh = envelope.model_copy(update={"sent_at": utc_now(), "attempt": 0})
+        await services.queue.send_copy(fresh, delay=timedelta(0))
+        await services.parking.replace(message.model_copy(update={"replayed_at": utc_now()}))

@@ -1,0 +1,147 @@
+"""The local cloud with a Functions host on it: what the demo, the benchmarks and `clawback local up` start.
+
+with Stack(directory, tenant=path) as stack:
+stack.post_alert("proofpoint_tap", body)
+stack.api("incidents?top=1")
+"""
+
+import json
+import os
+import shutil
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from functions.ingest_alert.authentication import signature
+from local.cloud import LocalCloud
+from local.process import Child, python
+
+API_FILE = "api.json"
+"""Where another process finds the API: `{"url", "key"}`."""
+
+_ROOT = Path(__file__).parents[1]
+
+
+class Stack:
+    """Started by `start` (or `with`), gone after `stop`.
+
+    Args:
+        directory: state directory; what is in it from an earlier time is deleted.
+        tenant: tenant file.
+        graph_latency_ms: how long the local Graph takes for an answer, at least.
+        settings: app settings that differ from the local cloud's.
+        workers: worker processes of the host.
+        lease_seconds: how long a message that a killed host had taken stays away; None is Azure's ten minutes.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        tenant: Path | None = None,
+        graph_latency_ms: int = 0,
+        settings: dict[str, str] | None = None,
+        workers: int = 2,
+        lease_seconds: int | None = None,
+    ) -> None:
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        self.cloud = LocalCloud(directory, tenant=tenant, graph_latency_ms=graph_latency_ms)
+        self._settings = settings or {}
+        self._workers = workers
+        self._lease = [] if lease_seconds is None else ["--lease-seconds", str(lease_seconds)]
+        self._host: Child | None = None
+        self.url = ""
+        self.key = ""
+        self._master_key = ""
+
+    def start(self) -> Self:
+        """Start cloud and host. Raises StartError; nothing is left running then."""
+        self.cloud.start()
+        try:
+            self.start_host()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End everything."""
+        if self._host is not None:
+            self._host.stop()
+        self.cloud.stop()
+
+    def start_host(self) -> None:
+        """Start a host, the first or after one that is gone."""
+        environment = {**os.environ, **self.cloud.environment("pipeline"), "CLAWBACK_ROLE": "all", **self._settings}
+        command = python(
+            *("-m", "local.functions_host", "--app-root", str(_ROOT), "--announce"),
+            *("--workers", str(self._workers), *self._lease),
+        )
+        self._host = Child(command, environment=environment, log=self.cloud.directory / "host.log")
+        told = self._host.announced()
+        self.url, self.key, self._master_key = told["url"], told["functionKey"], told["masterKey"]
+        api = self.cloud.directory / API_FILE
+        api.touch(mode=0o600)
+        api.write_text(json.dumps({"url": self.url, "key": self.key}), encoding="utf-8")
+
+    def kill_host(self) -> None:
+        """`kill -9` of the host and all its workers."""
+        if self._host is not None:
+            self._host.kill()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    def api(self, path: str) -> Any:
+        """GET below `/api/`."""
+        return self._json(f"{self.url}/api/{path}", None, {"x-functions-key": self.key})
+
+    def command(self, path: str, body: dict[str, Any]) -> Any:
+        """POST below `/api/`."""
+        return self._json(f"{self.url}/api/{path}", json.dumps(body).encode(), {"x-functions-key": self.key})
+
+    def workers(self) -> list[dict[str, Any]]:
+        """`pid`, `cpuSeconds` and `rssBytes` of each worker process."""
+        found: list[dict[str, Any]] = self._json(
+            f"{self.url}/admin/host/workers", None, {"x-functions-key": self._master_key}
+        )
+        return found
+
+    def post_alert(self, source: str, body: bytes) -> Any:
+        """POST to a source's webhook, as the source authenticates itself."""
+        secret = json.loads(self.cloud.environment("web")[f"CLAWBACK_WEBHOOK_SECRETS__{source}"])[0]
+        return self._json(f"{self.url}/api/alerts/{source}", body, authentication(source, secret, body))
+
+    def graph(self, path: str) -> Any:
+        """GET below `/_local/` of the local Graph."""
+        return self._service(f"{self.cloud.state.graph_url}/_local/{path}")
+
+    def cosmos(self, path: str) -> Any:
+        """GET below `/_local/` of the local Cosmos DB."""
+        return self._service(f"{self.cloud.state.cosmos_url}/_local/{path}")
+
+    def _service(self, url: str) -> Any:
+        headers = {"x-local-admin": self.cloud.state.admin_key}
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own address
+        context = self.cloud.authority.client_context()
+        with urllib.request.urlopen(request, context=context, timeout=60) as answer:  # noqa: S310 - as above
+            return json.loads(answer.read())
+
+    def _json(self, url: str, body: bytes | None, headers: dict[str, str]) -> Any:
+        request = urllib.request.Request(url, body, headers)  # noqa: S310 - our own address
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - as above
+            return json.loads(answer.read())
+
+
+def authentication(source: str, secret: str, body: bytes) -> dict[str, str]:
+    """The headers by which a request of the source proves itself."""
+    if source == "clawback":
+        timestamp = str(int(time.time()))
+        return {"Clawback-Timestamp": timestamp, "Clawback-Signature": signature(secret, timestamp, body)}
+    return {"X-Clawback-Secret": secret}
