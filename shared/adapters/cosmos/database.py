@@ -71,8 +71,8 @@ class Database:
 
     async def close(self) -> None:
         """Give the connections back."""
-        if self._open:
-            await self._client.close()
+        # Whether it was opened or not: half open, it has connections too.
+        await self._client.close()
 
 
 def document(model: Frozen, kind: str) -> dict[str, Any]:

@@ -137,9 +137,5 @@ async def test_a_connection_that_could_not_be_opened_is_tried_again(
     assert opened == ["opening"]
 
 
-async def test_what_was_never_opened_need_not_be_closed(database: tuple[Database, list[str]]) -> None:
-    port, opened = database
-
-    await port.close()
-
-    assert opened == []
+async def test_what_was_never_opened_can_be_closed() -> None:
+    await Database("https://127.0.0.1:1", "clawback", FakeCredential()).close()

@@ -1,0 +1,140 @@
+"""What the adapters ask of Cosmos DB, how often, and what they make of its refusals, over azure-cosmos and TLS."""
+
+import json
+import ssl
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from local.cloud import LocalCloud
+from shared.bootstrap import Services
+from shared.domain.ids import ChunkId, IncidentId, PlanId, TargetId
+from shared.domain.target import MAX_CHUNK_TARGETS, Chunk, Hop, Mailbox, Target, Via
+from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
+
+pytestmark = pytest.mark.cloud
+
+
+@dataclass(frozen=True)
+class Cosmos:
+    """The adapters, and the service's own administration."""
+
+    services: Services
+    cloud: LocalCloud
+
+    def admin(self, path: str, body: Any = None) -> Any:
+        """POST if there is a body, else GET."""
+        request = urllib.request.Request(  # noqa: S310 - the local cloud's own address
+            f"{self.cloud.state.cosmos_url}/_local/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"x-local-admin": self.cloud.state.admin_key, "content-type": "application/json"},
+        )
+        context = ssl.create_default_context(cafile=self.cloud.state.ca)
+        with urllib.request.urlopen(request, context=context) as answer:  # noqa: S310 - as above
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    async def counted(self, call: Awaitable[Any]) -> tuple[Any, dict[str, int]]:
+        """The call's result and how often what was asked."""
+        self.admin("stats/reset", {})
+        result = await call
+        return result, self.admin("stats")["byOperation"]
+
+
+@pytest.fixture
+async def cosmos(cloud_environment: LocalCloud) -> AsyncIterator[Cosmos]:
+    made = Cosmos(Services.from_environment(), cloud_environment)
+    # Opens the connection and looks at the container and its partitions, once per process.
+    for _ in range(2):
+        warm, targets = a_chunk(1)
+        await made.services.targets.add_chunk(warm, targets)
+        await made.services.targets.read_chunk(warm.id)
+    yield made
+    await made.services.close()
+
+
+def a_chunk(targets: int = MAX_CHUNK_TARGETS) -> tuple[Chunk, list[Target]]:
+    incident = IncidentId(f"inc-{uuid4().hex}")
+    key, plan = ChunkId(f"{incident}.0000"), PlanId(incident)
+    made = [
+        Target(
+            id=TargetId(f"target-{i}"),
+            incident_id=incident,
+            plan_id=plan,
+            chunk_id=key,
+            mailbox=Mailbox(address=f"{i}@contoso.example"),
+            message_key="msg",
+            internet_message_id="<1@evil.example>",
+            hops=(Hop(via=Via.ALERT, name="test"),),
+        )
+        for i in range(targets)
+    ]
+    return Chunk(id=key, incident_id=incident, plan_id=plan, targets=targets), made
+
+
+async def test_a_chunk_is_one_request_each_way(cosmos: Cosmos) -> None:
+    targets = cosmos.services.targets
+    chunk, made = a_chunk()
+
+    added, asked_to_add = await cosmos.counted(targets.add_chunk(chunk, made))
+    (header, _), asked_to_read = await cosmos.counted(targets.read_chunk(chunk.id))
+    _, asked_to_commit = await cosmos.counted(targets.commit(chunk, header.etag, made))
+
+    assert added is True
+    assert (asked_to_add, asked_to_read, asked_to_commit) == ({"batch": 1}, {"query": 1}, {"batch": 1})
+
+
+@pytest.mark.parametrize("status", [408, 429, 449, 503])
+async def test_what_passes_is_waited_for_by_the_queue(cosmos: Cosmos, status: int) -> None:
+    chunk, made = a_chunk(1)
+    # Once more than the SDK tries by itself.
+    times = 2 if status in {429, 503} else 1
+    cosmos.admin("faults", {"status": status, "times": times, "operation": "batch", "retry_after_ms": 1})
+
+    with pytest.raises(UnavailableError):
+        await cosmos.services.targets.add_chunk(chunk, made)
+
+    assert await cosmos.services.targets.add_chunk(chunk, made) is True
+
+
+async def test_a_write_whose_answer_was_lost_is_found_done(cosmos: Cosmos) -> None:
+    targets = cosmos.services.targets
+    chunk, made = a_chunk(1)
+    await targets.add_chunk(chunk, made)
+    header, _ = await targets.read_chunk(chunk.id)
+    cosmos.admin("faults", {"status": 503, "operation": "batch", "done": True})
+
+    with pytest.raises((UnavailableError, ConflictError)):
+        await targets.commit(chunk.model_copy(update={"targets": 7}), header.etag, [])
+
+    now, _ = await targets.read_chunk(chunk.id)
+    assert now.value.targets == 7
+    assert now.etag != header.etag
+
+
+async def test_who_may_only_read_is_denied(cosmos: Cosmos, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in cosmos.cloud.environment("web").items():
+        monkeypatch.setenv(name, value)
+    web = Services.from_environment()
+    chunk, made = a_chunk(1)
+
+    with pytest.raises(NotFoundError):
+        await web.targets.read_chunk(chunk.id)
+    with pytest.raises(DeniedError):
+        await web.targets.add_chunk(chunk, made)
+    await web.close()
+
+
+async def test_a_service_that_is_away_is_unavailable(
+    cloud_environment: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLAWBACK_COSMOS_ENDPOINT", "https://127.0.0.1:1")
+    services = Services.from_environment()
+
+    with pytest.raises(UnavailableError):
+        await services.incidents.read(IncidentId("inc-1"))
+    await services.close()
