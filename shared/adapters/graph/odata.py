@@ -1,5 +1,6 @@
 """OData in addresses: whatever a sender chose is quoted, encoded, and cannot become part of the expression."""
 
+from functools import lru_cache
 from urllib.parse import quote
 
 
@@ -8,11 +9,14 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+# One incident asks the same of every mailbox, and each mailbox many times over.
+@lru_cache(maxsize=1024)
 def query(**options: str | int) -> str:
     """The query string; `filter` becomes `$filter`, and so on."""
     return "?" + "&".join(f"${name}={_encoded(str(value))}" for name, value in options.items())
 
 
+@lru_cache(maxsize=8192)
 def segment(text: str) -> str:
     """`text` as one segment of a path."""
     return _encoded(text)
