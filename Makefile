@@ -50,6 +50,8 @@ lock: $(STAMP) ## Pin the dependencies again (requirements*.in -> requirements*.
 	@for f in requirements requirements-dev requirements-checkov; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-header --no-annotate --upgrade $$f.in -o $$f.txt; done
+	@$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --upgrade requirements-runtime313.in -o requirements-runtime313.txt
 
 setup: $(STAMP) node_modules/.package-lock.json ## Virtual environment and Azurite (done by the other targets)
 

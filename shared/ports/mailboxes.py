@@ -86,7 +86,7 @@ class SentCopy:
     recipients: tuple[str, ...]
     """To, Cc and Bcc, lower-cased."""
     is_forward: bool
-    """The subject says forward (FW:, Fwd:, WG:, TR: …) or the last verb does; otherwise it is a reply."""
+    """The subject says forward (FW:, Fwd:, WG:, TR: …); otherwise it is a reply."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,6 +224,14 @@ def rights_are_narrow(deployment: Deployment) -> Iterator[str]:
             yield "pipeline may read webhook secrets"
 
 
+def listener_may_renew_and_give_back(deployment: Deployment) -> Iterator[str]:
+    """Update Message is in none of the built-in roles for receiving and sending."""
+    write = "Microsoft.Storage/storageAccounts/queueServices/queues/messages/write"
+    may = {g.scope.rsplit("/", 1)[-1] for g in deployment.grants if g.identity == "pipeline" and write in g.actions}
+    for queue in deployment.queues - may:
+        yield f"queue {queue}: a failed message waits out its lease"
+
+
 def data_can_be_brought_back(deployment: Deployment) -> Iterator[str]:
     for account in deployment.of_type(COSMOS):
         if properties(account).get("backupPolicy", {}).get("type") != "Continuous":
@@ -258,6 +266,7 @@ JUDGES: tuple[Judge, ...] = (
     pipeline_cannot_be_reached,
     apps_cannot_become_each_other,
     rights_are_narrow,
+    listener_may_renew_and_give_back,
     data_can_be_brought_back,
     names_fit,
     operations.queries_name_events_that_are_emitted,

@@ -64,6 +64,32 @@ resource blobRoles 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
 ]
 var rights = ['read', 'add', 'write']
 
+// The listener renews the lease of what it works on, and gives back what failed, with Update Message. None of the
+// roles above may do that: without it a failed message would wait out its lease of ten minutes.
+resource queueListener 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(resourceGroup().id, storageName, 'clawback-queue-listener')
+  properties: {
+    roleName: 'Clawback queue listener (${storageName})'
+    description: 'May change when a message is seen again.'
+    type: 'CustomRole'
+    assignableScopes: [resourceGroup().id]
+    permissions: [{ dataActions: ['Microsoft.Storage/storageAccounts/queueServices/queues/messages/write'] }]
+  }
+}
+
+resource renews 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (queue, i) in pipelineQueues: {
+    name: guid(storage.id, queue, pipelinePrincipalId, 'clawback-queue-listener')
+    scope: queues[i]
+    properties: {
+      principalId: pipelinePrincipalId
+      principalType: 'ServicePrincipal'
+      roleDefinitionId: queueListener.id
+      description: 'the listener renews leases and gives back what failed'
+    }
+  }
+]
+
 resource reads 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   for (queue, i) in pipelineQueues: {
     name: guid(storage.id, queue, pipelinePrincipalId, queueReader)
