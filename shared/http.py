@@ -9,10 +9,13 @@ from typing import Any
 import azure.functions as func
 
 from shared.domain.ids import fresh
-from shared.errors import ConflictError, NotFoundError, UnavailableError
+from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
 from shared.events import Event, emit
 
 _log = logging.getLogger("clawback.http")
+
+# Seconds. A right that was just granted takes minutes to be known everywhere (Azure RBAC).
+_MEND = 300
 
 Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
@@ -69,6 +72,10 @@ def _response(body: str, status: int, mimetype: str, headers: dict[str, str] | N
     )
 
 
+def _unavailable(seconds: int) -> Problem:
+    return Problem(503, "unavailable", "A service that this needs is not available", retryAfter=seconds)
+
+
 def with_problems(handler: Handler) -> Handler:
     """Turn every exception of a handler into a problem; what is unexpected is logged, and told as 500."""
 
@@ -77,21 +84,22 @@ def with_problems(handler: Handler) -> Handler:
         instance = f"urn:clawback:request:{fresh('r')}"
         try:
             return await handler(req)
-        except Problem as problem:
+        except Problem as told:
+            problem = told
             emit(Event.PROBLEM, type=str(problem.body["type"]), status=problem.status, instance=instance)
-            return problem_response(problem, instance)
         except NotFoundError:
-            return problem_response(Problem(404, "not-found", "There is no such record"), instance)
+            problem = Problem(404, "not-found", "There is no such record")
         except ConflictError:
-            return problem_response(Problem(409, "conflict", "The record has just changed; read it again"), instance)
+            problem = Problem(409, "conflict", "The record has just changed; read it again")
         except UnavailableError as error:
-            wait = int(error.retry_after or 5) + 1
-            return problem_response(
-                Problem(503, "unavailable", "A service that this needs is not available", retryAfter=wait),
-                instance,
-            )
+            problem = _unavailable(int(error.retry_after or 5) + 1)
+        except DeniedError as error:
+            # An administrator mends it; whoever sends alerts asks again meanwhile.
+            emit(Event.DENIED, reason=str(error), instance=instance)
+            problem = _unavailable(_MEND)
         except Exception:  # noqa: BLE001 - the last line before the caller; it is logged with its trace
             _log.exception("unexpected", extra={"instance": instance})
-            return problem_response(Problem(500, "internal", "Something went wrong on our side"), instance)
+            problem = Problem(500, "internal", "Something went wrong on our side")
+        return problem_response(problem, instance)
 
     return answer

@@ -1,5 +1,6 @@
 """The four state ports: what every implementation must do. The service behind is the local Cosmos DB or a real one."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
@@ -97,6 +98,18 @@ async def test_a_message_belongs_to_whoever_claims_it_first(state: State) -> Non
     assert await state.incidents.claim_message(key, state.incident) == other
     with pytest.raises(NotFoundError):
         await state.incidents.move_claim(f"{key}-none", state.incident, other)
+
+
+async def test_of_two_who_take_a_message_over_one_does(state: State) -> None:
+    key = f"msg-{state.incident}"
+    heirs = [IncidentId(f"{state.incident}-{i}") for i in range(5)]
+    await state.incidents.claim_message(key, state.incident)
+
+    told = await asyncio.gather(*(state.incidents.move_claim(key, state.incident, heir) for heir in heirs))
+
+    (owner,) = set(told)
+    assert owner in heirs
+    assert await state.incidents.claim_message(key, state.incident) == owner
 
 
 async def test_an_incident_changes_only_under_its_etag(state: State) -> None:
@@ -226,6 +239,7 @@ async def test_a_chain_grows_only_at_its_end(state: State) -> None:
     with pytest.raises(ConflictError):
         await state.activity.append(longer, kept.etag, more)
 
+    assert await state.activity.known(state.incident, []) == set()
     assert await state.activity.known(state.incident, ["fact-1", "fact-99", "none"]) == {"fact-1", "fact-99"}
     chain = [entry async for entry in state.activity.entries(state.incident)]
     assert [entry.seq for entry in chain] == list(range(1, 101))

@@ -6,7 +6,7 @@ import azure.functions as func
 import pytest
 
 from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
-from shared.http import Problem, json_response, with_problems
+from shared.http import Problem, csv_response, json_response, with_problems
 
 
 def a_request() -> func.HttpRequest:
@@ -52,7 +52,7 @@ async def test_what_goes_well_is_left_alone() -> None:
         (NotFoundError("incident"), 404, "not-found"),
         (ConflictError("incident"), 409, "conflict"),
         (UnavailableError("Cosmos DB"), 503, "unavailable"),
-        (DeniedError("Cosmos DB"), 500, "internal"),
+        (DeniedError("Cosmos DB"), 503, "unavailable"),
         (RuntimeError("secret"), 500, "internal"),
     ],
 )
@@ -90,3 +90,26 @@ async def test_what_is_unexpected_is_logged_and_not_shown(caplog: pytest.LogCapt
     (record,) = caplog.records
     assert record.exc_info is not None
     assert record.instance == body_of(response)["instance"]  # type: ignore[attr-defined]  # an extra field
+
+
+async def test_a_missing_right_is_told_to_an_administrator_and_not_to_the_caller(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.ERROR, "clawback"):
+        response = await answer_to(DeniedError("add to alerts"))
+
+    assert "alerts" not in response.get_body().decode()
+    assert int(response.headers["Retry-After"]) >= 60
+    assert json.loads(caplog.messages[0].removeprefix("denied ")) == {
+        "reason": "add to alerts",
+        "instance": body_of(response)["instance"],
+    }
+
+
+@pytest.mark.parametrize("next_page", [None, "/api/incidents/inc-1/activity.csv?after=100"])
+def test_csv_is_to_be_saved_and_says_where_the_rest_is(next_page: str | None) -> None:
+    response = csv_response("seq\r\n1\r\n", next_page)
+
+    assert response.headers["Content-Disposition"] == 'attachment; filename="activity.csv"'
+    assert response.get_body() == b"seq\r\n1\r\n"
+    assert response.headers.get("Link") == (f'<{next_page}>; rel="next"' if next_page else None)
