@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from local.deployment import Deployment
-from shared.names import BLOB_CONTAINERS, COSMOS_CONTAINERS, POISON_SUFFIX, QUEUES, SOURCES
+from shared.names import BLOB_CONTAINERS, COSMOS_CONTAINERS, POISON_SUFFIX, QUEUES, SOURCES, Stage
 from shared.settings import Settings
 from tests.infra import operations
 from tests.infra.operations import ROOT, properties
@@ -232,6 +232,14 @@ def listener_may_renew_and_give_back(deployment: Deployment) -> Iterator[str]:
         yield f"queue {queue}: a failed message waits out its lease"
 
 
+def web_sends_where_its_commands_go(deployment: Deployment) -> Iterator[str]:
+    sender = "Storage Queue Data Message Sender"
+    given = {g.scope.rsplit("/", 1)[-1] for g in deployment.grants if (g.identity, g.role) == ("web", sender)}
+    wanted = {QUEUES[stage] for stage in (Stage.INGEST_ALERT, Stage.QUARANTINE, Stage.REPORT)}
+    for queue in given ^ wanted:
+        yield f"web: {'may not send' if queue in wanted else 'may send'} to {queue}"
+
+
 def data_can_be_brought_back(deployment: Deployment) -> Iterator[str]:
     for account in deployment.of_type(COSMOS):
         if properties(account).get("backupPolicy", {}).get("type") != "Continuous":
@@ -267,6 +275,7 @@ JUDGES: tuple[Judge, ...] = (
     apps_cannot_become_each_other,
     rights_are_narrow,
     listener_may_renew_and_give_back,
+    web_sends_where_its_commands_go,
     data_can_be_brought_back,
     names_fit,
     operations.queries_name_events_that_are_emitted,

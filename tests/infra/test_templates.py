@@ -98,9 +98,7 @@ def test_names_fit_the_longest_environment(tmp_path: Path) -> None:
 
 # Ways of breaking the templates: the file, what is taken out, what is put in its place, the environment that shows it.
 MUTATIONS = [
-    ("modules/data-roles.bicep", "for (queue, i) in pipelineQueues: {\n    name: guid(storage.id, queue, pipelinePrincipalId, "
-     "'clawback-queue-listener')", "for (queue, i) in take(pipelineQueues, 1): {\n    name: guid(storage.id, queue, "
-     "pipelinePrincipalId, 'clawback-queue-listener')", "local"),
+    ("modules/data-roles.bicep", "queueServices/queues/messages/write", "queueServices/queues/messages/read", "local"),
     ("modules/storage.bicep", "allowSharedKeyAccess: false", "allowSharedKeyAccess: true", "local"),
     ("modules/storage.bicep", "allowBlobPublicAccess: false", "allowBlobPublicAccess: true", "local"),
     ("modules/storage.bicep", "minimumTlsVersion: 'TLS1_2'", "minimumTlsVersion: 'TLS1_0'", "local"),
