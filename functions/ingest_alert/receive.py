@@ -1,7 +1,6 @@
 """The webhook's side: authenticate, keep, queue. It answers only when nothing can be lost any more."""
 
 import hashlib
-import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,10 +9,9 @@ from functions.ingest_alert.models import Flaw, Reading, ReceiveDeps, VendorEven
 from functions.ingest_alert.strict_json import MalformedError, parse
 from shared.domain.alert import alert_id
 from shared.domain.ids import derive
+from shared.events import Event, emit
 from shared.http import Problem
 from shared.messages import IngestAlert
-
-_log = logging.getLogger("clawback.ingest")
 
 # An hour of TAP events, the most that its API gives at once, from a large tenant is about 3 MB.
 MAX_BODY = 4 * 1024 * 1024
@@ -55,11 +53,13 @@ async def receive(name: str, headers: Mapping[str, str], body: bytes, deps: Rece
     except (MalformedError, WrongShapeError) as error:
         # A vendor changes its format without asking: what it sent meanwhile can be read later.
         await deps.evidence.keep(f"rejected/{name}/{now:%Y-%m-%d}/{digest}.json", body, "application/json")
-        raise _refusal(error) from None
+        refusal = _refusal(error)
+        emit(Event.ALERT_REJECTED, source=name, reason=str(refusal.body["type"]), digest=digest)
+        raise refusal from None
     kept = await deps.evidence.keep(f"raw/{name}/{now:%Y-%m-%d}/{digest}.json", body, "application/json")
     receipt = derive("receipt", name, digest)
     await deps.queue.send(IngestAlert(source=name, evidence=kept.path, received_at=now), correlation_id=receipt)
-    _log.info("accepted", extra={"source": name, "receipt": receipt, "events": len(reading.events)})
+    emit(Event.ALERT_ACCEPTED, source=name, receipt=receipt, events=len(reading.events))
     return {
         "receiptId": receipt,
         "alertIds": [alert_id(name, event.vendor_alert_id) for event in reading.events],

@@ -7,6 +7,7 @@ from functions.report import reads
 from functions.report.commands import close
 from functions.report.handler import handle
 from functions.report.models import CommandDeps, Deps, ReadDeps
+from functions.report.watch import WatchDeps, watch
 from shared.bootstrap import services
 from shared.http import csv_response, json_response, with_problems
 from shared.messages import ReportMessage
@@ -18,6 +19,13 @@ pipeline = queue_triggers(StageOf(Stage.REPORT, TypeAdapter(ReportMessage), hand
 web = func.Blueprint()  # type: ignore[no-untyped-call]  # azure-functions leaves it untyped
 
 _KEY = func.AuthLevel.FUNCTION
+
+
+@pipeline.function_name("queue_age")
+@pipeline.timer_trigger(arg_name="timer", schedule="30 * * * * *")
+async def queue_age(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host binds by this name
+    """Every minute: tell how old each queue's oldest message is."""
+    await watch(services().provide(WatchDeps))
 
 
 @web.function_name("list_incidents")
