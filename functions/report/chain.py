@@ -5,7 +5,7 @@ from datetime import datetime
 
 from functions.report.models import Anchor, AnchorCheck, Told, Verification
 from shared.domain.activity import Entry, Head, link, verify
-from shared.domain.ids import IncidentId
+from shared.domain.ids import IncidentId, PlanId
 from shared.domain.incident import Incident, PlanState
 from shared.errors import ConflictError, NotFoundError
 from shared.ports.evidence import EvidenceStore
@@ -61,6 +61,15 @@ def _counted(head: Head, news: Iterable[Told]) -> Head:
     return head.model_copy(update={"tally": tally.model_copy(update={"counted_to": head.seq})})
 
 
+def settled_plans(incident: Incident) -> set[PlanId]:
+    """The finished plans of which every target is counted on the incident; one without targets leaves no trace."""
+    return {
+        plan.id
+        for plan in incident.plans
+        if plan.state is PlanState.FINISHED and 0 < plan.targets <= incident.tally.plans.get(plan.id, 0)
+    }
+
+
 async def anchor(head: Head, name: str, at: datetime, evidence: EvidenceStore) -> None:
     """Keep the chain's end as evidence. The first anchor of a name stays."""
     mark = Anchor(incident_id=head.incident_id, name=name, seq=head.seq, hash=head.hash, at=at)
@@ -73,7 +82,7 @@ async def check(incident: Incident, activity: ActivityStore, evidence: EvidenceS
     now = await activity.head(incident.id)
     entries = [entry async for entry in activity.entries(incident.id)]
     chain = verify(now.value if now else Head(incident_id=incident.id), entries)
-    names: list[str] = [plan.id for plan in incident.plans if plan.state is PlanState.FINISHED]
+    names: list[str] = sorted(settled_plans(incident))
     if incident.closed_at is not None:
         names.append(CLOSED)
     anchors = tuple([await _check_anchor(incident.id, name, entries, evidence) for name in names])

@@ -9,7 +9,7 @@ facts of what the records say now ─▶ chain (each once; the sums in the same 
 anchors of what is finished ─▶ incident: sums, finished plans, state (under its ETag)
 """
 
-from functions.report.chain import CLOSED, anchor, tell
+from functions.report.chain import CLOSED, anchor, settled_plans, tell
 from functions.report.facts import of_incident, of_targets
 from functions.report.models import Deps
 from shared.domain.activity import Head
@@ -51,10 +51,9 @@ async def _settle(incident_id: IncidentId, head: Head, deps: Deps) -> None:
     for _ in range(_TRIES):
         now = await deps.incidents.read(incident_id)
         changed = settled(now.value, head.tally)
-        for plan in changed.plans:
-            if plan.state is PlanState.FINISHED and plan not in now.value.plans:
-                # Before the incident says so: a finished plan without its anchor would look like tampering.
-                await anchor(head, plan.id, deps.now(), deps.evidence)
+        for plan in sorted(settled_plans(changed) - settled_plans(now.value)):
+            # Before the incident says so: a finished plan without its anchor would look like tampering.
+            await anchor(head, plan, deps.now(), deps.evidence)
         if changed == now.value or await _replaced(changed, now, deps):
             return
     raise ConflictError("the incident changes too fast")
