@@ -276,8 +276,8 @@ def table(results: dict[str, Any]) -> str:
     lines += [
         "",
         (
-            f"- Naive loop (`benchmarks/naive_sdk.py`, search and move only): {results['naive']['cpuMsPerTarget']:.1f} ms "
-            f"CPU per target, {ratios['naiveCpuToOurs']:.1f} times ours."
+            "- Naive loop (`benchmarks/naive_sdk.py`, search and move only): "
+            f"{results['naive']['cpuMsPerTarget']:.1f} ms CPU per target, {ratios['naiveCpuToOurs']:.1f} times ours."
         ),
         f"- CPU per target of the largest run against the smallest: {ratios['largestToSmallestCpu']:.2f}.",
         (
