@@ -414,9 +414,7 @@ def _check_directory(tenant: Tenant) -> None:
 
 def dump(tenant: Tenant, path: Path) -> None:
     """Write the tenant to a file, whole or not at all."""
-    text = json.dumps(
-        {"format": FORMAT, "tenant": to_json(tenant)}, ensure_ascii=False, separators=(",", ":")
-    )
+    text = json.dumps({"format": FORMAT, "tenant": to_json(tenant)}, ensure_ascii=False, separators=(",", ":"))
     beside = path.with_name(path.name + ".new")
     # A lone surrogate in a hostile subject is data like any other: it has to survive the file.
     beside.write_text(text, encoding="utf-8", errors="surrogatepass")
