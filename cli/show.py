@@ -21,7 +21,7 @@ _STYLES = {
 
 def console() -> Console:
     """A console that takes nobody's text for markup."""
-    return Console(markup=False, emoji=False, highlight=False)
+    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def safe(value: object, limit: int = 120) -> str:
