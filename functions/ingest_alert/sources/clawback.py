@@ -80,7 +80,7 @@ class AlertV1(_Open):
     severity: Severity = Severity.MEDIUM
     title: Text | None = None
     campaign_id: Identifier | None = None
-    messages: tuple[MessageV1, ...] = Field(min_length=1, max_length=_MAX_MESSAGES)
+    messages: list[MessageV1] = Field(min_length=1, max_length=_MAX_MESSAGES)
     indicators: tuple[IndicatorV1, ...] = Field((), max_length=_MAX_INDICATORS)
 
 
