@@ -42,7 +42,8 @@ def generate(scenario: Scenario, *, seed: int = 1, now: datetime) -> Generated:
     directory = populate(scenario, random.Random(f"{seed} people"))
     world = World(scenario, directory, random.Random(f"{seed} transport"), now)
     world.run()
-    ids = random.Random(f"{seed} ids")
+    # By the scenario's name too: two scenarios' alerts are two alerts.
+    ids = random.Random(f"{seed} {scenario.name}")
     tenant = model.Tenant(
         id=str(uuid.UUID(int=ids.getrandbits(128), version=4)),
         display_name="Contoso",
