@@ -30,7 +30,8 @@ def submit(given: argparse.Namespace) -> int:
     except OSError as error:
         raise CommandError(f"{given.file}: {error.strerror}", USAGE) from None
     secret = given.secret or os.environ.get("CLAWBACK_WEBHOOK_SECRET") or _local_secret(given.source)
-    answer = json.loads(api.call(f"alerts/{quote(given.source)}", body, authentication(given.source, secret, body)))
+    path = f"alerts/{quote(given.source, safe='')}"
+    answer = api.post(path, body, authentication(given.source, secret, body))
     if given.json:
         return _json(answer)
     print(f"accepted as {answer['receiptId']}: {', '.join(answer['alertIds']) or 'no alert in it'}")
@@ -59,8 +60,8 @@ def list_incidents(given: argparse.Namespace) -> int:
 def show(given: argparse.Namespace) -> int:
     """`clawback incident show`."""
     api = _api(given)
-    found = api.get(f"incidents/{quote(given.incident)}?top=1")
-    targets = list(api.targets(quote(given.incident)))
+    found = api.incident(given.incident)
+    targets = list(api.targets(given.incident))
     if given.json:
         return _json({**found, "targets": targets})
     incident, console = found["incident"], screen.console()
@@ -82,15 +83,17 @@ def show(given: argparse.Namespace) -> int:
 def approve(given: argparse.Namespace) -> int:
     """`clawback approve`: exactly the plan as it is now."""
     api = _api(given)
-    incident = api.get(f"incidents/{quote(given.incident)}?top=1")["incident"]
+    incident = api.incident(given.incident)["incident"]
     waiting = [plan for plan in incident.get("plans", []) if plan["state"] == "awaiting_approval"]
     if not waiting:
         raise CommandError("no plan of this incident waits for approval")
+    answers = []
     for plan in waiting:
         body = {"planId": plan["id"], "planHash": plan["hash"], "by": given.by, "reason": given.reason}
-        answer = api.post(f"incidents/{quote(given.incident)}/approve", body)
-        _said(given, answer, f"plan {plan['id']} ({plan['targets']} targets) is released")
-    return 0
+        answers.append(api.command(given.incident, "approve", body))
+        if not given.json:
+            print(f"approval of {plan['id']} ({plan['targets']} targets) {_asked(answers[-1])}")
+    return _json(answers) if given.json else 0
 
 
 def undo(given: argparse.Namespace) -> int:
@@ -99,24 +102,23 @@ def undo(given: argparse.Namespace) -> int:
     body: dict[str, Any] = {"by": given.by, "reason": given.reason}
     if given.mailbox:
         wanted = {address.lower() for address in given.mailbox}
-        known = {t["id"]: t["mailbox"]["address"] for t in api.targets(quote(given.incident))}
+        known = {t["id"]: t["mailbox"]["address"] for t in api.targets(given.incident)}
         if strangers := wanted - set(known.values()):
             raise CommandError(f"no target of this incident: {', '.join(sorted(strangers))}")
         body["targets"] = [key for key, address in known.items() if address in wanted]
-    _said(given, api.post(f"incidents/{quote(given.incident)}/undo", body), "asked for")
-    return 0
+    return _said(given, "undo", api.command(given.incident, "undo", body))
 
 
 def close(given: argparse.Namespace) -> int:
     """`clawback close`."""
     body = {"by": given.by, "reason": given.reason}
-    _said(given, _api(given).post(f"incidents/{quote(given.incident)}/close", body), "asked for")
-    return 0
+    return _said(given, "closing", _api(given).command(given.incident, "close", body))
 
 
 def export(given: argparse.Namespace) -> int:
     """`clawback export`."""
-    content = export_json(_api(given), given.incident) if given.json else export_csv(_api(given), given.incident)
+    api = _api(given)
+    content = export_json(api, given.incident) if given.json else api.activity_csv(given.incident)
     if given.out is None:
         print(content, end="")
     else:
@@ -124,28 +126,27 @@ def export(given: argparse.Namespace) -> int:
     return 0
 
 
-def export_csv(api: Api, incident: str) -> str:
-    """The activity as CSV."""
-    return api.call(f"incidents/{quote(incident)}/activity.csv").decode()
-
-
 def export_json(api: Api, incident: str) -> str:
     """The incident with all targets and the check of its chain."""
-    found = api.get(f"incidents/{quote(incident)}?top=1")
-    found.pop("next", None)
-    found["targets"] = list(api.targets(quote(incident)))
-    found["verification"] = api.get(f"incidents/{quote(incident)}/verify-chain")
+    found = api.incident(incident)
+    found["targets"] = list(api.targets(incident))
+    found["verification"] = api.verification(incident)
     return json.dumps(found, indent=2) + "\n"
 
 
 def write(path: Path, content: str) -> None:
     """Write a file, and its folder if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content, encoding="utf-8")
+    # As it is: the API's CSV has RFC 4180's line ends.
+    path.write_text(content, encoding="utf-8", newline="")
 
 
-def _said(given: argparse.Namespace, answer: dict[str, Any], text: str) -> None:
+def _said(given: argparse.Namespace, what: str, answer: dict[str, Any]) -> int:
     if given.json:
-        print(json.dumps(answer, indent=2))
-    else:
-        print(f"{text} ({answer['commandId']})")
+        return _json(answer)
+    print(f"{what} {_asked(answer)}")
+    return 0
+
+
+def _asked(answer: dict[str, Any]) -> str:
+    return f"is asked for ({answer['commandId']})"

@@ -12,14 +12,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from local.tenant.generate import Expected, Generated
 from rich.console import Console
 
 from cli import show as screen
 from cli.api import Api
-from cli.commands import export_csv, export_json, write
+from cli.commands import export_json, write
 from cli.local_up import fill
 from local.stack import Stack
+from local.tenant.generate import Expected, Generated
 
 OUT = Path("out") / "demo"
 QUARANTINE = "Clawback Quarantine"
@@ -117,7 +117,7 @@ class Demonstration:
         told: set[str] = set()
         deadline = time.monotonic() + _PATIENCE
         while True:
-            state = self._api.get(f"incidents/{incident}?top=1")["incident"]["state"]
+            state = self._api.incident(incident)["incident"]["state"]
             for target in self._api.targets(incident):
                 if target["id"] not in told and target["state"] not in {"planned", "located"}:
                     told.add(target["id"])
@@ -145,7 +145,7 @@ class Demonstration:
         self._checks.that("nobody else is", sorted(found.keys() - wanted.keys()))
         both = [(wanted[key], found[key]) for key in sorted(wanted.keys() & found.keys())]
         self._checks.that("each ended as it must, and for that reason", [d for one in both if (d := _difference(*one))])
-        chain = self._api.get(f"incidents/{incident}/verify-chain")
+        chain = self._api.verification(incident)
         self._checks.that("the record of it all is whole", [] if chain["intact"] else [chain])
 
     def _prove(self, before: Items, after: Items) -> None:
@@ -172,9 +172,8 @@ class Demonstration:
         self._console.print(f"\nUndo for {whose}", style="bold")
         mailbox = next(key for key, address in self._addresses.items() if address == whose)
         targets = [t["id"] for t in self._api.targets(incident) if t["mailbox"]["address"] == whose]
-        self._api.post(
-            f"incidents/{incident}/undo", {"by": "Demo Analyst", "reason": "false positive", "targets": targets}
-        )
+        why = {"by": "Demo Analyst", "reason": "false positive", "targets": targets}
+        self._api.command(incident, "undo", why)
         deadline = time.monotonic() + _PATIENCE
         while time.monotonic() < deadline:
             states = {t["state"] for t in self._api.targets(incident) if t["id"] in targets}
@@ -195,9 +194,8 @@ class Demonstration:
 
     def _leave(self, incident: str) -> None:
         write(OUT / "incident.json", export_json(self._api, incident))
-        write(OUT / "activity.csv", export_csv(self._api, incident))
-        found = self._api.get(f"incidents/{incident}?top=1")
-        tally = found["tally"]
+        write(OUT / "activity.csv", self._api.activity_csv(incident))
+        tally = self._api.incident(incident)["tally"]
         self._console.print("\nThe incident", style="bold")
         rows = [
             *((state, number) for state, number in sorted(tally["states"].items())),

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local.tenant.generate import Generated
 from rich.console import Console
 
 from cli import show as screen
@@ -19,6 +18,7 @@ from cli.api import Api
 from cli.demo import Checks
 from cli.local_up import fill
 from local.stack import Stack
+from local.tenant.generate import Generated
 
 _PATIENCE = 240.0
 _POLL = 0.1
@@ -116,14 +116,14 @@ def _result(stack: Stack, incident: str, made: Generated) -> Result:
         t["mailbox"]["address"]: (t["state"], t.get("reason"), t["read"], len(t.get("copies", [])))
         for t in api.targets(incident)
     }
-    tally = {key: value for key, value in api.get(f"incidents/{incident}?top=1")["tally"].items() if key in _COUNTS}
+    tally = {key: value for key, value in api.incident(incident)["tally"].items() if key in _COUNTS}
     wanted = {one.message_id for one in made.expected}
     folders: dict[str, int] = {}
     for mailbox in made.tenant.mailboxes:
         for item in stack.graph(f"mailboxes/{mailbox.user_id}/items")["items"]:
             if item["internetMessageId"] in wanted:
                 folders[item["folder"]] = folders.get(item["folder"], 0) + 1
-    chain = api.get(f"incidents/{incident}/verify-chain")
+    chain = api.verification(incident)
     return Result(targets, tally, _moves(stack), folders, bool(chain["intact"]))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cli import commands, demo, demo_crash, local_up, parked
 from cli.api import CommandError
+from cli.show import safe
 
 _EXIT = "Exit status: 0 done, 1 refused or not as it should be, 2 wrong usage, 3 unreachable."
 
@@ -79,8 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = given.run(given)
     except CommandError as error:
-        text = json.dumps({"error": str(error)}) if given.json else f"clawback: {error}"
-        print(text, file=sys.stderr)
+        # Line by line: an answer from elsewhere has no say over the terminal.
+        lines = "\n".join(safe(line, 500) for line in str(error).splitlines())
+        print(json.dumps({"error": str(error)}) if given.json else f"clawback: {lines}", file=sys.stderr)
         return error.status
     except KeyboardInterrupt:
         return 130  # as shells have it: 128 + SIGINT
