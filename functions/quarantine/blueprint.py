@@ -11,6 +11,7 @@ from shared.bootstrap import services
 from shared.http import json_response, with_problems
 from shared.messages import QuarantineMessage
 from shared.names import Stage
+from shared.routes import incident_of
 from shared.stage import StageOf
 from shared.triggers import queue_triggers
 
@@ -31,7 +32,7 @@ async def quarantine_sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - 
 async def approve_plan(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/incidents/{incident_id}/approve`: 202 when the wish is durable."""
     deps = services().provide(CommandDeps)
-    return json_response(await approve(req.route_params["incident_id"], req.headers, req.get_body(), deps), 202)
+    return json_response(await approve(incident_of(req.route_params), req.headers, req.get_body(), deps), 202)
 
 
 @web.function_name("undo_pull")
@@ -40,4 +41,4 @@ async def approve_plan(req: func.HttpRequest) -> func.HttpResponse:
 async def undo_pull(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/incidents/{incident_id}/undo`: 202 when the wish is durable."""
     deps = services().provide(CommandDeps)
-    return json_response(await undo(req.route_params["incident_id"], req.headers, req.get_body(), deps), 202)
+    return json_response(await undo(incident_of(req.route_params), req.headers, req.get_body(), deps), 202)

@@ -12,6 +12,7 @@ from shared.bootstrap import services
 from shared.http import csv_response, json_response, with_problems
 from shared.messages import ReportMessage
 from shared.names import Stage
+from shared.routes import incident_of
 from shared.stage import StageOf
 from shared.triggers import queue_triggers
 
@@ -42,7 +43,7 @@ async def list_incidents(req: func.HttpRequest) -> func.HttpResponse:
 async def show_incident(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/incidents/{incident_id}`: the incident, its counts and its targets."""
     deps = services().provide(ReadDeps)
-    return json_response(await reads.incident(req.route_params["incident_id"], req.params, deps))
+    return json_response(await reads.incident(incident_of(req.route_params), req.params, deps))
 
 
 @web.function_name("export_activity")
@@ -51,7 +52,7 @@ async def show_incident(req: func.HttpRequest) -> func.HttpResponse:
 async def export_activity(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/incidents/{incident_id}/activity.csv`: one row for each target."""
     deps = services().provide(ReadDeps)
-    return csv_response(*await reads.activity_csv(req.route_params["incident_id"], req.params, deps))
+    return csv_response(*await reads.activity_csv(incident_of(req.route_params), req.params, deps))
 
 
 @web.function_name("verify_chain")
@@ -59,7 +60,7 @@ async def export_activity(req: func.HttpRequest) -> func.HttpResponse:
 @with_problems
 async def verify_chain(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/incidents/{incident_id}/verify-chain`: whether the record is whole."""
-    return json_response(await reads.verification(req.route_params["incident_id"], services().provide(ReadDeps)))
+    return json_response(await reads.verification(incident_of(req.route_params), services().provide(ReadDeps)))
 
 
 @web.function_name("close_incident")
@@ -68,4 +69,4 @@ async def verify_chain(req: func.HttpRequest) -> func.HttpResponse:
 async def close_incident(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/incidents/{incident_id}/close`: 202 when the wish is durable."""
     deps = services().provide(CommandDeps)
-    return json_response(await close(req.route_params["incident_id"], req.headers, req.get_body(), deps), 202)
+    return json_response(await close(incident_of(req.route_params), req.headers, req.get_body(), deps), 202)
