@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 
 from cli import show as screen
-from cli.api import Api
+from cli.api import Api, CommandError
 from cli.commands import export_json, write
 from cli.local_up import fill
 from local.stack import Stack
@@ -108,6 +108,8 @@ class Demonstration:
         deadline = time.monotonic() + _PATIENCE
         while not (found := self._api.get("incidents")["incidents"]) and time.monotonic() < deadline:
             time.sleep(_POLL)
+        if not found:
+            raise CommandError(f"no incident after {_PATIENCE:.0f} s")
         self._checks.that("there is one incident", [] if len(found) == 1 else [f"{len(found)} incidents"])
         return str(found[0]["id"])
 

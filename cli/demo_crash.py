@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from cli import show as screen
-from cli.api import Api
+from cli.api import Api, CommandError
 from cli.demo import Checks
 from cli.local_up import fill
 from local.stack import Stack
@@ -52,9 +50,9 @@ def run(_: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="clawback-crash-") as scratch:
         made, tenant = fill("crash", Path(scratch))
         console.print("Once in peace", style="bold")
-        peace = _pull(Path(scratch) / "peace", made, tenant, console, kill=False)
+        peace = _pull(Path(scratch) / "peace", made, tenant, checks, kill=False)
         console.print("Once with kill -9 in the middle", style="bold")
-        crash = _pull(Path(scratch) / "crash", made, tenant, console, kill=True)
+        crash = _pull(Path(scratch) / "crash", made, tenant, checks, kill=True)
     console.print("The same result?", style="bold")
     wanted = len(made.expected)
     ended = [t for t in peace.targets.values() if t[0] == "quarantined"]
@@ -69,7 +67,7 @@ def run(_: argparse.Namespace) -> int:
     return int(checks.failed > 0)
 
 
-def _pull(directory: Path, made: Generated, tenant: Path, console: Console, *, kill: bool) -> Result:
+def _pull(directory: Path, made: Generated, tenant: Path, checks: Checks, *, kill: bool) -> Result:
     with Stack(
         directory,
         tenant=tenant,
@@ -79,12 +77,14 @@ def _pull(directory: Path, made: Generated, tenant: Path, console: Console, *, k
     ) as stack:
         stack.post_alert("proofpoint_tap", json.dumps(made.alert).encode())
         if kill:
-            moved = _until_moved(stack, len(made.expected) // 3)
+            _until_moved(stack, len(made.expected) // 3)
             stack.kill_host()
-            console.print(f"  killed after {moved} of {len(made.expected)} moves; starting again")
+            moved = _moves(stack)
+            claim = f"killed in the middle: after {moved} of {len(made.expected)} moves"
+            checks.that(claim, [] if 0 < moved < len(made.expected) else [moved])
             stack.start_host()
         incident = _until_contained(stack)
-        console.print(f"  contained: {incident['tally']['states']}")
+        checks.that(f"contained: {screen.safe(incident['tally']['states'])}")
         return _result(stack, incident["id"], made)
 
 
@@ -93,11 +93,10 @@ def _moves(stack: Stack) -> int:
     return found
 
 
-def _until_moved(stack: Stack, number: int) -> int:
+def _until_moved(stack: Stack, number: int) -> None:
     deadline = time.monotonic() + _PATIENCE
-    while (moved := _moves(stack)) < number and time.monotonic() < deadline:
+    while _moves(stack) < number and time.monotonic() < deadline:
         time.sleep(0.01)
-    return moved
 
 
 def _until_contained(stack: Stack) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def _until_contained(stack: Stack) -> dict[str, Any]:
         if found and found[0]["state"] == "contained":
             return found[0]
         time.sleep(_POLL)
-    raise SystemExit(f"not contained after {_PATIENCE:.0f} s: {found}")
+    raise CommandError(f"not contained after {_PATIENCE:.0f} s")
 
 
 def _result(stack: Stack, incident: str, made: Generated) -> Result:

@@ -1,0 +1,91 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from cli import parked
+from cli.api import REFUSED, USAGE
+from cli.main import main
+from shared.bootstrap import Services
+from shared.domain.ids import AlertId, IncidentId
+from shared.envelope import Envelope, wrap
+from shared.messages import EnrichAlert
+from shared.names import Stage
+from tests.fakes.clock import START
+from tests.fakes.parking import FakeParking
+from tests.fakes.queue import FakeQueue
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    made = SimpleNamespace(parking=FakeParking(), queue=FakeQueue())
+
+    @asynccontextmanager
+    async def ours() -> AsyncIterator[Services]:
+        yield cast("Services", made)
+
+    monkeypatch.setattr(parked, "_services", ours)
+    return made
+
+
+def _park(services: SimpleNamespace, message_id: str, body: bytes, days: int = 0, detail: str = "") -> None:
+    at = START + timedelta(days=days)
+    asyncio.run(services.parking.park(Stage.ENRICH, message_id, body, reason="poison", detail=detail, at=at))
+
+
+def _envelope() -> Envelope:
+    payload = EnrichAlert(incident_id=IncidentId("incident-1"), alert_id=AlertId("alert-1"))
+    return wrap(payload, correlation_id="incident-1", now=START).model_copy(update={"attempt": 7})
+
+
+def test_the_list_is_safe_to_look_at(services: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    _park(services, "young", b"", days=1, detail="\x1b[2Jbad")
+    _park(services, "old", b"")
+    assert main(["parked", "list"]) == 0
+    text = capsys.readouterr().out
+    assert text.index("enrich-old") < text.index("enrich-young")
+    assert "\x1b" not in text
+    assert main(["parked", "list", "--json"]) == 0
+    assert [message["messageId"] for message in json.loads(capsys.readouterr().out)] == ["old", "young"]
+
+
+def test_a_replayed_message_is_on_its_queue_with_new_patience(
+    services: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _park(services, "m", _envelope().model_dump_json().encode())
+    assert main(["parked", "replay", "enrich-m"]) == 0
+    assert "enrich-m is on its queue again" in capsys.readouterr().out
+    (sent,) = services.queue.waiting
+    assert sent.envelope.payload == _envelope().payload
+    assert sent.envelope.attempt == 0
+    assert sent.envelope.sent_at > START
+    assert services.parking.messages["enrich-m"].replayed_at is not None
+
+
+def test_what_is_no_message_of_ours_stays_where_it_is(
+    services: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _park(services, "m", b"\xff not ours")
+    assert main(["parked", "replay", "enrich-m"]) == REFUSED
+    assert "no message of ours" in capsys.readouterr().err
+    assert services.queue.waiting == []
+    assert services.parking.messages["enrich-m"].replayed_at is None
+
+
+def test_what_is_not_parked_is_refused(services: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["parked", "replay", "enrich-x", "--json"]) == REFUSED
+    assert "nothing is parked under enrich-x" in json.loads(capsys.readouterr().err)["error"]
+
+
+def test_it_needs_to_know_where(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    monkeypatch.delenv("PipelineStorage__blobServiceUri", raising=False)
+    assert main(["parked", "list"]) == USAGE
+    assert "Which Clawback" in capsys.readouterr().err

@@ -1,0 +1,103 @@
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from cli import show as screen
+
+BAD = "\x1b]0;owned\x07\x1b[31mred\u202egpj.exe\u2066\x9b2J\r\nnew line\ttab\u2028[bold]markup[/bold] :boom: \ud800"
+
+
+def _target(**changes: Any) -> dict[str, Any]:
+    return {
+        "mailbox": {"address": "ada@contoso.example"},
+        "hops": [{"via": "alert", "name": "tap"}],
+        "state": "quarantined",
+        **changes,
+    }
+
+
+def _drawn(what: Any) -> str:
+    console = screen.console()
+    console.file = out = io.StringIO()
+    console.print(what)
+    return out.getvalue()
+
+
+@given(st.text())
+def test_no_control_or_direction_character_is_shown(text: str) -> None:
+    assert screen.safe(screen.safe(text)) == screen.safe(text)
+    assert not any(c in "\x1b\x9b\r\n\u202e\u2066\u200b" or ord(c) < 32 for c in screen.safe(text))
+
+
+def test_text_of_strangers_is_only_text() -> None:
+    drawn = _drawn(screen.table(("subject",), [(BAD,)]))
+    assert not {"\x1b", "\x07", "\x9b", "\u202e", "\u2066", "\u2028", "\r", "\t", "\ud800"} & set(drawn)
+    assert "[bold]markup[/bold] :boom:" in drawn
+    assert len(drawn.splitlines()) == 2
+
+
+def test_a_long_line_stays_one_line() -> None:
+    line = "way " * 60
+    assert _drawn(line) == f"{line}\n"
+
+
+def test_nothing_is_an_empty_cell() -> None:
+    assert screen.safe(None) == ""
+    assert screen.safe(0) == "0"
+
+
+@pytest.mark.parametrize(
+    ("hops", "said"),
+    [
+        ([("alert", "tap")], "directly"),
+        ([("alert", "tap"), ("group", "a@x"), ("group", "b@x")], "through a@x, through b@x"),
+        ([("alert", "tap"), ("forward", "bob@x"), ("reply", "eve@x")], "forwarded by bob@x, answered by eve@x"),
+        ([("inbox_rule", "dan@x")], "by a rule of dan@x"),
+        ([("trace", "message trace")], "seen by transport: message trace"),
+    ],
+)
+def test_the_way_is_told_in_words(hops: list[tuple[str, str]], said: str) -> None:
+    assert screen.way(_target(hops=[{"via": via, "name": name} for via, name in hops])) == said
+
+
+def test_exposure_needs_both_ends_and_is_never_negative() -> None:
+    delivered, pulled = "2026-03-02T09:00:00Z", "2026-03-02T10:01:05Z"
+    assert screen.seconds_exposed(_target(deliveredAt=delivered)) is None
+    assert screen.seconds_exposed(_target(pulledAt=pulled)) is None
+    assert screen.exposure(screen.seconds_exposed(_target(deliveredAt=delivered, pulledAt=pulled))) == "1:01:05"
+    assert screen.seconds_exposed(_target(deliveredAt=pulled, pulledAt=delivered)) == 0
+    assert screen.exposure(None) == ""
+
+
+def test_a_read_state_that_nobody_saw_is_not_shown() -> None:
+    seen = _target(read="read", copies=[{"original": {"folderPath": "Inbox/Payroll"}}])
+    (line,) = _drawn(screen.targets([seen])).splitlines()[1:]
+    assert line.split() == ["ada@contoso.example", "directly", "read", "Inbox/Payroll", "quarantined"]
+    gone = _target(read="unknown", copies=[], state="gone_by_user", reason="purged")
+    (line,) = _drawn(screen.targets([gone])).splitlines()[1:]
+    assert line.split() == ["ada@contoso.example", "directly", "gone_by_user", "purged"]
+
+
+def test_states_have_their_colour_on_a_terminal() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=80)
+    console.print(screen.table(("state",), [("failed",), ("quarantined",)]))
+    assert isinstance(console.file, io.StringIO)
+    assert "\x1b[1;31mfailed" in console.file.getvalue()
+    assert "\x1b[32mquarantined" in console.file.getvalue()
+
+
+def test_incidents_say_how_many_were_pulled_of_how_many() -> None:
+    one = {
+        "id": "incident-1",
+        "state": "pulling",
+        "openedAt": "2026-03-02T09:00:00Z",
+        "tally": {"states": {"quarantined": 2}},
+        "plans": [{"targets": 3}, {"targets": 4}],
+        "title": BAD,
+    }
+    line = _drawn(screen.incidents([one])).splitlines()[1]
+    assert line.split()[:5] == ["incident-1", "pulling", "2026-03-02T09:00:00Z", "2", "7"]
