@@ -23,7 +23,7 @@ import psutil
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.tenant import DELIVERED, GROUP, MESSAGE_ID, SENDER, WARM_GROUP, WARM_IDS, tenant  # noqa: E402 - after the path is set
+from benchmarks.tenant import DELIVERED, GROUP, MESSAGE_ID, SENDER, WARM, WARM_GROUP, WARM_IDS, tenant  # noqa: E402 - after the path is set
 from local import package  # noqa: E402
 from local.stack import Stack  # noqa: E402
 from local.tenant import model  # noqa: E402
@@ -64,8 +64,8 @@ def running(targets: int, latency_ms: int = 0) -> "Iterator[Stack]":
             yield stack
 
 
-def submit(at: Stack, message_id: str = MESSAGE_ID, group: str = GROUP) -> tuple[str, datetime]:
-    """Post an alert; its incident, and when it was accepted."""
+def submit(at: Stack, message_id: str = MESSAGE_ID, group: str = GROUP) -> datetime:
+    """Post an alert; when it was accepted."""
     alert = {
         "version": 1,
         "id": message_id,
@@ -82,31 +82,26 @@ def submit(at: Stack, message_id: str = MESSAGE_ID, group: str = GROUP) -> tuple
         ],
     }
     at.post_alert("clawback", json.dumps(alert).encode())
-    accepted = datetime.now(UTC)
-    while (newest := newest_incident(at)) is None or newest["messages"][0]["internetMessageId"] != message_id:
-        time.sleep(_POLL)
-    return str(newest["id"]), accepted
+    return datetime.now(UTC)
 
 
-def newest_incident(at: Stack) -> dict[str, Any] | None:
-    """The cheapest way to see how far it is."""
-    found: list[dict[str, Any]] = at.api("incidents?top=1")["incidents"]
-    return found[0] if found else None
-
-
-def until_contained(at: Stack, moves: int = 0) -> None:
-    """Wait for the newest incident; first outside of the workers, for so many moves that Graph has seen."""
+def until_contained(at: Stack, moves: int, message_id: str = MESSAGE_ID) -> str:
+    """Wait for an incident, first outside of the workers: for so many moves that Graph has seen. Its id."""
     while at.graph("stats")["byOperation"].get(_MOVE, 0) < moves:
         time.sleep(_POLL)
-    while (newest := newest_incident(at)) is None or newest["state"] != "contained":
+    while True:
+        found: list[dict[str, Any]] = at.api("incidents?top=1")["incidents"]
+        ours = found and found[0]["messages"][0]["internetMessageId"] == message_id
+        if ours and found[0]["state"] == "contained":
+            return str(found[0]["id"])
         time.sleep(_POLL)
 
 
 def warm_up(at: Stack) -> None:
     """Let every stage run in every worker."""
-    for message_id in WARM_IDS:
+    for number, message_id in enumerate(WARM_IDS, start=1):
         submit(at, message_id, WARM_GROUP)
-        until_contained(at)
+        until_contained(at, number * WARM, message_id)
 
 
 def pull(targets: int, latency_ms: int = 0) -> dict[str, Any]:
@@ -116,8 +111,8 @@ def pull(targets: int, latency_ms: int = 0) -> dict[str, Any]:
         graph_before, cosmos_before = at.graph("stats"), at.cosmos("stats")
         before = sum(worker["cpuSeconds"] for worker in at.workers())
         started = time.perf_counter()
-        incident, accepted = submit(at)
-        until_contained(at, graph_before["byOperation"][_MOVE] + targets)
+        accepted = submit(at)
+        incident = until_contained(at, graph_before["byOperation"][_MOVE] + targets)
         seconds = time.perf_counter() - started
         workers = at.workers()
         cpu = sum(worker["cpuSeconds"] for worker in workers) - before

@@ -17,14 +17,15 @@ DELIVERED = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 # A filter that only ever meets the wanted mail would measure no filter.
 _ORDINARY = 5
-_WARM = 40
+WARM = 40
+"""Mailboxes that are warmed up with."""
 _NAMESPACE = uuid.UUID("0f4f3c3e-58a5-4a38-b7c1-4c9d8e5a7b10")
 
 
 def tenant(targets: int) -> Tenant:
     """`targets` people with a mailbox each; every mailbox has one copy. And a few more, to warm up with."""
     people = tuple(_user(f"user{number:05d}") for number in range(targets))
-    warm = tuple(_user(f"warm{number:02d}") for number in range(_WARM))
+    warm = tuple(_user(f"warm{number:02d}") for number in range(WARM))
     return Tenant(
         id=str(uuid.uuid5(_NAMESPACE, "tenant")),
         display_name="Contoso",
