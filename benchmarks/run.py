@@ -160,7 +160,7 @@ def peak(pid: int) -> int:
 def naive(targets: int) -> dict[str, Any]:
     """The same tenant, pulled by the loop that a user would write."""
     with running(targets) as at:
-        work = {"users": [user.id for user in tenant(targets).users], "messageId": MESSAGE_ID}
+        work = {"users": [user.id for user in tenant(targets).users[:targets]], "messageId": MESSAGE_ID}
         ran = subprocess.run(
             [sys.executable, str(ROOT / "benchmarks" / "naive_sdk.py")],
             input=json.dumps(work),
