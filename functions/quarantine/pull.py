@@ -71,7 +71,8 @@ async def _record(
     """Write down on the target what undo needs: folder id and path, read state, flag, categories."""
     mailboxes = list(dict.fromkeys(mailbox_of(target) for target in targets))
     folders = list(dict.fromkeys((mailbox_of(t), item.folder_id) for t in targets for item in items[t.id]))
-    hidden, paths = await gather(deps.mailboxes.quarantine_folders(mailboxes), deps.mailboxes.folder_paths(folders))
+    hidden = await deps.mailboxes.quarantine_folders(mailboxes)
+    paths = await deps.mailboxes.folder_paths(folders)
     quarantine = dict(zip(mailboxes, hidden, strict=True))
     path_of = dict(zip(folders, paths, strict=True))
     for target in targets:

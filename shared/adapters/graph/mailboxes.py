@@ -31,6 +31,9 @@ _PAGE = 50
 # Outlook takes folder trees of 300 levels; nobody has them, and a loop ends here.
 _DEPTH = 40
 
+# About 15 MB at most; a worker of a larger tenant learns anew.
+_MAX_ROOTS = 50_000
+
 
 class GraphMailboxes:
     """See `Mailboxes`.
@@ -43,6 +46,8 @@ class GraphMailboxes:
     def __init__(self, gateway: GraphGateway, folder_name: str) -> None:
         self._gateway = gateway
         self._folder_name = folder_name
+        self._roots: dict[MailboxId, str] = {}
+        """The visible roots of mailboxes, learnt in passing."""
 
     async def find(self, where: Where, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[Item, ...]]]:
         """See `Mailboxes.find`."""
@@ -75,16 +80,19 @@ class GraphMailboxes:
 
     async def folder_paths(self, folders: Sequence[tuple[MailboxId, str]]) -> list[Answer[str]]:
         """See `Mailboxes.folder_paths`."""
-        mailboxes = list(dict.fromkeys(mailbox for mailbox, _ in folders))
+        strangers = [mailbox for mailbox in dict.fromkeys(m for m, _ in folders) if mailbox not in self._roots]
         wanted = [
-            *(_folder(mailbox, "msgfolderroot") for mailbox in mailboxes),
+            *(_folder(mailbox, "msgfolderroot") for mailbox in strangers),
             *(_folder(mailbox, folder) for mailbox, folder in folders),
         ]
         answers = await self._gateway.send(wanted)
-        roots = {m: read(a, id_of) for m, a in zip(mailboxes, answers[: len(mailboxes)], strict=True)}
+        roots: dict[MailboxId, Answer[str]] = {
+            **{mailbox: self._roots[mailbox] for mailbox, _ in folders if mailbox in self._roots},
+            **{m: read(a, id_of) for m, a in zip(strangers, answers[: len(strangers)], strict=True)},
+        }
         climbs = [
             Climb(mailbox, roots[mailbox], answer)
-            for (mailbox, _), answer in zip(folders, answers[len(mailboxes) :], strict=True)
+            for (mailbox, _), answer in zip(folders, answers[len(strangers) :], strict=True)
         ]
         for _ in range(_DEPTH):
             climbing = [climb for climb in climbs if climb.next is not None]
@@ -112,23 +120,34 @@ class GraphMailboxes:
             if isinstance(answer, Refusal) and answer.kind is RefusalKind.EXISTS:
                 raced.append(place)
             else:
-                answers[place] = read(answer, id_of)
+                answers[place] = read(answer, partial(self._made, mailboxes[place]))
         for place, found in zip(raced, await self._find_folders([mailboxes[i] for i in raced]), strict=True):
             # There, and not hidden: a person's own folder of this name.
             answers[place] = found or Refusal(RefusalKind.EXISTS, "QuarantineFolderVisible", HTTPStatus.CONFLICT)
         return [answer or UNEXPECTED for answer in answers]
 
     async def _find_folders(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str] | None]:
-        options = query(filter=f"displayName eq {literal(self._folder_name)}", select="id,displayName,isHidden")
+        options = query(
+            filter=f"displayName eq {literal(self._folder_name)}", select="id,displayName,isHidden,parentFolderId"
+        )
         answers = await self._gateway.collect(
             [_get(mailbox, "/mailFolders", f"{options}&includeHiddenFolders=true") for mailbox in mailboxes]
         )
-        return [read(answer, self._the_folder) for answer in answers]
+        return [
+            read(answer, partial(self._the_folder, mailbox)) for mailbox, answer in zip(mailboxes, answers, strict=True)
+        ]
 
-    def _the_folder(self, folders: list[Document]) -> str | None:
+    def _the_folder(self, mailbox: MailboxId, folders: list[Document]) -> str | None:
         # Graph compares without regard to case. Should there be two, everybody takes the same one.
         hidden = [f for f in folders if f["isHidden"] is True and f["displayName"] == self._folder_name]
-        return min((id_of(folder) for folder in hidden), default=None)
+        return min((self._made(mailbox, folder) for folder in hidden), default=None)
+
+    def _made(self, mailbox: MailboxId, folder: Document) -> str:
+        # It lies below the visible root, whose id never changes: one question less for each path.
+        if len(self._roots) >= _MAX_ROOTS:
+            self._roots.clear()
+        self._roots[mailbox] = str(folder["parentFolderId"])
+        return id_of(folder)
 
     async def move(self, moves: Sequence[tuple[MailboxId, str, str]]) -> list[Answer[Item]]:
         """See `Mailboxes.move`."""
