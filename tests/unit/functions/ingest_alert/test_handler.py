@@ -1,3 +1,4 @@
+import hashlib
 import json
 from typing import Any
 
@@ -259,3 +260,18 @@ async def test_who_keeps_losing_comes_back_later(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(intake.incidents, "replace", always_late)
     with pytest.raises(ConflictError):
         await intake.take(alert("2"))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"{", Reject("malformed_json", "syntax")),
+        (b'{"version": 2}', Reject("wrong_shape", "version: literal_error; id: missing; messages: missing")),
+    ],
+)
+async def test_what_a_later_version_no_longer_reads_is_rejected_with_its_reason(body: bytes, expected: Reject) -> None:
+    intake = Intake()
+    path = f"raw/clawback/2026-03-02/{hashlib.sha256(body).hexdigest()}.json"
+    await intake.evidence.keep(path, body)
+    message = IngestAlert(source="clawback", evidence=path, received_at=intake.now())
+    assert await intake.handle(message) == expected
