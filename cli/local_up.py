@@ -1,16 +1,17 @@
 """`clawback local up`: the whole system on this machine, until Ctrl-C."""
 
 import argparse
+import contextlib
 import json
 import signal
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
-
-from local.tenant.generate import Generated, generate
 
 from cli.api import LOCAL
 from local.stack import Stack
 from local.tenant import model
+from local.tenant.generate import Generated, generate
 from local.tenant.scenario import load_scenario
 
 
@@ -24,10 +25,13 @@ def fill(name: str, directory: Path) -> tuple[Generated, Path]:
 
 def run(given: argparse.Namespace) -> int:
     """Start, say where everything is, wait."""
+    # Being asked to end is as good as Ctrl-C, at any time: nothing is left running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     made, tenant = fill(given.scenario, Path("out") / "tenants")
     alert = Path("out") / "tenants" / f"{given.scenario}-alert.json"
     alert.write_text(json.dumps(made.alert, indent=2) + "\n", encoding="utf-8")
-    with Stack(LOCAL, tenant=tenant) as stack:
+    # Absolute: the services run in the repository's root, wherever the command was given.
+    with Stack(LOCAL.resolve(), tenant=tenant.resolve()) as stack:
         told = {
             "api": f"{stack.url}/api",
             "key": stack.key,
@@ -41,5 +45,6 @@ def run(given: argparse.Namespace) -> int:
             print(f"Clawback is up at {told['api']} (function key {told['key']})")
             print(f"Try: clawback alert submit {alert} --source proofpoint_tap; then clawback incident list")
             print("Ctrl-C ends it", flush=True)
-        signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        with contextlib.suppress(KeyboardInterrupt):
+            threading.Event().wait()
     return 0

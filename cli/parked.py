@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from cli import show as screen
-from cli.api import LOCAL, USAGE, CommandError
+from cli.api import LOCAL, UNREACHABLE, USAGE, CommandError
 from local.cloud import read_state
+from local.tls import LocalAuthority
 from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.envelope import Envelope
+from shared.errors import DeniedError, UnavailableError
 from shared.ports.parking import ParkedMessage
 from shared.settings import Settings
 
@@ -44,6 +46,7 @@ async def _services() -> AsyncIterator[Services]:
     if "PipelineStorage__blobServiceUri" not in os.environ:
         try:
             os.environ.update(read_state(LOCAL).environments["pipeline"])
+            LocalAuthority(LOCAL).trust_in_this_process()
         except OSError:
             raise CommandError(
                 "Which Clawback? Set its app settings, or run `clawback local up` first", USAGE
@@ -51,6 +54,10 @@ async def _services() -> AsyncIterator[Services]:
     services = OperatorServices(Settings())
     try:
         yield services
+    except DeniedError as error:
+        raise CommandError(f"you may not: {error}") from None
+    except UnavailableError as error:
+        raise CommandError(f"not available now: {error}", UNREACHABLE) from None
     finally:
         await services.close()
 

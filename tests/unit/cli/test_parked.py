@@ -9,13 +9,15 @@ from typing import cast
 import pytest
 
 from cli import parked
-from cli.api import REFUSED, USAGE
+from cli.api import REFUSED, UNREACHABLE, USAGE
 from cli.main import main
 from shared.bootstrap import Services
 from shared.domain.ids import AlertId, IncidentId
 from shared.envelope import Envelope, wrap
+from shared.errors import DeniedError, UnavailableError
 from shared.messages import EnrichAlert
 from shared.names import Stage
+from shared.ports.parking import ParkedMessage
 from tests.fakes.clock import START
 from tests.fakes.parking import FakeParking
 from tests.fakes.queue import FakeQueue
@@ -89,3 +91,29 @@ def test_it_needs_to_know_where(
     monkeypatch.delenv("PipelineStorage__blobServiceUri", raising=False)
     assert main(["parked", "list"]) == USAGE
     assert "Which Clawback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (UnavailableError("list parked messages"), UNREACHABLE, "not available now: list parked messages"),
+        (DeniedError("list parked messages"), REFUSED, "you may not: list parked messages"),
+    ],
+)
+def test_a_service_that_does_not_answer_is_told_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, status: int, said: str
+) -> None:
+    class Refusing(FakeParking):
+        async def parked(self) -> AsyncIterator[ParkedMessage]:
+            async for message in super().parked():
+                yield message
+            raise error
+
+    class Broken(Services):
+        parking = Refusing()
+
+    for name in ("PipelineStorage__queueServiceUri", "PipelineStorage__blobServiceUri", "CLAWBACK_COSMOS_ENDPOINT"):
+        monkeypatch.setenv(name, "https://nowhere.example.com")
+    monkeypatch.setattr(parked, "OperatorServices", Broken)
+    assert main(["parked", "list"]) == status
+    assert said in capsys.readouterr().err
