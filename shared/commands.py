@@ -1,6 +1,5 @@
 """What every HTTP command has in common: a small body, and somebody who gives it."""
 
-import os
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
@@ -10,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.domain.message import visible
 from shared.http import Problem
+from shared.signin import AppRole, header, require, switched_on
 
 _MAX_NAME = 128
 _MAX_REASON = 1000
@@ -59,19 +59,16 @@ def parse_command(body: bytes, model: type[C]) -> C:
 
 
 def caller(headers: Mapping[str, str], command: CommandBody) -> str:
-    """Who gives the command.
-
-    App Service Authentication tells it in a header, and takes that header away from whoever sends it from outside;
-    but only where it is switched on, which it says itself. Elsewhere the header is anybody's claim, and the body's
-    `by`, from somebody who holds the function key, is as good as it gets.
+    """Who gives the command: whoever is signed in and may, or, where nobody signs in, whom the body names in `by`.
 
     Raises:
-        Problem: nobody-asks.
+        Problem: nobody-asks, not-allowed.
     """
-    if os.environ.get("WEBSITE_AUTH_ENABLED") == "True":
-        name = visible({k.lower(): v for k, v in headers.items()}.get("x-ms-client-principal-name"), _MAX_NAME)
+    if switched_on():
+        name = visible(header(headers, "x-ms-client-principal-name"), _MAX_NAME)
         if not name:
             raise Problem(401, "nobody-asks", "Nobody is signed in")
+        require(headers, AppRole.RESPONDER)
         return name
     if command.by is None:
         raise Problem(422, "nobody-asks", "The command does not say who gives it", "Name a person in `by`.")

@@ -13,6 +13,7 @@ from shared.http import csv_response, json_response, with_problems
 from shared.messages import ReportMessage
 from shared.names import Stage
 from shared.routes import incident_of
+from shared.signin import AppRole, require
 from shared.stage import StageOf
 from shared.triggers import queue_triggers
 
@@ -34,6 +35,7 @@ async def queue_age(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the hos
 @with_problems
 async def list_incidents(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/incidents`: the newest ones."""
+    require(req.headers, AppRole.READER)
     return json_response(await reads.incidents(req.params, services().provide(ReadDeps)))
 
 
@@ -42,6 +44,7 @@ async def list_incidents(req: func.HttpRequest) -> func.HttpResponse:
 @with_problems
 async def show_incident(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/incidents/{incident_id}`: the incident, its counts and its targets."""
+    require(req.headers, AppRole.READER)
     deps = services().provide(ReadDeps)
     return json_response(await reads.incident(incident_of(req.route_params), req.params, deps))
 
@@ -51,6 +54,7 @@ async def show_incident(req: func.HttpRequest) -> func.HttpResponse:
 @with_problems
 async def export_activity(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/incidents/{incident_id}/activity.csv`: one row for each target."""
+    require(req.headers, AppRole.READER)
     deps = services().provide(ReadDeps)
     return csv_response(*await reads.activity_csv(incident_of(req.route_params), req.params, deps))
 
@@ -60,6 +64,7 @@ async def export_activity(req: func.HttpRequest) -> func.HttpResponse:
 @with_problems
 async def verify_chain(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/incidents/{incident_id}/verify-chain`: whether the record is whole."""
+    require(req.headers, AppRole.READER)
     return json_response(await reads.verification(incident_of(req.route_params), services().provide(ReadDeps)))
 
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from shared.commands import CommandBody, caller, parse_command
 from shared.http import Problem
+from tests.unit.shared.test_signin import role
 
 SIGNED_IN = "X-MS-CLIENT-PRINCIPAL-NAME"
 
@@ -69,10 +70,21 @@ def test_no_body_is_more_than_a_problem(body: bytes) -> None:
 def test_whom_the_platform_signed_in_gives_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
 
-    assert caller({SIGNED_IN: "ann@contoso.example"}, CommandBody(by="Mallory")) == "ann@contoso.example"
+    assert caller({SIGNED_IN: "ann@contoso.example", **role("Responder")}, CommandBody(by="Mallory")) == (
+        "ann@contoso.example"
+    )
     with pytest.raises(Problem) as raised:
         caller({}, CommandBody(by="Mallory"))
     assert raised.value.status == 401
+
+
+def test_who_may_only_read_gives_no_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
+
+    with pytest.raises(Problem) as raised:
+        caller({SIGNED_IN: "ann@contoso.example", **role("Reader")}, CommandBody())
+
+    assert (raised.value.status, raised.value.body["type"]) == (403, "urn:clawback:problem:not-allowed")
 
 
 @pytest.mark.parametrize("switch", [None, "False"])
