@@ -188,7 +188,7 @@ class World:
 
     def _change(self, who: str, index: int, **changes: object) -> None:
         # As Any in effect: the names are fields of Message, which the tests of each deed see.
-        self.boxes[who][index] = replace(self.boxes[who][index], **changes)  # type: ignore[arg-type]
+        self.boxes[who][index] = replace(self.boxes[who][index], **changes)  # type: ignore[arg-type]  # fields by name
 
     def _log(self, network_id: str, message: Message, key: str, status: TraceStatus) -> None:
         inside = message.from_.address.endswith(f"@{self.scenario.domain}")

@@ -63,7 +63,7 @@ async def local_graph(tenant: Tenant, app: App | None = None) -> AsyncIterator[t
     application = create_app(TenantState(tenant), authorize=lambda _: app or App(), admin_key="open sesame")
     server = TestServer(application)
     await server.start_server()
-    gateway = GraphGateway(str(server.make_url("/v1.0")), Credential())  # type: ignore[arg-type]
+    gateway = GraphGateway(str(server.make_url("/v1.0")), Credential())  # type: ignore[arg-type]  # all of a credential that is used
     try:
         yield gateway, application[GRAPH]
     finally:

@@ -113,7 +113,7 @@ async def served(stub: Stub, credential: Credential | None = None) -> AsyncItera
     server = TestServer(app)
     await server.start_server()
     stub.url = str(server.make_url("/v1.0"))
-    gateway = GraphGateway(stub.url, credential or Credential())  # type: ignore[arg-type]
+    gateway = GraphGateway(stub.url, credential or Credential())  # type: ignore[arg-type]  # all of a credential that is used
     try:
         yield gateway
     finally:

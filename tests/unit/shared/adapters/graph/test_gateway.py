@@ -187,7 +187,7 @@ async def test_a_batch_answered_with_nonsense_may_have_been_done(body: str) -> N
 
 
 async def test_no_connection_is_said_when_nothing_at_all_was_sent() -> None:
-    gateway = GraphGateway("http://127.0.0.1:1/v1.0", Credential())  # type: ignore[arg-type]
+    gateway = GraphGateway("http://127.0.0.1:1/v1.0", Credential())  # type: ignore[arg-type]  # all of a credential that is used
     with pytest.raises(UnavailableError, match="no connection"):
         await gateway.send(asked(30))
     await gateway.close()
