@@ -153,9 +153,10 @@ class Demonstration:
     def _prove(self, before: Items, after: Items) -> None:
         self._console.print("\nAsked of the mailboxes themselves", style="bold")
         ids = {(one.address, one.message_id) for one in self._made.expected if one.state == "quarantined"}
-        visible, changed, lost = [], [], []
+        visible, changed, lost, new = [], [], [], []
         for mailbox, items in before.items():
             address = self._addresses[mailbox]
+            new += [(address, after[mailbox][key]["folder"]) for key in after[mailbox].keys() - items.keys()]
             for key, item in items.items():
                 now = after[mailbox].get(key)
                 ours = (address, item["internetMessageId"]) in ids
@@ -168,6 +169,7 @@ class Demonstration:
         self._checks.that("no copy is left where anybody could open it", visible)
         self._checks.that("nothing else was touched", changed)
         self._checks.that("nothing was deleted", lost)
+        self._checks.that("nothing was added", new)
 
     def _put_back(self, incident: str, before: Items, pulled: Items) -> None:
         whose = self._made.undo
@@ -195,6 +197,8 @@ class Demonstration:
         self._checks.that("Clawback says so too", states - {"restored"} if moved else ["nothing had been moved"])
 
     def _leave(self, incident: str) -> None:
+        chain = self._api.verification(incident)
+        self._checks.that("the record is whole with the undo in it", [] if chain["intact"] else [chain])
         write(OUT / "incident.json", export_json(self._api, incident))
         write(OUT / "activity.csv", self._api.activity_csv(incident))
         tally = self._api.incident(incident)["tally"]

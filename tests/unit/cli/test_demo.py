@@ -1,11 +1,16 @@
 import io
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from cli import show as screen
-from cli.demo import Checks, _difference
-from local.tenant.generate import Expected
+from cli.demo import QUARANTINE, Checks, Demonstration, _difference
+from local.tenant.generate import Expected, Generated
+from local.tenant.model import Mailbox, Tenant, User
+
+if TYPE_CHECKING:
+    from local.stack import Stack
 
 WANTED = Expected(
     address="ada@contoso.example",
@@ -54,3 +59,36 @@ def test_a_claim_is_counted_and_what_speaks_against_it_is_shown() -> None:
     assert out.getvalue().splitlines()[:2] == ["  ✓ the sky is blue", "  ✗ the sea is red"]
     assert len(out.getvalue().splitlines()) == 12
     assert "\x1b" not in out.getvalue()
+
+
+def _item(folder: str, message_id: str = "<x@evil.example>", **changes: Any) -> dict[str, Any]:
+    return {"folder": folder, "internetMessageId": message_id, "isRead": False, **changes}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "failed"),
+    [
+        ({"a": _item("Inbox")}, {"a": _item(QUARANTINE)}, ""),
+        ({"a": _item("Recoverable Items/Purges")}, {"a": _item("Recoverable Items/Purges")}, ""),
+        ({"a": _item("Inbox", "<other>")}, {"a": _item("Inbox", "<other>")}, ""),
+        ({"a": _item("Inbox")}, {"a": _item("Inbox")}, "no copy is left where anybody could open it"),
+        ({"a": _item("Inbox")}, {"a": _item("Recoverable Items/Deletions")}, "no copy is left"),
+        ({"a": _item("Inbox", "<other>")}, {"a": _item(QUARANTINE, "<other>")}, "nothing else was touched"),
+        ({"a": _item("Inbox", "<other>")}, {"a": _item("Inbox", "<other>", isRead=True)}, "nothing else was touched"),
+        ({"a": _item("Inbox")}, {}, "nothing was deleted"),
+        ({}, {"a": _item("Inbox", "<other>")}, "nothing was added"),
+    ],
+)
+def test_the_mailboxes_themselves_are_the_proof(
+    before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]], failed: str
+) -> None:
+    console = screen.console()
+    console.file = out = io.StringIO()
+    ada = User("u1", "ada@contoso.example", "Ada", mail="Ada@contoso.example")
+    tenant = Tenant("t", "Contoso", "contoso.example", users=(ada,), mailboxes=(Mailbox("u1"),))
+    made = Generated(tenant, alert={}, expected=(WANTED,), undo=None)
+    stack = SimpleNamespace(url="http://127.0.0.1:1", key="k")
+    demonstration = Demonstration(cast("Stack", stack), made, console, checks := Checks(console))
+    demonstration._prove({"u1": before}, {"u1": after})
+    assert checks.failed == bool(failed)
+    assert f"✗ {failed}" in out.getvalue() or not failed
