@@ -75,15 +75,22 @@ class Call:
             raise bad_request("PartitionKey value must be supplied for this operation.")
         return self.target.key.from_header(text)
 
-    def key_or_all(self) -> PartitionKey | None:
-        """The partition that a query names, or None for all of them."""
+    def reach(self) -> query.Reach:
+        """The part of the container that a query or a feed names: a partition, a range of hashes, or all of it."""
         text = self.header("x-ms-documentdb-partitionkey")
-        return None if text in (None, "[]") else self.target.key.from_header(text or "")
+        if text not in (None, "[]"):
+            return query.Reach(key=self.target.key.from_header(text or ""))
+        start, end = self.header("x-ms-start-epk"), self.header("x-ms-end-epk")
+        return query.Reach() if start is None or end is None else query.Reach(hashes=(start, end))
 
     @property
     def limit(self) -> int:
         """How many results the client takes; -1 leaves it to the server."""
-        return int(self.header("x-ms-max-item-count") or -1)
+        text = self.header("x-ms-max-item-count") or "-1"
+        try:
+            return int(text)
+        except ValueError:
+            raise bad_request(f"x-ms-max-item-count is no number: {text!r}") from None
 
 
 Handler = Callable[[Call], web.Response]
@@ -298,7 +305,7 @@ class CosmosServer:
             self.store,
             call.target,
             parse_json(call.body),
-            key=call.key_or_all(),
+            reach=call.reach(),
             continuation=call.header("x-ms-continuation"),
             limit=call.limit,
         )
@@ -306,13 +313,16 @@ class CosmosServer:
         return _page(call, page)
 
     def _feed(self, call: Call) -> web.Response:
-        if (call.header("A-IM") or "").lower().startswith("incremental feed"):
+        feed = (call.header("A-IM") or "").lower()
+        if feed.startswith("incremental feed"):
             return self._changes(call)
+        if feed:
+            raise not_supported(f"the change feed '{feed}' (only the latest version of each item)")
         rights.require(call.caller, rights.READ, call.target.id)
         page = query.read_feed(
             self.store,
             call.target,
-            key=call.key_or_all(),
+            reach=call.reach(),
             continuation=call.header("x-ms-continuation"),
             limit=call.limit,
         )
@@ -327,9 +337,7 @@ class CosmosServer:
         since = call.target.lsn if given == "*" else int(given) if given.isdigit() else -1
         if since < 0:
             raise bad_request("Invalid Continuation Token")
-        bodies, reached = query.change_feed(
-            self.store, call.target, key=call.key_or_all(), since=since, limit=call.limit
-        )
+        bodies, reached = query.change_feed(self.store, call.target, reach=call.reach(), since=since, limit=call.limit)
         call.charge = _QUERY_UNITS
         headers = {"etag": f'"{reached}"'}
         if not bodies:

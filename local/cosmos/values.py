@@ -52,7 +52,10 @@ def _parse_int(text: str) -> int:
 
 
 def _parse_float(text: str) -> int | float:
-    return _whole(float(text))
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"{text[:32]} is beyond the range of numbers")
+    return _whole(value)
 
 
 def _refuse_constant(text: str) -> Any:

@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import operator
-import re
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from local.cosmos.errors import SqlError
-from local.cosmos.sql import tree
+from local.cosmos.sql import operators, tree
 from local.cosmos.sql.aggregates import AGGREGATES, Accumulator
 from local.cosmos.sql.functions import FUNCTIONS, known_functions
-from local.cosmos.values import UNDEFINED, canonical, equal, is_number, number, rank
+from local.cosmos.values import UNDEFINED, canonical, equal, is_number, order_key
 
-Environment = list[Any]
-Evaluator = Callable[[Environment], Any]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
-_ORDERINGS: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_BITS: Final[dict[str, Callable[[int, int], int]]] = {
-    "&": operator.and_,
-    "|": operator.or_,
-    "^": operator.xor,
-    "<<": lambda left, right: left << (right & 31),
-    ">>": lambda left, right: left >> (right & 31),
-}
-_ARITHMETIC: Final[dict[str, Callable[[Any, Any], Any]]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "%": lambda left, right: left - right * int(left / right),  # the sign of the dividend, as in C
-}
+    from local.cosmos.sql.operators import Environment, Evaluator
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +56,10 @@ def compile_expression(node: tree.Expression, scope: Scope) -> Evaluator:  # noq
         case tree.Member():
             return _member(node, scope)
         case tree.Unary():
-            return _unary(node, scope)
+            return operators.unary(node.operator, compile_expression(node.operand, scope))
         case tree.Binary():
-            return _binary(node, scope)
+            left, right = compile_expression(node.left, scope), compile_expression(node.right, scope)
+            return operators.binary(node.operator, left, right)
         case tree.Call():
             return _call(node, scope)
         case tree.Subquery():
@@ -167,119 +149,6 @@ def _indexed(node: tree.Member, scope: Scope) -> Evaluator:
     return index
 
 
-def _unary(node: tree.Unary, scope: Scope) -> Evaluator:
-    operand = compile_expression(node.operand, scope)
-
-    def negate(env: Environment) -> Any:
-        value = operand(env)
-        return (not value) if type(value) is bool else UNDEFINED
-
-    def on_number(env: Environment) -> Any:
-        value = operand(env)
-        if not is_number(value):
-            return UNDEFINED
-        if node.operator == "~":
-            return ~_int32(value)
-        return -value if node.operator == "-" else value
-
-    return negate if node.operator == "NOT" else on_number
-
-
-def _int32(value: float) -> int:
-    """A number as JavaScript's bitwise operators see it."""
-    wrapped = int(value) & 0xFFFFFFFF
-    return wrapped - (1 << 32) if wrapped >= 1 << 31 else wrapped
-
-
-def _binary(node: tree.Binary, scope: Scope) -> Evaluator:  # noqa: C901, PLR0911 - one short branch per operator
-    left, right = compile_expression(node.left, scope), compile_expression(node.right, scope)
-    symbol = node.operator
-
-    def conjunction(env: Environment) -> Any:
-        one = left(env)
-        if one is False:
-            return False
-        two = right(env)
-        if two is False:
-            return False
-        return True if one is True and two is True else UNDEFINED
-
-    def disjunction(env: Environment) -> Any:
-        one = left(env)
-        if one is True:
-            return True
-        two = right(env)
-        if two is True:
-            return True
-        return False if one is False and two is False else UNDEFINED
-
-    def coalesce(env: Environment) -> Any:
-        value = left(env)
-        return right(env) if value is UNDEFINED else value
-
-    def concatenate(env: Environment) -> Any:
-        one, two = left(env), right(env)
-        return one + two if type(one) is str and type(two) is str else UNDEFINED
-
-    if symbol == "AND":
-        return conjunction
-    if symbol == "OR":
-        return disjunction
-    if symbol == "??":
-        return coalesce
-    if symbol == "||":
-        return concatenate
-    if symbol in ("=", "!="):
-        return _equality(left, right, negated=symbol == "!=")
-    if symbol in _ORDERINGS:
-        return _ordering(left, right, _ORDERINGS[symbol])
-    if symbol in _BITS:
-        return _numeric(left, right, lambda one, two: _int32(_BITS[symbol](_int32(one), _int32(two))))
-    if symbol in _ARITHMETIC:
-        return _numeric(left, right, _ARITHMETIC[symbol])
-    raise SqlError(f"The local Cosmos DB does not support the operator {symbol}.", code="SC2000")
-
-
-def _equality(left: Evaluator, right: Evaluator, *, negated: bool) -> Evaluator:
-    def compare(env: Environment) -> Any:
-        one, two = left(env), right(env)
-        if one is UNDEFINED or two is UNDEFINED:
-            return UNDEFINED
-        return equal(one, two) is not negated
-
-    return compare
-
-
-def _ordering(left: Evaluator, right: Evaluator, holds: Callable[[Any, Any], Any]) -> Evaluator:
-    """Defined only between two values of one scalar type."""
-
-    def compare(env: Environment) -> Any:
-        return _ordered(left(env), right(env), holds)
-
-    return compare
-
-
-def _ordered(one: Any, two: Any, holds: Callable[[Any, Any], Any]) -> Any:
-    if one is None and two is None:
-        return holds(0, 0)
-    if type(one) in (str, int, float, bool) and rank(one) == rank(two):
-        return holds(one, two)
-    return UNDEFINED
-
-
-def _numeric(left: Evaluator, right: Evaluator, combine: Callable[[Any, Any], Any]) -> Evaluator:
-    def calculate(env: Environment) -> Any:
-        one, two = left(env), right(env)
-        if not is_number(one) or not is_number(two):
-            return UNDEFINED
-        try:
-            return number(combine(one, two))
-        except (ZeroDivisionError, OverflowError):
-            return UNDEFINED
-
-    return calculate
-
-
 def _call(node: tree.Call, scope: Scope) -> Evaluator:
     if node.name in AGGREGATES:
         return _aggregate(node, scope)
@@ -322,11 +191,14 @@ def _composite(node: tree.Expression, scope: Scope) -> Evaluator:
             otherwise = compile_expression(node.otherwise, scope)
             return lambda env: then(env) if condition(env) is True else otherwise(env)
         case tree.Between():
-            return _between(node, scope)
+            operand = compile_expression(node.operand, scope)
+            low, high = compile_expression(node.low, scope), compile_expression(node.high, scope)
+            return operators.between(operand, low, high, negated=node.negated)
         case tree.In():
             return _in(node, scope)
         case tree.Like():
-            return _like(node, scope)
+            operand, pattern = compile_expression(node.operand, scope), compile_expression(node.pattern, scope)
+            return operators.like(operand, pattern, node.escape, negated=node.negated)
         case tree.ObjectLiteral(items):
             members = [(name, compile_expression(item, scope)) for name, item in items]
             return lambda env: {name: value for name, member in members if (value := member(env)) is not UNDEFINED}
@@ -334,20 +206,6 @@ def _composite(node: tree.Expression, scope: Scope) -> Evaluator:
             elements = [compile_expression(item, scope) for item in items]
             return lambda env: [value for element in elements if (value := element(env)) is not UNDEFINED]
     raise AssertionError(node)
-
-
-def _between(node: tree.Between, scope: Scope) -> Evaluator:
-    operand = compile_expression(node.operand, scope)
-    low, high = compile_expression(node.low, scope), compile_expression(node.high, scope)
-
-    def between(env: Environment) -> Any:
-        value = operand(env)
-        above, below = _ordered(value, low(env), operator.ge), _ordered(value, high(env), operator.le)
-        if above is False or below is False:
-            return node.negated
-        return (not node.negated) if above is True and below is True else UNDEFINED
-
-    return between
 
 
 def _in(node: tree.In, scope: Scope) -> Evaluator:
@@ -372,50 +230,6 @@ def _in(node: tree.In, scope: Scope) -> Evaluator:
         return found is not node.negated
 
     return among
-
-
-def _like(node: tree.Like, scope: Scope) -> Evaluator:
-    operand, pattern = compile_expression(node.operand, scope), compile_expression(node.pattern, scope)
-    compiled: dict[str, re.Pattern[str]] = {}
-
-    def like(env: Environment) -> Any:
-        text, wanted = operand(env), pattern(env)
-        if type(text) is not str or type(wanted) is not str:
-            return UNDEFINED
-        if wanted not in compiled:
-            compiled[wanted] = _like_pattern(wanted, node.escape)
-        return (compiled[wanted].fullmatch(text) is not None) is not node.negated
-
-    return like
-
-
-def _like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
-    """`%` any run, `_` one character, `[abc]`, `[a-c]` and `[^a]` one of a set."""
-    parts, index = [], 0
-    while index < len(pattern):
-        character = pattern[index]
-        end = pattern.find("]", index + 2) if character == "[" else -1
-        if escape and character == escape and index + 1 < len(pattern):
-            index += 1
-            parts.append(re.escape(pattern[index]))
-        elif character == "%":
-            if not parts or parts[-1] != ".*":
-                parts.append(".*")
-        elif character == "_":
-            parts.append(".")
-        elif end > 0:
-            content = pattern[index + 1 : end]
-            negation = "^" if content.startswith("^") else ""
-            ranges = "-".join(re.escape(part) for part in content[len(negation) :].split("-"))
-            parts.append(f"[{negation}{ranges}]")
-            index = end
-        else:
-            parts.append(re.escape(character))
-        index += 1
-    try:
-        return re.compile("".join(parts), re.DOTALL)
-    except re.error as error:
-        raise SqlError(f"The LIKE pattern {pattern!r} is invalid: {error}.", code="SC2056") from None
 
 
 def _subquery(node: tree.Subquery, scope: Scope) -> Evaluator:
@@ -461,11 +275,20 @@ class CompiledSelect:
         return rows if where is None else (row for row in rows if where(row) is True)
 
     def results(self, outer: Iterator[Environment]) -> Iterator[Any]:
-        """What comes out, in full: grouped, projected, made distinct and cut; undefined results are dropped."""
-        rows = (row for env in outer for row in self.rows(env))
+        """All that comes out: ordered, grouped, projected, made distinct and cut. Undefined results are dropped."""
+        rows: Iterator[Environment] = (row for env in outer for row in self.rows(env))
+        if self.order:
+            rows = iter(self.sort(list(rows), lambda row: row))
         results = (self.project(row) for row in (self._groups(rows) if self.grouped else rows))
         kept = (result for result in results if result is not UNDEFINED)
         return _cut(_unique(kept) if self.distinct else kept, self.skip, self.take)
+
+    def sort(self, rows: list[Row], env: Callable[[Row], Environment]) -> list[Row]:
+        """In the order of ORDER BY; equals stay as they were. `env` gives a row's environment."""
+        # From the last item to the first: each sort keeps the order of those before it among equals.
+        for value, descending in reversed(self.order):
+            rows.sort(key=lambda row, value=value: order_key(value(env(row))), reverse=descending)  # type: ignore[misc]  # a default binds the loop's own
+        return rows
 
     def _groups(self, rows: Iterator[Environment]) -> Iterator[Environment]:
         """One environment per group: that of its first row, and after it the aggregates' results."""
@@ -615,32 +438,5 @@ def _has_aggregate(select: tree.Select) -> bool:
         if isinstance(node, tree.Call) and node.name in AGGREGATES:
             return True
         if not isinstance(node, tree.Subquery):
-            pending.extend(children(node))
+            pending.extend(tree.children(node))
     return False
-
-
-def children(node: Any) -> list[tree.Expression]:  # noqa: C901, PLR0911 - one branch per form
-    """The expressions directly below an expression, subqueries left closed."""
-    match node:
-        case tree.Member(target, key):
-            return [target, key]
-        case tree.Unary(_, operand):
-            return [operand]
-        case tree.Binary(_, left, right):
-            return [left, right]
-        case tree.Conditional(condition, then, otherwise):
-            return [condition, then, otherwise]
-        case tree.Between(operand, low, high):
-            return [operand, low, high]
-        case tree.In(operand, choices):
-            return [operand, *choices]
-        case tree.Like(operand, pattern):
-            return [operand, pattern]
-        case tree.Call(_, arguments):
-            return list(arguments)
-        case tree.ObjectLiteral(items):
-            return [item for _, item in items]
-        case tree.ArrayLiteral(items):
-            return list(items)
-        case _:
-            return []

@@ -114,6 +114,14 @@ class _Parser:
             raise self._error("expected a name")
         return self._next().text
 
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > MAX_EXPRESSION_DEPTH:
+            raise SqlError(
+                f"The query is nested more than {MAX_EXPRESSION_DEPTH} deep.", position=self._token.position,
+                code="SC2203",
+            )  # fmt: skip
+
     # Query
 
     def query(self) -> tree.Select:
@@ -136,6 +144,7 @@ class _Parser:
         )  # fmt: skip
 
     def _select(self) -> tree.Select:
+        self._deeper()
         if not self._word("SELECT"):
             raise self._error("expected SELECT")
         distinct = self._word("DISTINCT")
@@ -158,6 +167,7 @@ class _Parser:
             if not self._word("LIMIT"):
                 raise self._error("expected LIMIT after OFFSET")
             limit = self._count("LIMIT")
+        self._depth -= 1
         return tree.Select(
             distinct=distinct, top=top, star=star, value=value, columns=columns, sources=sources, where=where,
             group_by=group_by, order_by=order_by, offset=offset, limit=limit,
@@ -256,12 +266,7 @@ class _Parser:
     # Expressions, from loose to tight
 
     def _expression(self) -> tree.Expression:
-        self._depth += 1
-        if self._depth > MAX_EXPRESSION_DEPTH:
-            raise SqlError(
-                f"The expression is nested more than {MAX_EXPRESSION_DEPTH} deep.", position=self._token.position,
-                code="SC2203",
-            )  # fmt: skip
+        self._deeper()
         condition = self._coalesce()
         if self._symbol("?"):
             then = self._expression()

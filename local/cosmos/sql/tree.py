@@ -184,3 +184,30 @@ class Select:
     order_by: tuple[Order, ...]
     offset: Expression | None
     limit: Expression | None
+
+
+def children(node: Any) -> list[Expression]:  # noqa: C901, PLR0911 - one branch per form
+    """The expressions directly below an expression, subqueries left closed."""
+    match node:
+        case Member(target, key):
+            return [target, key]
+        case Unary(_, operand):
+            return [operand]
+        case Binary(_, left, right):
+            return [left, right]
+        case Conditional(condition, then, otherwise):
+            return [condition, then, otherwise]
+        case Between(operand, low, high):
+            return [operand, low, high]
+        case In(operand, choices):
+            return [operand, *choices]
+        case Like(operand, pattern):
+            return [operand, pattern]
+        case Call(_, arguments):
+            return list(arguments)
+        case ObjectLiteral(items):
+            return [item for _, item in items]
+        case ArrayLiteral(items):
+            return list(items)
+        case _:
+            return []
