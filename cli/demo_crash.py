@@ -27,7 +27,10 @@ _LEASE_SECONDS = 5
 _CLAIM_SECONDS = "5"
 
 # So slow that there is a middle to be killed in.
-_LATENCY_MS = 40
+_LATENCY_MS = 80
+
+# A sixth of the moves: what is under way then still comes before the kill, and more than half is left.
+_KILL_AFTER = 6
 
 _MOVE = "POST /users/{id}/messages/{id}/move"
 
@@ -77,7 +80,7 @@ def _pull(directory: Path, made: Generated, tenant: Path, checks: Checks, *, kil
     ) as stack:
         stack.post_alert("proofpoint_tap", json.dumps(made.alert).encode())
         if kill:
-            _until_moved(stack, len(made.expected) // 3)
+            _until_moved(stack, len(made.expected) // _KILL_AFTER)
             stack.kill_host()
             moved = _moves(stack)
             claim = f"killed in the middle: after {moved} of {len(made.expected)} moves"
