@@ -417,7 +417,7 @@ def _operation_of(request: web.Request) -> str:
 
 def _refuse(call: Call) -> web.Response:
     path, method = call.request.path, call.request.method
-    if path.count("/") <= 4 and method in {"POST", "PUT", "DELETE"}:  # noqa: PLR2004 - above the items
+    if path.rstrip("/").count("/") <= 4 and method in {"POST", "PUT", "DELETE"}:  # noqa: PLR2004 - above the items
         # Resources are made by the control plane; a data-plane identity cannot (service rule).
         raise CosmosError(403, f"Request for {method} {path} is blocked: it needs the control plane.", substatus=5300)
     raise not_supported(f"{method} {path}")
