@@ -15,7 +15,7 @@ from local.cosmos.errors import CosmosError
 from local.cosmos.partition import make_key
 from local.cosmos.sql import tree
 from local.cosmos.sql.evaluate import constant
-from local.cosmos.values import dumps, is_number
+from local.cosmos.values import MAX_EXACT_INTEGER, dumps, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,7 @@ def _partition_keys(constraints: Constraints, container: Container) -> list[str]
 def _one_of(column: str, choices: frozenset[Any], conditions: list[str], values: list[Any]) -> None:
     if len(choices) == 1 and None not in choices:
         conditions.append(f"{column} = ?")
-        values.append(next(iter(choices)))
+        values.append(_sqlite(next(iter(choices))))
         return
     condition = f"{column} IN (SELECT value FROM json_each(?))"  # noqa: S608 - columns are ours
     values.append(dumps([choice for choice in choices if choice is not None]))
@@ -120,10 +120,10 @@ def _constrain(expression: str, constraint: Constraint, conditions: list[str], v
         _one_of(expression, constraint.choices, conditions, values)
     if constraint.low is not None:
         conditions.append(f"{expression} >= ?")
-        values.append(constraint.low)
+        values.append(_sqlite(constraint.low))
     if constraint.high is not None:
         conditions.append(f"{expression} <= ?")
-        values.append(constraint.high)
+        values.append(_sqlite(constraint.high))
 
 
 def _constraints(node: tree.Expression, alias: str, parameters: Mapping[str, Any]) -> Constraints:
@@ -173,7 +173,7 @@ def _comparison(
     if path is None or not _comparable(value):
         return {}
     if operator == "=":
-        return {path: Constraint(frozenset([_sqlite(value)]))}
+        return {path: Constraint(frozenset([value]))}
     # Ranges are widened to include their bounds: SQLite cuts strings at a NUL, which moves them down, not up. Only
     # strings and numbers have ranges that both sides order alike.
     if not isinstance(value, str) and not is_number(value):
@@ -191,7 +191,7 @@ def _in(
         return {}
     if path is None or not all(_comparable(value) for value in values):
         return {}
-    return {path: Constraint(frozenset(_sqlite(value) for value in values))}
+    return {path: Constraint(frozenset(values))}
 
 
 def _path(node: tree.Expression, alias: str) -> Path | None:
@@ -214,4 +214,5 @@ def _comparable(value: Any) -> bool:
 
 
 def _sqlite(value: Any) -> Any:
-    return value
+    """Whole numbers beyond 64 bits become what SQLite, too, reads them as in JSON: doubles."""
+    return float(value) if type(value) is int and abs(value) > MAX_EXACT_INTEGER else value
