@@ -4,9 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from local import azurite
 from local.cloud import LocalCloud
+
+# Machines are noisy: how long an example takes says nothing about the code (benchmarks/ measure that).
+settings.register_profile("clawback", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("clawback")
 
 
 def _start(directory: Path, parts: tuple[str, ...]) -> Iterator[LocalCloud]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.ids import fresh
@@ -141,7 +141,7 @@ async def test_every_copy_is_found_pulled_counted_and_put_back() -> None:
     assert (await pipeline.verified()).intact
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(pulling=STEPS, undoing=STEPS)
 async def test_repeats_reordering_and_crashes_change_nothing(pulling: list[Step], undoing: list[Step]) -> None:
     calm, pipeline = contoso(), contoso()
@@ -166,7 +166,7 @@ async def test_repeats_reordering_and_crashes_change_nothing(pulling: list[Step]
     assert (await pipeline.verified()).intact
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(steps=STEPS)
 async def test_two_alerts_about_one_mail_are_one_incident(steps: list[Step]) -> None:
     pipeline = contoso()

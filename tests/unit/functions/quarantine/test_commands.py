@@ -14,6 +14,7 @@ from shared.http import Problem
 from shared.messages import ApprovePlan, RestoreChunk, UndoPull
 from tests.fakes.clock import START
 from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, incident, plan, target
+from tests.unit.shared.test_signin import role
 
 APPROVAL = {"planId": PLAN, "planHash": "hash-1", "by": "ann", "reason": "looked at it"}
 WAITING = plan(1, PlanState.AWAITING_APPROVAL)
@@ -115,7 +116,7 @@ async def test_no_such_incident(command: Any) -> None:
 async def test_a_body_cannot_say_who_is_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
     case = await Case().keep(incident(WAITING))
-    headers = {"x-ms-client-principal-name": "real@contoso.example"}
+    headers = {"x-ms-client-principal-name": "real@contoso.example", **role("Responder")}
     await approve(INCIDENT, headers, json.dumps(APPROVAL).encode(), case.provide(CommandDeps))
     (message,) = case.queue.sent
     assert isinstance(message, ApprovePlan)
