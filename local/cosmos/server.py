@@ -6,23 +6,19 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from local.cosmos import batch, items, query, rights
-from local.cosmos.errors import CosmosError, bad_request, not_found, not_supported
+from local.cosmos.call import Call, answer_documents, answer_error, answer_item, answer_json, answer_page, result_json
+from local.cosmos.errors import CosmosError, bad_request, not_supported
 from local.cosmos.faults import Ledger
-from local.cosmos.items import Conditions
-from local.cosmos.values import dumps, parse_json
+from local.cosmos.values import parse_json
 
 if TYPE_CHECKING:
-    from local.cosmos.container import Container
-    from local.cosmos.partition import PartitionKey
     from local.cosmos.rights import Authorize
-    from local.cosmos.store import Item, Store
-    from local.identity.tokens import Caller
+    from local.cosmos.store import Store
 
 # A batch is the largest body: 2 MB, and what wraps it.
 _MAX_BODY: Final = 3 * 1024 * 1024
@@ -34,63 +30,6 @@ _ETAG_OF_RANGES: Final = '"ranges-0"'
 _READ_UNITS: Final = 1.0
 _WRITE_UNITS: Final = 5.7
 _QUERY_UNITS: Final = 2.3
-
-
-@dataclass(slots=True)
-class Call:
-    """One request that was understood: who asks for what in which container."""
-
-    request: web.Request
-    caller: Caller
-    body: bytes
-    container: Container | None = None
-    charge: float = 0.0
-    headers: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def target(self) -> Container:
-        """The container; every operation below one has it."""
-        if self.container is None:
-            raise not_found()
-        return self.container
-
-    def header(self, name: str) -> str | None:
-        """A request header."""
-        value: str | None = self.request.headers.get(name)
-        return value
-
-    def flag(self, name: str) -> bool:
-        """A request header that says True."""
-        return (self.header(name) or "").lower() == "true"
-
-    @property
-    def conditions(self) -> Conditions:
-        """If-Match and If-None-Match."""
-        return Conditions(self.header("If-Match"), self.header("If-None-Match"))
-
-    def key(self) -> PartitionKey:
-        """The partition that the request names; CosmosError 400 if it names none."""
-        text = self.header("x-ms-documentdb-partitionkey")
-        if text is None:
-            raise bad_request("PartitionKey value must be supplied for this operation.")
-        return self.target.key.from_header(text)
-
-    def reach(self) -> query.Reach:
-        """The part of the container that a query or a feed names: a partition, a range of hashes, or all of it."""
-        text = self.header("x-ms-documentdb-partitionkey")
-        if text not in (None, "[]"):
-            return query.Reach(key=self.target.key.from_header(text or ""))
-        start, end = self.header("x-ms-start-epk"), self.header("x-ms-end-epk")
-        return query.Reach() if start is None or end is None else query.Reach(hashes=(start, end))
-
-    @property
-    def limit(self) -> int:
-        """How many results the client takes; -1 leaves it to the server."""
-        text = self.header("x-ms-max-item-count") or "-1"
-        try:
-            return int(text)
-        except ValueError:
-            raise bad_request(f"x-ms-max-item-count is no number: {text!r}") from None
 
 
 Handler = Callable[[Call], web.Response]
@@ -169,7 +108,7 @@ class CosmosServer:
                     response.headers["x-ms-alt-content-path"] = call.container.path
                     response.headers["x-ms-content-path"] = call.container.rid
             except CosmosError as error:
-                response = _error(error, activity)
+                response = answer_error(error, activity)
             response.headers["x-ms-activity-id"] = activity
             response.headers["x-ms-request-charge"] = f"{charge:.2f}"
             response.headers["x-ms-version"] = "2020-07-15"
@@ -185,7 +124,7 @@ class CosmosServer:
         rights.require(call.caller, rights.READ_METADATA)
         url = f"{call.request.scheme}://{call.request.host}/"
         region = [{"name": "Local", "databaseAccountEndpoint": url}]
-        return _json(
+        return answer_json(
             {
                 "_self": "",
                 "id": "local",
@@ -207,11 +146,11 @@ class CosmosServer:
 
     def _database(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.READ_METADATA)
-        return _json(self.store.database(call.request.match_info["database"]))
+        return answer_json(self.store.database(call.request.match_info["database"]))
 
     def _container(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.READ_METADATA)
-        return _json(call.target.resource())
+        return answer_json(call.target.resource())
 
     def _ranges(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.READ_METADATA)
@@ -229,7 +168,7 @@ class CosmosServer:
             "_ts": call.target.created,
         }
         body = {"_rid": call.target.rid, "PartitionKeyRanges": [whole], "_count": 1}
-        return _json(body, headers={"etag": _ETAG_OF_RANGES})
+        return answer_json(body, headers={"etag": _ETAG_OF_RANGES})
 
     # Items
 
@@ -251,12 +190,12 @@ class CosmosServer:
             else:
                 item = items.create(self.store, call.target, call.key(), document, call.conditions)
                 created = True
-        return _item(call, item, 201 if created else 200, _WRITE_UNITS)
+        return answer_item(call, item, 201 if created else 200, _WRITE_UNITS)
 
     def _read(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.READ, call.target.id)
         item = items.read(self.store, call.target, call.key(), call.request.match_info["item"], call.conditions)
-        return _item(call, item, 200, _READ_UNITS)
+        return answer_item(call, item, 200, _READ_UNITS)
 
     def _replace(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.REPLACE, call.target.id)
@@ -265,7 +204,7 @@ class CosmosServer:
             item = items.replace(
                 self.store, call.target, call.key(), call.request.match_info["item"], document, call.conditions
             )
-        return _item(call, item, 200, _WRITE_UNITS)
+        return answer_item(call, item, 200, _WRITE_UNITS)
 
     def _patch(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.REPLACE, call.target.id)
@@ -274,7 +213,7 @@ class CosmosServer:
             item = items.apply_patch(
                 self.store, call.target, call.key(), call.request.match_info["item"], specification, call.conditions
             )
-        return _item(call, item, 200, _WRITE_UNITS)
+        return answer_item(call, item, 200, _WRITE_UNITS)
 
     def _delete(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.DELETE, call.target.id)
@@ -294,7 +233,7 @@ class CosmosServer:
         done, results = batch.run(self.store, call.target, call.key(), operations)
         call.charge = _WRITE_UNITS * len(operations)
         return web.Response(
-            body="[" + ",".join(_result(result) for result in results) + "]",
+            body="[" + ",".join(result_json(result) for result in results) + "]",
             status=200 if done else 207,
             content_type="application/json",
         )
@@ -310,7 +249,7 @@ class CosmosServer:
             limit=call.limit,
         )
         call.charge = _QUERY_UNITS + page.scanned * _READ_UNITS / 10
-        return _page(call, page)
+        return answer_page(call, page)
 
     def _feed(self, call: Call) -> web.Response:
         feed = (call.header("A-IM") or "").lower()
@@ -327,7 +266,7 @@ class CosmosServer:
             limit=call.limit,
         )
         call.charge = _QUERY_UNITS + page.scanned * _READ_UNITS / 10
-        return _page(call, page)
+        return answer_page(call, page)
 
     def _changes(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.READ_FEED, call.target.id)
@@ -342,7 +281,7 @@ class CosmosServer:
         headers = {"etag": f'"{reached}"'}
         if not bodies:
             return web.Response(status=304, headers=headers)
-        return _documents(call, bodies, headers)
+        return answer_documents(call, bodies, headers)
 
     # The local service's own paths
 
@@ -421,45 +360,3 @@ def _refuse(call: Call) -> web.Response:
         # Resources are made by the control plane; a data-plane identity cannot (service rule).
         raise CosmosError(403, f"Request for {method} {path} is blocked: it needs the control plane.", substatus=5300)
     raise not_supported(f"{method} {path}")
-
-
-def _json(body: Any, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(body=dumps(body).encode(), content_type="application/json", headers=headers)
-
-
-def _error(error: CosmosError, activity: str) -> web.Response:
-    headers = {"x-ms-substatus": str(error.substatus)} if error.substatus else {}
-    if error.retry_after_ms is not None:
-        headers["x-ms-retry-after-ms"] = str(error.retry_after_ms)
-    body = b"" if error.status == 304 else error.body(activity)  # noqa: PLR2004 - not modified has no body
-    return web.Response(body=body, status=error.status, content_type="application/json", headers=headers)
-
-
-def _item(call: Call, item: Item, status: int, units: float) -> web.Response:
-    call.charge = units * (1 + len(item.body) // 1024)
-    headers = {"etag": item.etag}
-    if call.header("Prefer") == "return=minimal" and status != 200:  # noqa: PLR2004 - what was written is known
-        return web.Response(status=status, headers=headers)
-    return web.Response(body=item.body.encode(), status=status, content_type="application/json", headers=headers)
-
-
-def _result(result: batch.Result) -> str:
-    parts = [f'"statusCode":{result.status}', '"requestCharge":1']
-    if result.substatus:
-        parts.append(f'"subStatusCode":{result.substatus}')
-    if result.etag:
-        parts.append(f'"eTag":{json.dumps(result.etag)}')
-    if result.body:
-        parts.append(f'"resourceBody":{result.body}')
-    return "{" + ",".join(parts) + "}"
-
-
-def _page(call: Call, page: query.Page) -> web.Response:
-    headers = {} if page.continuation is None else {"x-ms-continuation": page.continuation}
-    return _documents(call, page.documents, headers)
-
-
-def _documents(call: Call, documents: list[str], headers: dict[str, str]) -> web.Response:
-    body = f'{{"_rid":"{call.target.rid}","Documents":[{",".join(documents)}],"_count":{len(documents)}}}'
-    headers["x-ms-item-count"] = str(len(documents))
-    return web.Response(body=body.encode(), content_type="application/json", headers=headers)
