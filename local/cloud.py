@@ -27,7 +27,7 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local import azurite
-from local.deployment import Deployment
+from local.deployment import Deployment, DeploymentError
 from local.functions_host.config import FUNCTION_KEY_SETTING, MASTER_KEY_SETTING
 from local.grants import STORAGE, grants_of
 from local.identity import directory as identities
@@ -41,6 +41,15 @@ STATE_FILE = "cloud.json"
 TENANT_FILE = "tenant.json"
 
 APPS = ("pipeline", "web")
+_OTHER = {"pipeline": "web", "web": "pipeline"}
+# The Functions host's own storage and telemetry are not part of the local cloud; client ids come with the identity.
+_NOT_HERE = (
+    "AzureWebJobsStorage__",
+    "APPLICATIONINSIGHTS_",
+    "CLAWBACK_ROLE",
+    "CLAWBACK_CLIENT_ID",
+    "PipelineStorage__clientId",
+)
 _ROOT = Path(__file__).parents[1]
 _NAMESPACE = uuid.UUID("6a1f7a5e-7f0c-4b0e-9a53-1d2f0b8d4c11")
 _DEFAULT_TENANT_ID = str(uuid.uuid5(_NAMESPACE, "tenant"))
@@ -159,15 +168,16 @@ class LocalCloud:
         if cosmos_url:
             self._provision_cosmos(cosmos_url, admin_key)
 
-        shared = {
+        # What a deployment works out when it runs; everything else stands in the templates.
+        worked_out = {
             "PipelineStorage__queueServiceUri": storage.queue_url,
             "PipelineStorage__blobServiceUri": storage.blob_url,
-            "PipelineStorage__credential": "managedidentity",
             "CLAWBACK_COSMOS_ENDPOINT": cosmos_url,
-            "CLAWBACK_COSMOS_DATABASE": self._deployment.database,
             "CLAWBACK_GRAPH_URL": f"{graph_url}/v1.0" if graph_url else "",
             "CLAWBACK_POLICY_PATH": str(_ROOT / "policy.yaml"),
             **{f"CLAWBACK_WEBHOOK_SECRETS__{source}": json.dumps([secrets.token_hex(16)]) for source in SOURCES},
+        }
+        sandbox = {
             FUNCTION_KEY_SETTING: secrets.token_hex(16),
             MASTER_KEY_SETTING: secrets.token_hex(16),
             "IDENTITY_ENDPOINT": self._url("identity"),
@@ -180,7 +190,10 @@ class LocalCloud:
             graph_url=graph_url,
             ca=str(self.authority.ca),
             admin_key=admin_key,
-            environments={name: {**shared, **_environment(app)} for name, app in apps.items()},
+            environments={
+                name: {**_settings(self._deployment, name, worked_out), **sandbox, **_environment(app)}
+                for name, app in apps.items()
+            },
         )
         write_state(self._state, self.directory)
 
@@ -287,6 +300,27 @@ def _app(name: str, deployment: Deployment) -> identities.App:
         grants=grants_of(name, deployment),
     )
     return identities.App(header=secrets.token_hex(16), identities=[identity])
+
+
+def _settings(deployment: Deployment, app: str, worked_out: dict[str, str]) -> dict[str, str]:
+    """The app's settings as the templates have them, and behind them those of the other one.
+
+    On one machine both roles run in one process, under one identity; so the role itself is left out.
+
+    Raises:
+        DeploymentError: the templates work something out that the local cloud has nothing for.
+    """
+    found: dict[str, str] = {}
+    for name, value in {**deployment.settings(_OTHER[app]), **deployment.settings(app)}.items():
+        if name in worked_out:
+            found[name] = worked_out[name]
+        elif name.startswith(_NOT_HERE):
+            continue
+        elif value.startswith("["):
+            raise DeploymentError(f"the templates work out {name}, for which the local cloud has nothing")
+        else:
+            found[name] = value
+    return found
 
 
 def _environment(app: identities.App) -> dict[str, str]:

@@ -100,3 +100,19 @@ def test_everything_starts_and_answers(local_cloud: LocalCloud) -> None:
         )
         with urllib.request.urlopen(request, context=context) as answer:  # noqa: S310 - loopback
             assert answer.status == 200
+
+
+def test_settings_are_those_of_the_templates_and_nothing_is_made_up() -> None:
+    worked_out = {
+        name: "here"
+        for name, value in module.Deployment.of("local").settings("web").items()
+        if value.startswith("[") and not name.startswith(module._NOT_HERE)
+    }
+    found = module._settings(module.Deployment.of("local"), "web", worked_out)
+    assert found["CLAWBACK_QUARANTINE_FOLDER"] == "Clawback Quarantine"
+    assert found["CLAWBACK_WEBHOOK_SECRETS__clawback"] == "here"
+    assert "CLAWBACK_ROLE" not in found
+
+    del worked_out["CLAWBACK_COSMOS_ENDPOINT"]
+    with pytest.raises(module.DeploymentError, match="CLAWBACK_COSMOS_ENDPOINT"):
+        module._settings(module.Deployment.of("local"), "web", worked_out)
