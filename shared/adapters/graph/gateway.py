@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 
 # Item ids are immutable only where the request itself says so (graph.md 3.2).
+# A million members at 999 a page; a list that goes on is no list.
+_MAX_PAGES = 1001
+
 IMMUTABLE = {"Prefer": 'IdType="ImmutableId"'}
 # Advanced queries of the directory ask its eventually consistent index.
 EVENTUAL = {"ConsistencyLevel": "eventual"}
@@ -128,6 +131,7 @@ class GraphGateway:
         found: list[list[Document]] = [[] for _ in requests]
         refused: dict[int, Refusal] = {}
         left = dict(enumerate(requests))
+        seen: list[set[str]] = [{request.path} for request in requests]
         while left:
             pages = await self.send(list(left.values()))
             asked, left = left, {}
@@ -140,9 +144,10 @@ class GraphGateway:
                 link = page.get("@odata.nextLink") if isinstance(page, dict) else None
                 if link is not None:
                     path = self._below(link)
-                    if path is None or path == request.path:
+                    if path is None or path in seen[place] or len(seen[place]) == _MAX_PAGES:
                         refused[place] = Refusal(RefusalKind.PERMANENT, "ForeignNextLink", _OK)
                     else:
+                        seen[place].add(path)
                         left[place] = replace(request, path=path)
         return [refused.get(place, rows) for place, rows in enumerate(found)]
 

@@ -1,6 +1,7 @@
 """The SDK's HTTP pipeline: tokens, continuous access evaluation, telemetry. Bytes come out, no models (ADR 0007)."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from shared.errors import DeniedError, UnavailableError
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+
+# A line of log for each batch would be most of what we log, and says nothing that our events do not.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 # Microsoft Graph's application id URI: what a token for it is asked for, wherever it is served.
 _SCOPE = "https://graph.microsoft.com/.default"

@@ -285,6 +285,21 @@ async def test_a_next_link_that_leads_elsewhere_is_not_followed(link: Any) -> No
     assert len(stub.batches) == 1
 
 
+async def test_links_that_lead_in_a_circle_end() -> None:
+    stub = Stub()
+
+    def answer(part: Part) -> Part:
+        other = {"/a": "/b", "/b": "/a"}[part["url"]]
+        return {"id": part["id"], "status": 200, "body": {"value": [{}], "@odata.nextLink": f"{stub.url}{other}"}}
+
+    stub.answer = answer
+    async with served(stub) as gateway:
+        (answer_,) = await gateway.collect([Request("/a")])
+
+    assert isinstance(answer_, Refusal)
+    assert (answer_.kind, answer_.code) == (RefusalKind.PERMANENT, "ForeignNextLink")
+
+
 async def test_a_refusal_on_a_later_page_refuses_the_list() -> None:
     stub = Stub()
 
