@@ -33,8 +33,8 @@ EVENTUAL = {"ConsistencyLevel": "eventual"}
 # Documented limits (graph.md 7.1): requests in one batch, and requests of one app to one mailbox at a time.
 _PER_BATCH = 20
 _PER_MAILBOX = 4
-# Outlook takes four requests of a batch at a time: eight batches keep 32 going, about 130 a second at 250 ms each.
-_BATCHES = 8
+# Outlook takes four requests of a batch at a time: sixteen batches keep 64 going, about 250 a second at 250 ms each.
+_BATCHES = 16
 
 _OK = 200
 # Malformed or too large: nothing of the batch was carried out, and one request may be to blame for all.

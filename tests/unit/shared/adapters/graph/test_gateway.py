@@ -64,7 +64,7 @@ async def test_several_batches_are_in_flight_and_never_more_than_four_requests_o
 
     assert all(kinds(answers) == [None] * len(answers) for answers in many)
     assert stub.most_of_mailbox == 4
-    assert stub.most_at_once == 8
+    assert stub.most_at_once == 16
 
 
 async def test_a_mailbox_with_much_to_do_does_not_hold_up_the_others() -> None:
