@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 OUT = ROOT / "out" / "bench"
 WORKERS = 2
+_SMALL = 100
 # Seconds between two looks; one at the API costs a few milliseconds of worker CPU, which count.
 _POLL = 0.25
 _MOVE = "POST /users/{id}/messages/{id}/move"
@@ -135,6 +136,11 @@ def pull(targets: int, latency_ms: int = 0) -> dict[str, Any]:
         }
 
 
+def middle_of_three(targets: int) -> dict[str, Any]:
+    """A small pull, three times: a timer that fires meanwhile would be a tenth of it."""
+    return sorted((pull(targets) for _ in range(3)), key=lambda one: one["workerCpuMsPerTarget"])[1]
+
+
 def verified(at: Stack, incident: str, accepted: datetime) -> list[float]:
     """Seconds from the accepted alert to each target's proof."""
     moments: list[float] = []
@@ -229,7 +235,7 @@ def main() -> int:
     results: dict[str, Any] = {"machine": machine(), "pulls": []}
     for targets in arguments.targets:
         say(f"{targets} targets …")
-        results["pulls"].append(pull(targets))
+        results["pulls"].append(middle_of_three(targets) if targets <= _SMALL else pull(targets))
     say("100 targets with 100 ms Graph latency …")
     results["latency"] = pull(100, latency_ms=100)
     say("the naive loop …")
