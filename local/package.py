@@ -94,7 +94,7 @@ def sizes(archive: Path) -> Counter[str]:
 def _install(to: Path) -> None:
     subprocess.run(
         [
-            *(sys.executable, "-m", "pip", "install", "-qq", "--no-deps", "--require-hashes", "--no-compile"),
+            *(str(interpreter()), "-m", "pip", "install", "-qq", "--no-deps", "--require-hashes", "--no-compile"),
             *("-r", str(ROOT / "requirements.txt"), "--target", str(to), "--only-binary=:all:"),
             *("--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"),
             *("--implementation", "cp", "--python-version", PYTHON_VERSION),
