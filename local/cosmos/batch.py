@@ -52,7 +52,8 @@ def check(operations: Any) -> list[dict[str, Any]]:
             f"sent: {len(operations)}."
         )
     for index, operation in enumerate(operations):
-        if not isinstance(operation, dict) or operation.get("operationType") not in OPERATIONS:
+        # In the list, not in the mapping: what was sent may be unhashable.
+        if not isinstance(operation, dict) or operation.get("operationType") not in list(OPERATIONS):
             raise bad_request(f"The operation at index {index} of the batch is not a known operation.")
     return operations
 

@@ -64,11 +64,10 @@ class IndexingPolicy:
         enabled = policy.get("indexingMode", "consistent") == "consistent"
         if enabled and _Pattern((), exact=False) not in (*included, *excluded):
             raise bad_request('The special mandatory indexing path "\\/" is not provided in any of the path type sets.')
-        composites = frozenset(
-            tuple((_composite_path(part), part.get("order", "ascending") == "descending") for part in index)
-            for index in policy.get("compositeIndexes", [])
-        )
-        return cls(dict(policy), enabled, included, excluded, composites)
+        composites = policy.get("compositeIndexes", [])
+        if not isinstance(composites, list) or not all(isinstance(index, list) for index in composites):
+            raise bad_request("The composite indexes are a list of lists.")
+        return cls(dict(policy), enabled, included, excluded, frozenset(map(_composite, composites)))
 
     def check_order(self, order: list[tuple[Path, bool]]) -> None:
         """Raises SqlError when no index serves this ORDER BY, as the service does."""
@@ -94,6 +93,10 @@ def _patterns(paths: Any) -> tuple[_Pattern, ...]:
     if not isinstance(paths, list) or not all(isinstance(entry, dict) for entry in paths):
         raise bad_request("Indexing paths are a list of objects with a 'path'.")
     return tuple(_Pattern.parse(entry.get("path")) for entry in paths)
+
+
+def _composite(index: list[Any]) -> tuple[tuple[Path, bool], ...]:
+    return tuple((_composite_path(part), part.get("order", "ascending") == "descending") for part in index)
 
 
 def _composite_path(part: Any) -> Path:

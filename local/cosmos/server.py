@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # A batch is the largest body: 2 MB, and what wraps it.
 _MAX_BODY: Final = 3 * 1024 * 1024
+
+# A write counter as SQLite can hold it: below 2^63.
+_LSN: Final = re.compile(r"[0-9]{1,18}")
 
 _ETAG_OF_RANGES: Final = '"ranges-0"'
 
@@ -273,9 +277,9 @@ class CosmosServer:
         if call.header("If-Modified-Since"):
             raise not_supported("a change feed from a point in time")
         given = (call.header("If-None-Match") or '"0"').strip('"')
-        since = call.target.lsn if given == "*" else int(given) if given.isdigit() else -1
-        if since < 0:
+        if given != "*" and not _LSN.fullmatch(given):
             raise bad_request("Invalid Continuation Token")
+        since = call.target.lsn if given == "*" else int(given)
         bodies, reached = query.change_feed(self.store, call.target, reach=call.reach(), since=since, limit=call.limit)
         call.charge = _QUERY_UNITS
         headers = {"etag": f'"{reached}"'}

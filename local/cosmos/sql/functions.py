@@ -221,11 +221,11 @@ def _array_concat(*arrays: Any) -> Any:
 
 
 @_function("ARRAY_SLICE", 2, 3)
-def _array_slice(array: Any, start: Any, length: Any = None) -> Any:
-    if type(array) is not list or type(start) is not int or not (length is None or type(length) is int):
+def _array_slice(array: Any, start: Any, length: Any = MAX_EXACT_INTEGER) -> Any:
+    if type(array) is not list or type(start) is not int or type(length) is not int:
         return UNDEFINED
     first = max(start + len(array), 0) if start < 0 else start
-    return array[first:] if length is None else array[first : first + max(length, 0)]
+    return array[first : first + max(length, 0)]
 
 
 def _distinct(items: list[Any]) -> list[Any]:
@@ -304,7 +304,8 @@ def _pi() -> Any:
 
 
 def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "0Z"
+    # Not strftime, which writes the year 68 in two digits.
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "0Z"
 
 
 @_function("GETCURRENTDATETIME", 0)

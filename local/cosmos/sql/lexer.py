@@ -52,6 +52,8 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# A whole number of more digits is beyond 2^53, where it is the nearest double anyway.
+_EXACT_DIGITS: Final = 17
 _ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
@@ -69,7 +71,8 @@ def _unescape(match: re.Match[str]) -> str:
 
 def _value(kind: Kind, text: str, position: int) -> Any:
     if kind is Kind.NUMBER:
-        return number(int(text)) if text.isdigit() else number(float(text))
+        # Beyond a double's reach digits need no exactness, and Python refuses to count thousands of them.
+        return number(int(text)) if text.isdigit() and len(text) <= _EXACT_DIGITS else number(float(text))
     if kind is Kind.STRING:
         value = _ESCAPE.sub(_unescape, text[1:-1]) if "\\" in text else text[1:-1]
         # Two escaped halves of a surrogate pair are one character; a half alone is none.

@@ -194,6 +194,9 @@ def _like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
             parts.append(".")
         elif end > 0:
             content = pattern[index + 1 : end]
+            if "--" in content:
+                # A set operation to come, to Python; a range without an end, to the service.
+                raise SqlError(f"The LIKE pattern {pattern!r} is invalid: a range needs two ends.", code="SC2056")
             negation = "^" if content.startswith("^") else ""
             ranges = "-".join(re.escape(part) for part in content[len(negation) :].split("-"))
             parts.append(f"[{negation}{ranges}]")

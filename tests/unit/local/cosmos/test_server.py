@@ -68,6 +68,33 @@ async def test_the_all_versions_feed_is_refused(world: Any) -> None:
     assert "full-fidelity" in body["message"]
 
 
+@pytest.mark.parametrize("since", ["x", "-1", "²", "9" * 30, "9" * 5000])
+async def test_a_change_feed_from_nowhere_is_400(world: Any, since: str) -> None:
+    headers = {"A-IM": "Incremental Feed", "If-None-Match": f'"{since}"'}
+    status, body, _ = await world.raw("GET", "dbs/db/colls/single/docs", **headers)
+    assert status == 400
+    assert "Continuation" in body["message"]
+
+
+async def test_a_service_that_is_away_is_told(world: Any, single: Any) -> None:
+    await single.create_item({"id": "1", "pk": "a"})
+    await world.admin("POST", "faults", {"status": 503, "operation": "create", "times": 50})
+    with pytest.raises(exceptions.CosmosHttpResponseError) as error:
+        await single.create_item({"id": "2", "pk": "a"})
+    assert error.value.status_code == 503
+    # Another operation does not meet the fault, and nothing was written.
+    assert [item["id"] async for item in single.query_items("SELECT c.id FROM c", partition_key="a")] == ["1"]
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body")  # aiohttp advises against what the SDK does
+async def test_a_batch_beyond_two_megabytes_is_413(single: Any) -> None:
+    operations = [("create", ({"id": str(number), "pk": "a", "text": "x" * 1_100_000},)) for number in range(2)]
+    with pytest.raises(exceptions.CosmosHttpResponseError) as error:
+        await single.execute_item_batch(operations, "a")
+    assert error.value.status_code == 413
+    assert [item async for item in single.query_items("SELECT c.id FROM c", partition_key="a")] == []
+
+
 @pytest.mark.parametrize(
     "headers", [{"x-ms-max-item-count": "many"}, {"x-ms-continuation": "!"}, {"x-ms-continuation": "W10="}]
 )

@@ -95,6 +95,15 @@ def test_where(ask: Ask, where: str, expected: str) -> None:
         ("SELECT VALUE ARRAY(SELECT VALUE t FROM t IN c.tags) FROM c WHERE c.n = 1", [["x", "y"]]),
         ("SELECT VALUE (SELECT VALUE COUNT(1) FROM t IN c.tags) FROM c WHERE c.n <= 2", [2, 0]),
         ("SELECT VALUE r.s FROM root r WHERE r.n = 1", ["a"]),
+        ("SELECT VALUE x FROM c JOIN (SELECT VALUE t FROM t IN c.tags WHERE t != 'x') AS x", ["y", "y"]),
+        ("SELECT VALUE x FROM c JOIN x IN (SELECT VALUE t FROM t IN c.tags) WHERE c.n = 1", ["x", "y"]),
+        ("SELECT VALUE k FROM c.o.k", [1, None]),
+        ("SELECT VALUE MAX(c.tags) FROM c", []),  # arrays have no greatest
+        ("SELECT VALUE SUM(c.n * 1.7e308) FROM c WHERE c.n <= 1", [1.7e308]),
+        ("SELECT VALUE c.id FROM c WHERE c.n IN (c.o.k, 2.5)", ["0", "2"]),
+        ("SELECT VALUE c.id FROM c WHERE c.s LIKE '[A-C]'", ["1"]),
+        ("SELECT VALUE c.id FROM c WHERE c.s LIKE 'a[^b]b'", ["2"]),
+        ("SELECT DISTINCT c.none FROM c", [{}]),
         ("select value c.s from c where c.n = 1 -- a comment", ["a"]),
     ],
 )
@@ -189,6 +198,15 @@ def test_bad_text_is_refused_not_crashed_on(query: str) -> None:
         "SELECT TOP 1 * FROM c OFFSET 0 LIMIT 1",
         "SELECT VALUE LOWER(c.a, c.b) FROM c",
         "SELECT * FROM c JOIN c IN c.tags",
+        "SELECT * FROM c JOIN x JOIN y IN x.tags",
+        "SELECT VALUE (SELECT VALUE t FROM t IN c.tags) FROM c",  # two results where one is wanted
+        "SELECT VALUE ARRAY(SELECT VALUE t FROM t IN c.tags ORDER BY t) FROM c",
+        "SELECT VALUE COUNT(c.n, c.s) FROM c",
+        "SELECT VALUE SUM(COUNT(1)) FROM c",
+        "SELECT TOP 1.5 * FROM c",
+        "SELECT TOP @none * FROM c",
+        "SELECT * FROM c WHERE c.s LIKE '[^]'",
+        "SELECT * FROM c WHERE c.s LIKE '[a--b]'",
     ],
 )
 def test_what_has_no_meaning_is_refused(ask: Ask, query: str) -> None:
