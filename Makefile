@@ -46,12 +46,14 @@ out/checkov/.ready: requirements-checkov.txt
 infra-snapshots: setup ## Evaluate the templates again, after changing them
 	@$(BIN)/python -m local.deployment
 
+# Extras stay in the lock files: pip before 23.3 looks for `coverage[toml]` apart from a pinned `coverage`, finds the newest
+# one, which has no hash here, and stops on the day after a release.
 lock: $(STAMP) ## Pin the dependencies again (requirements*.in -> requirements*.txt)
 	@for f in requirements requirements-dev requirements-checkov; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	    --no-header --no-annotate --upgrade $$f.in -o $$f.txt; done
+	    --no-header --no-annotate --no-strip-extras --upgrade $$f.in -o $$f.txt; done
 	@$(BIN)/uv pip compile -q --python-version 3.13 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --upgrade requirements-runtime313.in -o requirements-runtime313.txt
+	  --no-strip-extras --upgrade requirements-runtime313.in -o requirements-runtime313.txt
 
 setup: $(STAMP) node_modules/.package-lock.json ## Virtual environment and Azurite (done by the other targets)
 

@@ -21,7 +21,7 @@ from shared.names import PARKED_CONTAINER
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements-runtime313.txt"
-_PIN = re.compile(r"^([\w.-]+)==(\S+)(?: ; ([^\\]+))? \\$", re.MULTILINE)
+_PIN = re.compile(r"^([\w.-]+)(?:\[[\w,]+\])?==(\S+)(?: ; ([^\\]+))? \\$", re.MULTILINE)
 
 
 def _python313() -> Path | None:
