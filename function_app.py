@@ -26,10 +26,12 @@ if _role in {Role.PIPELINE, Role.ALL}:
     app.register_functions(report.pipeline)
 
 if _role in {Role.WEB, Role.ALL}:
+    from functions.health import blueprint as health
     from functions.ingest_alert import blueprint as ingest_alert
     from functions.quarantine import blueprint as quarantine
     from functions.report import blueprint as report
 
+    app.register_functions(health.web)
     app.register_functions(ingest_alert.web)
     app.register_functions(quarantine.web)
     app.register_functions(report.web)

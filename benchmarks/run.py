@@ -201,7 +201,6 @@ def cold_start(at: Stack, root: Path, interpreter: str, path: str = "") -> dict[
         environment = {
             **os.environ,
             **at.cloud.environment("pipeline"),
-            "CLAWBACK_ROLE": "all",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": path,
         }

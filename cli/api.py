@@ -37,23 +37,26 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """Where the API is, and the function key that opens it."""
+    """Where the API is, the function key that opens it, and who asks where people sign in."""
 
     url: str
     key: str
+    token: str = ""
 
     @classmethod
-    def find(cls, url: str | None, key: str | None) -> "Api":
-        """By option, by CLAWBACK_API_URL and CLAWBACK_API_KEY, or the local cloud that is up.
+    def find(cls, url: str | None, key: str | None, sign_in: str | None = None) -> "Api":
+        """By option, by CLAWBACK_API_URL, CLAWBACK_API_KEY and CLAWBACK_SIGN_IN, or the local cloud that is up.
 
         Raises:
-            CommandError: none of them says where, or the key would go over the network in clear text.
+            CommandError: none of them says where, the key would go over the network in clear text, or nobody is signed
+                in.
         """
         url, key = url or os.environ.get("CLAWBACK_API_URL"), key or os.environ.get("CLAWBACK_API_KEY")
+        sign_in = sign_in or os.environ.get("CLAWBACK_SIGN_IN")
         if url:
             if not _keeps_secrets(url):
                 raise CommandError(f"{url}: an https:// address is needed (http:// only to this machine)", USAGE)
-            return cls(url.rstrip("/"), key or "")
+            return cls(url.rstrip("/"), key or "", _token(sign_in) if sign_in else "")
         try:
             told = json.loads((LOCAL / API_FILE).read_text(encoding="utf-8"))
         except OSError:
@@ -113,8 +116,9 @@ class Api:
         Raises:
             CommandError: the API refused, with its problem details; or it cannot be reached.
         """
+        signed_in = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         request = urllib.request.Request(  # noqa: S310 - https, or http to this machine: `find`
-            f"{self.url}/api/{path}", body, {"x-functions-key": self.key, **(headers or {})}
+            f"{self.url}/api/{path}", body, {"x-functions-key": self.key, **signed_in, **(headers or {})}
         )
         try:
             with _OPENER.open(request, timeout=60) as answer:
@@ -133,6 +137,17 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 _OPENER = urllib.request.build_opener(_NoRedirect)
+
+
+def _token(client_id: str) -> str:
+    """A token of whoever is signed in with Azure CLI, for the app registration of this client id."""
+    from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 - not needed for the local cloud
+    from azure.identity import AzureCliCredential, CredentialUnavailableError  # noqa: PLC0415 - as above
+
+    try:
+        return AzureCliCredential().get_token(f"{client_id}/.default").token
+    except (CredentialUnavailableError, ClientAuthenticationError) as error:
+        raise CommandError(f"no token from Azure CLI: {error.message}") from None
 
 
 def _keeps_secrets(url: str) -> bool:

@@ -14,7 +14,7 @@ from local.stack import authentication
 
 
 def _api(given: argparse.Namespace) -> Api:
-    return Api.find(given.url, given.key)
+    return Api.find(given.url, given.key, given.sign_in)
 
 
 def _json(body: Any) -> int:

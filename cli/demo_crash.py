@@ -81,11 +81,11 @@ def _pull(directory: Path, made: Generated, tenant: Path, checks: Checks, *, kil
         stack.post_alert("proofpoint_tap", json.dumps(made.alert).encode())
         if kill:
             _until_moved(stack, len(made.expected) // _KILL_AFTER)
-            stack.kill_host()
+            stack.kill_hosts()
             moved = _moves(stack)
             claim = f"killed in the middle: after {moved} of {len(made.expected)} moves"
             checks.that(claim, [] if 0 < moved < len(made.expected) else [moved])
-            stack.start_host()
+            stack.start_hosts()
         incident = _until_contained(stack)
         checks.that(f"contained: {screen.safe(incident['tally']['states'])}")
         return _result(stack, incident["id"], made)

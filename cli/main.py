@@ -5,8 +5,9 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from cli import commands, demo, demo_crash, local_up, parked
+from cli import commands, demo, demo_crash, doctor, local_up, parked
 from cli.api import CommandError
 from cli.show import safe
 
@@ -16,10 +17,16 @@ _EXIT = "Exit status: 0 done, 1 refused or not as it should be, 2 wrong usage, 3
 def parser() -> argparse.ArgumentParser:
     """Every command with its options."""
     root = argparse.ArgumentParser(prog="clawback", description=__doc__, epilog=_EXIT)
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--json", action="store_true", help="the API's own JSON instead of text")
+    output = argparse.ArgumentParser(add_help=False)
+    output.add_argument("--json", action="store_true", help="JSON instead of text")
+    common = argparse.ArgumentParser(add_help=False, parents=[output])
     common.add_argument("--url", help="of a deployed Clawback (or CLAWBACK_API_URL); default: the local one")
     common.add_argument("--key", help="its function key (or CLAWBACK_API_KEY)")
+    common.add_argument(
+        "--sign-in",
+        metavar="CLIENT_ID",
+        help="of its app registration (or CLAWBACK_SIGN_IN): ask as whoever is signed in with Azure CLI",
+    )
     groups = root.add_subparsers(required=True, metavar="COMMAND")
 
     local = groups.add_parser("local", help="the cloud on this machine").add_subparsers(required=True)
@@ -42,6 +49,33 @@ def parser() -> argparse.ArgumentParser:
     show.add_argument("incident")
     show.set_defaults(run=commands.show)
 
+    _add_commands(groups, common)
+
+    export = groups.add_parser("export", parents=[common], help="an incident's activity as CSV, or all of it as JSON")
+    export.add_argument("incident")
+    export.add_argument("--out", type=Path, help="file to write; default: standard output")
+    export.set_defaults(run=commands.export)
+
+    parking = groups.add_parser("parked", help="messages that could not be processed").add_subparsers(required=True)
+    parked_list = parking.add_parser("list", parents=[output], help="all of them")
+    parked_list.set_defaults(run=parked.list_parked)
+    replay = parking.add_parser("replay", parents=[output], help="send one to its stage again")
+    replay.add_argument("message")
+    replay.set_defaults(run=parked.replay)
+
+    _add_doctor(groups, common)
+    show_it = groups.add_parser("demo", help="one phishing mail pulled, proven gone and put back")
+    show_it.set_defaults(run=demo.run, json=False)
+    crash = groups.add_parser("demo-crash", help="kill -9 in the middle; the result is the same")
+    crash.set_defaults(run=demo_crash.run, json=False)
+    return root
+
+
+# argparse has no public name for what add_subparsers gives: `Any`.
+
+
+def _add_commands(groups: Any, common: argparse.ArgumentParser) -> None:
+    """What people ask to be done with an incident."""
     for name, run, text in (
         ("approve", commands.approve, "release a plan that waits for a person"),
         ("undo", commands.undo, "put copies back where they were"),
@@ -55,23 +89,18 @@ def parser() -> argparse.ArgumentParser:
         if name == "undo":
             command.add_argument("--mailbox", action="append", default=[], help="only this address; may be repeated")
 
-    export = groups.add_parser("export", parents=[common], help="an incident's activity as CSV, or all of it as JSON")
-    export.add_argument("incident")
-    export.add_argument("--out", type=Path, help="file to write; default: standard output")
-    export.set_defaults(run=commands.export)
 
-    parking = groups.add_parser("parked", help="messages that could not be processed").add_subparsers(required=True)
-    parked_list = parking.add_parser("list", parents=[common], help="all of them")
-    parked_list.set_defaults(run=parked.list_parked)
-    replay = parking.add_parser("replay", parents=[common], help="send one to its stage again")
-    replay.add_argument("message")
-    replay.set_defaults(run=parked.replay)
-
-    show_it = groups.add_parser("demo", help="one phishing mail pulled, proven gone and put back")
-    show_it.set_defaults(run=demo.run, json=False)
-    crash = groups.add_parser("demo-crash", help="kill -9 in the middle; the result is the same")
-    crash.set_defaults(run=demo_crash.run, json=False)
-    return root
+def _add_doctor(groups: Any, common: argparse.ArgumentParser) -> None:
+    examine = groups.add_parser(
+        "doctor", parents=[common], help="is everything as a deployment needs it? What mends it?"
+    )
+    examine.add_argument(
+        "--mailbox", action="append", default=[], help="address that must be readable; may be repeated"
+    )
+    examine.add_argument("--outside", action="append", default=[], help="address that must not be; may be repeated")
+    examine.add_argument("--wait", type=float, default=180.0, help="seconds for pipeline to answer (default: 180)")
+    examine.add_argument("--by", default="clawback doctor", help="who asks; where people sign in, the sign-in counts")
+    examine.set_defaults(run=doctor.run)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

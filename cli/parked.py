@@ -20,7 +20,8 @@ from local.tls import LocalAuthority
 from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.envelope import Envelope
-from shared.errors import DeniedError, UnavailableError
+from shared.errors import DeniedError, NotFoundError, UnavailableError
+from shared.names import PARKED_CONTAINER
 from shared.ports.parking import ParkedMessage
 from shared.settings import Settings
 
@@ -51,9 +52,16 @@ async def _services() -> AsyncIterator[Services]:
             raise CommandError(
                 "Which Clawback? Set its app settings, or run `clawback local up` first", USAGE
             ) from None
-    services = OperatorServices(Settings())
+    try:
+        services = OperatorServices(Settings())
+    except ValidationError as error:
+        wrong = ", ".join(str(one["loc"][0]) for one in error.errors())
+        raise CommandError(f"app settings that are missing or wrong: {wrong}", USAGE) from None
     try:
         yield services
+    except NotFoundError as error:
+        missing = f"there is no container {PARKED_CONTAINER}, or no such queue ({error})"
+        raise CommandError(f"{missing}: `clawback doctor` tells") from None
     except DeniedError as error:
         raise CommandError(f"you may not: {error}") from None
     except UnavailableError as error:
@@ -97,5 +105,8 @@ async def _replay(message_id: str) -> None:
             raise CommandError("it is no message of ours; nobody could handle it") from None
         # Its patience begins anew: what it waited for is mended.
         fresh = envelope.model_copy(update={"sent_at": utc_now(), "attempt": 0})
-        await services.queue.send_copy(fresh, delay=timedelta(0))
+        try:
+            await services.queue.send_copy(fresh, delay=timedelta(0))
+        except ValueError:
+            raise CommandError("it is larger than any message of ours; nobody could handle it") from None
         await services.parking.replace(message.model_copy(update={"replayed_at": utc_now()}))

@@ -10,6 +10,9 @@ from rich.text import Text
 
 from shared.domain.message import visible
 
+# Of a file or a pipe, where lines may be long.
+_WIDE = 400
+
 _STYLES = {
     "quarantined": "green",
     "restored": "cyan",
@@ -20,8 +23,11 @@ _STYLES = {
 
 
 def console() -> Console:
-    """A console that takes nobody's text for markup."""
-    return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    """A console that takes nobody's text for markup. What is not a terminal has room for every column."""
+    made = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = _WIDE
+    return made
 
 
 def safe(value: object, limit: int = 120) -> str:
@@ -31,7 +37,11 @@ def safe(value: object, limit: int = 120) -> str:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
     """A table; a value that is a state has its colour."""
-    made = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    # The first names the row: other commands take it, so that it is never cut off.
+    made.add_column(columns[0], no_wrap=True)
+    for column in columns[1:]:
+        made.add_column(column)
     for row in rows:
         made.add_row(*(Text(text := safe(value), style=_STYLES.get(text, "")) for value in row))
     return made

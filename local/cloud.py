@@ -41,12 +41,10 @@ STATE_FILE = "cloud.json"
 TENANT_FILE = "tenant.json"
 
 APPS = ("pipeline", "web")
-_OTHER = {"pipeline": "web", "web": "pipeline"}
 # The Functions host's own storage and telemetry are not part of the local cloud; client ids come with the identity.
 _NOT_HERE = (
     "AzureWebJobsStorage__",
     "APPLICATIONINSIGHTS_",
-    "CLAWBACK_ROLE",
     "CLAWBACK_CLIENT_ID",
     "PipelineStorage__clientId",
 )
@@ -110,11 +108,12 @@ class LocalCloud:
         return self._state
 
     def environment(self, identity: str = "pipeline") -> dict[str, str]:
-        """The environment of the function app `identity` (pipeline or web), to be merged into the process's own.
-
-        CLAWBACK_ROLE is not in it: on one machine both roles may run in one process, as the pipeline's identity.
-        """
+        """The environment of the function app `identity` (pipeline or web), to be merged into the process's own."""
         return dict(self.state.environments[identity])
+
+    def environment_of_both(self) -> dict[str, str]:
+        """The environment of one process that is both apps: pipeline's identity, and web's settings too."""
+        return {**self.environment("web"), **self.environment("pipeline"), "CLAWBACK_ROLE": "all"}
 
     def start(self) -> Self:
         """Start and provision everything.
@@ -303,15 +302,13 @@ def _app(name: str, deployment: Deployment) -> identities.App:
 
 
 def _settings(deployment: Deployment, app: str, worked_out: dict[str, str]) -> dict[str, str]:
-    """The app's settings as the templates have them, and behind them those of the other one.
-
-    On one machine both roles run in one process, under one identity; so the role itself is left out.
+    """The app's settings as the templates have them.
 
     Raises:
         DeploymentError: the templates work something out that the local cloud has nothing for.
     """
     found: dict[str, str] = {}
-    for name, value in {**deployment.settings(_OTHER[app]), **deployment.settings(app)}.items():
+    for name, value in deployment.settings(app).items():
         if name in worked_out:
             found[name] = worked_out[name]
         elif name.startswith(_NOT_HERE):

@@ -1,4 +1,6 @@
-"""The local cloud with a Functions host on it: what the demo, the benchmarks and `clawback local up` start.
+"""The local cloud with both function apps on it: what the demo, the benchmarks and `clawback local up` start.
+
+Each app has a Functions host, an identity and settings of its own, as it is deployed.
 
 with Stack(directory, tenant=path) as stack:
 stack.post_alert("proofpoint_tap", body)
@@ -31,8 +33,8 @@ class Stack:
         directory: state directory; what is in it from an earlier time is deleted.
         tenant: tenant file.
         graph_latency_ms: how long the local Graph takes for an answer, at least.
-        settings: app settings that differ from the local cloud's.
-        workers: worker processes of the host.
+        settings: app settings that differ from the local cloud's, in both apps.
+        workers: worker processes of pipeline.
         lease_seconds: how long a message that a killed host had taken stays away; None is Azure's ten minutes.
     """
 
@@ -52,16 +54,16 @@ class Stack:
         self._settings = settings or {}
         self._workers = workers
         self._lease = [] if lease_seconds is None else ["--lease-seconds", str(lease_seconds)]
-        self._host: Child | None = None
+        self._hosts: list[Child] = []
+        self._admins: list[tuple[str, str]] = []
         self.url = ""
         self.key = ""
-        self._master_key = ""
 
     def start(self) -> Self:
-        """Start cloud and host. Raises StartError; nothing is left running then."""
+        """Start cloud and apps. Raises StartError; nothing is left running then."""
         self.cloud.start()
         try:
-            self.start_host()
+            self.start_hosts()
         except BaseException:
             self.stop()
             raise
@@ -69,28 +71,34 @@ class Stack:
 
     def stop(self) -> None:
         """End everything."""
-        if self._host is not None:
-            self._host.stop()
+        while self._hosts:
+            self._hosts.pop().stop()
         self.cloud.stop()
 
-    def start_host(self) -> None:
-        """Start a host, the first or after one that is gone."""
-        environment = {**os.environ, **self.cloud.environment("pipeline"), "CLAWBACK_ROLE": "all", **self._settings}
-        command = python(
-            *("-m", "local.functions_host", "--app-root", str(_ROOT), "--announce"),
-            *("--workers", str(self._workers), *self._lease),
-        )
-        self._host = Child(command, environment=environment, log=self.cloud.directory / "host.log")
-        told = self._host.announced()
-        self.url, self.key, self._master_key = told["url"], told["functionKey"], told["masterKey"]
+    def start_hosts(self) -> None:
+        """Start both hosts, the first or after those that are gone."""
+        # Both are started before either is waited for: their imports run beside each other.
+        self._hosts = [
+            self._run("pipeline", "--workers", str(self._workers), *self._lease),
+            self._run("web", "--workers", "1"),
+        ]
+        told = [host.announced() for host in self._hosts]
+        self._admins = [(one["url"], one["masterKey"]) for one in told]
+        web = told[-1]
+        self.url, self.key = web["url"], web["functionKey"]
         api = self.cloud.directory / API_FILE
         api.touch(mode=0o600)
         api.write_text(json.dumps({"url": self.url, "key": self.key}), encoding="utf-8")
 
-    def kill_host(self) -> None:
-        """`kill -9` of the host and all its workers."""
-        if self._host is not None:
-            self._host.kill()
+    def kill_hosts(self) -> None:
+        """`kill -9` of both hosts and all their workers."""
+        for host in self._hosts:
+            host.kill()
+
+    def _run(self, app: str, *arguments: str) -> Child:
+        environment = {**os.environ, **self.cloud.environment(app), **self._settings}
+        command = python("-m", "local.functions_host", "--app-root", str(_ROOT), "--announce", *arguments)
+        return Child(command, environment=environment, log=self.cloud.directory / f"{app}.log")
 
     def __enter__(self) -> Self:
         return self.start()
@@ -107,11 +115,12 @@ class Stack:
         return self._json(f"{self.url}/api/{path}", json.dumps(body).encode(), {"x-functions-key": self.key})
 
     def workers(self) -> list[dict[str, Any]]:
-        """`pid`, `cpuSeconds` and `rssBytes` of each worker process."""
-        found: list[dict[str, Any]] = self._json(
-            f"{self.url}/admin/host/workers", None, {"x-functions-key": self._master_key}
-        )
-        return found
+        """`pid`, `cpuSeconds` and `rssBytes` of each worker process of both apps."""
+        return [
+            worker
+            for url, key in self._admins
+            for worker in self._json(f"{url}/admin/host/workers", None, {"x-functions-key": key})
+        ]
 
     def post_alert(self, source: str, body: bytes) -> Any:
         """POST to a source's webhook, as the source authenticates itself."""

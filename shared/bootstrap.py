@@ -7,16 +7,19 @@ from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from shared.clock import Clock, utc_now
-from shared.settings import Settings
+from shared.names import COSMOS_CONTAINERS, WEB_READS
+from shared.settings import Role, Settings
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
     from shared.adapters.cosmos.database import Database
     from shared.adapters.graph.gateway import GraphGateway
+    from shared.messages import HealthCheck
     from shared.policy import Policy
     from shared.ports.directory import Directory
     from shared.ports.evidence import EvidenceStore
+    from shared.ports.health import GraphToken, Probed
     from shared.ports.mailboxes import Mailboxes
     from shared.ports.parking import Parking
     from shared.ports.queue import MessageQueue
@@ -50,6 +53,12 @@ class Services:
         """An instance of a stage's `Deps`: each field is the service of its name."""
         fields = dataclasses.fields(deps)  # type: ignore[arg-type]  # every Deps is a dataclass
         return deps(**{field.name: getattr(self, field.name) for field in fields})
+
+    async def health(self, check: HealthCheck) -> None:
+        """Take the health check where it is, and send it on."""
+        from shared.health import HealthDeps, visit  # noqa: PLC0415 - needs every adapter, once in a while
+
+        await visit(check, self.provide(HealthDeps))
 
     @cached_property
     def credential(self) -> AsyncTokenCredential:
@@ -111,6 +120,19 @@ class Services:
         from shared.adapters.cosmos.activity import CosmosActivity  # noqa: PLC0415 - cold start
 
         return CosmosActivity(self._database)
+
+    @cached_property
+    def state(self) -> Probed:
+        from shared.adapters.cosmos.health import CosmosHealth  # noqa: PLC0415 - cold start
+
+        web = self.settings.role is Role.WEB
+        return CosmosHealth(self._database, WEB_READS if web else COSMOS_CONTAINERS, writes=not web)
+
+    @cached_property
+    def graph_token(self) -> GraphToken:
+        from shared.adapters.graph.token import CredentialRoles  # noqa: PLC0415 - cold start
+
+        return CredentialRoles(self.credential)
 
     @cached_property
     def _graph(self) -> GraphGateway:

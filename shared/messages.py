@@ -116,6 +116,24 @@ class CloseIncident(Frozen):
     reason: str = ""
 
 
+class HealthCheck(Frozen):
+    """A message that visits stages and does nothing there but say so: `clawback doctor` sends it."""
+
+    kind: Literal["health_check"] = "health_check"
+    id: str
+    trip: str
+    """Which of `shared.health.TRIPS` it is on."""
+    route: tuple[Stage, ...] = Field(min_length=1, max_length=10)
+    """The stages that it still has to visit; the first is where it is."""
+    mailboxes: tuple[str, ...] = ()
+    """Addresses of mailboxes to look into; nothing in them is changed."""
+
+    @property
+    def stage(self) -> Stage:
+        """On whose queue it is."""
+        return self.route[0]
+
+
 QuarantineMessage = Annotated[ApprovePlan | PullChunk | UndoPull | RestoreChunk, Field(discriminator="kind")]
 ReportMessage = Annotated[IncidentChanged | ChunkSettled | CloseIncident, Field(discriminator="kind")]
 Payload = (
@@ -129,4 +147,5 @@ Payload = (
     | IncidentChanged
     | ChunkSettled
     | CloseIncident
+    | HealthCheck
 )

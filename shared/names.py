@@ -21,6 +21,10 @@ class Stage(StrEnum):
 QUEUES: dict[Stage, str] = {Stage(stage): queue for stage, queue in _NAMES["queues"].items()}
 EVENTS: dict[str, str] = _NAMES["events"]
 POISON_SUFFIX: str = _NAMES["poisonSuffix"]
+WEB_SENDS_TO: tuple[Stage, ...] = tuple(map(Stage, _NAMES["web"]["sendsTo"]))
+"""Whose queues the web app may send to."""
+WEB_READS: tuple[str, ...] = tuple(_NAMES["web"]["reads"])
+"""The Cosmos DB containers that the web app may read, by key."""
 BLOB_CONTAINERS: dict[str, str] = _NAMES["blobContainers"]
 RAW_CONTAINER: str = _NAMES["blobContainers"]["raw"]
 """What senders posted, untouched. Apart from the rest of the evidence, since the web app may add to it."""

@@ -2,13 +2,16 @@
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # The longest that a function may run (host.json functionTimeout) and a minute for a clock that is off:
 # after that, whoever held a claim is dead.
 _CLAIM_SECONDS = 360
+
+WEBHOOK_SECRETS = "CLAWBACK_WEBHOOK_SECRETS"
 
 
 class Role(StrEnum):
@@ -23,7 +26,13 @@ class Settings(BaseSettings):
     """One field for each app setting, under the name that Bicep emits."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", case_sensitive=True, populate_by_name=True, env_nested_delimiter="__"
+        frozen=True,
+        extra="ignore",
+        case_sensitive=True,
+        populate_by_name=True,
+        env_nested_delimiter="__",
+        # What is wrong is told by name; the value may be a secret.
+        hide_input_in_errors=True,
     )
 
     role: Role = Field(Role.ALL, validation_alias="CLAWBACK_ROLE")
@@ -37,8 +46,19 @@ class Settings(BaseSettings):
     policy_path: Path = Field(Path("policy.yaml"), validation_alias="CLAWBACK_POLICY_PATH")
     quarantine_folder: str = Field("Clawback Quarantine", validation_alias="CLAWBACK_QUARANTINE_FOLDER")
     claim_seconds: int = Field(_CLAIM_SECONDS, validation_alias="CLAWBACK_CLAIM_SECONDS")
-    webhook_secrets: dict[str, list[SecretStr]] = Field(
-        default_factory=dict, validation_alias="CLAWBACK_WEBHOOK_SECRETS"
-    )
+    webhook_secrets: dict[str, list[SecretStr]] = Field(default_factory=dict, validation_alias=WEBHOOK_SECRETS)
     """Secrets by source, each in a setting of its own (`…__<source>`, a JSON list): Key Vault references are whole
     settings. More than one is accepted at a time, so that rotation needs no moment."""
+
+    @field_validator("webhook_secrets", mode="before")
+    @classmethod
+    def _usable(cls, given: Any) -> Any:
+        # A secret that is not set yet (App Service leaves the reference there), or set wrong, closes its own source and
+        # no other; the health check tells of it.
+        if not isinstance(given, dict):
+            return given
+        return {source: secrets if _texts(secrets) else [] for source, secrets in given.items()}
+
+
+def _texts(secrets: Any) -> bool:
+    return isinstance(secrets, list) and all(isinstance(secret, str) for secret in secrets)

@@ -2,7 +2,7 @@
 
 envelope ok? ──no──▶ park ("not an envelope")
     │ payload ok? ──no──▶ park ("payload")
-    ▼
+    ▼ (a health check: say that it was here, send it on; the same outcomes)
 handle(payload, deps)
     ├── Done ────────────────▶ the host deletes the message
     ├── Wait(seconds) ───────▶ delayed copy, then the host deletes the message; out of patience: park
@@ -23,10 +23,13 @@ from shared.domain.base import Frozen
 from shared.envelope import PATIENCE, Envelope, again, backoff, spread
 from shared.errors import ConflictError, DeniedError, UnavailableError
 from shared.events import Event, emit
+from shared.messages import HealthCheck
 from shared.ports.parking import Parking
 from shared.ports.queue import MessageQueue
 
 D = TypeVar("D")
+
+_HEALTH_CHECK = HealthCheck.model_fields["kind"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Plumbing:
     queue: MessageQueue
     parking: Parking
     now: Clock
+    health: Callable[[HealthCheck], Awaitable[None]]
 
 
 async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing) -> None:
@@ -93,12 +97,7 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing
         "attempt": envelope.attempt,
     }
     try:
-        payload = stage.payloads.validate_python(envelope.payload)
-    except ValidationError as error:
-        await _park(stage, delivery, plumbing, Reject("payload", _shape_of(error)), envelope.correlation_id)
-        return
-    try:
-        outcome = await stage.handle(payload, deps)
+        outcome = await _outcome(stage, envelope, deps, plumbing)
     except UnavailableError as error:
         outcome = Wait(str(error), error.retry_after)
     except ConflictError as error:
@@ -120,6 +119,21 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing
             emit(Event.MESSAGE_WAITS, **about, reason=reason, seconds=delay.total_seconds())
         case Reject():
             await _park(stage, delivery, plumbing, outcome, envelope.correlation_id)
+
+
+async def _outcome(stage: StageOf[D], envelope: Envelope, deps: D, plumbing: Plumbing) -> Outcome:
+    if envelope.stage is not stage.name:
+        # A replay sends it to the stage that it is for.
+        return Reject("envelope", f"stage: it is for {envelope.stage}")
+    checks_health = envelope.payload.get("kind") == _HEALTH_CHECK
+    try:
+        payload = (HealthCheck.model_validate if checks_health else stage.payloads.validate_python)(envelope.payload)
+    except ValidationError as error:
+        return Reject("payload", _shape_of(error))
+    if checks_health:
+        await plumbing.health(payload)
+        return Done()
+    return await stage.handle(payload, deps)
 
 
 async def park_poison(stage: names.Stage, delivery: Delivery, plumbing: Plumbing) -> None:
@@ -144,4 +158,4 @@ async def _park(stage: StageOf[D], delivery: Delivery, plumbing: Plumbing, why: 
 
 def _shape_of(error: ValidationError) -> str:
     # Where and what kind, never the input: it may be personal data.
-    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors()[:5])
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or '$'}: {e['type']}" for e in error.errors()[:5])

@@ -83,7 +83,7 @@ async def check(incident: Incident, activity: ActivityStore, evidence: EvidenceS
     entries = [entry async for entry in activity.entries(incident.id)]
     chain = verify(now.value if now else Head(incident_id=incident.id), entries)
     names: list[str] = sorted(settled_plans(incident))
-    if incident.closed_at is not None:
+    if incident.sealed:
         names.append(CLOSED)
     anchors = tuple([await _check_anchor(incident.id, name, entries, evidence) for name in names])
     return Verification(intact=chain.intact and all(a.holds for a in anchors), chain=chain, anchors=anchors)

@@ -41,16 +41,18 @@ async def handle(message: ReportMessage, deps: Deps) -> Outcome:
 
 async def _tell_incident(incident: Incident, deps: Deps) -> None:
     head = await tell(incident.id, of_incident(incident), deps.activity)
-    if incident.closed_at is not None:
+    sealed = incident.closed_at is not None
+    if sealed:
+        # Before the incident says so: as with plans, a missing anchor would look like tampering.
         await anchor(head, CLOSED, deps.now(), deps.evidence)
-    await _settle(incident.id, head, deps)
+    await _settle(incident.id, head, deps, sealed=sealed)
 
 
-async def _settle(incident_id: IncidentId, head: Head, deps: Deps) -> None:
+async def _settle(incident_id: IncidentId, head: Head, deps: Deps, *, sealed: bool = False) -> None:
     """Bring the incident up to its chain; a chain that is further on already has been, or will be, told by others."""
     for _ in range(_TRIES):
         now = await deps.incidents.read(incident_id)
-        changed = settled(now.value, head.tally)
+        changed = settled(now.value, head.tally, sealed=sealed)
         for plan in sorted(settled_plans(changed) - settled_plans(now.value)):
             # Before the incident says so: a finished plan without its anchor would look like tampering.
             await anchor(head, plan, deps.now(), deps.evidence)
@@ -59,14 +61,15 @@ async def _settle(incident_id: IncidentId, head: Head, deps: Deps) -> None:
     raise ConflictError("the incident changes too fast")
 
 
-def settled(incident: Incident, tally: Tally) -> Incident:
+def settled(incident: Incident, tally: Tally, *, sealed: bool = False) -> Incident:
     """The incident with these sums if they are newer, its finished plans, and the state that follows from them."""
     newest = tally if tally.counted_to > incident.tally.counted_to else incident.tally
     plans = tuple(
         plan.model_copy(update={"state": PlanState.FINISHED}) if newest.plans.get(plan.id, 0) >= plan.targets else plan
         for plan in incident.plans
     )
-    return incident.model_copy(update={"tally": newest, "plans": plans}).settled()
+    update = {"tally": newest, "plans": plans, "sealed": incident.sealed or sealed}
+    return incident.model_copy(update=update).settled()
 
 
 async def _close(message: CloseIncident, deps: Deps) -> Incident:

@@ -149,7 +149,7 @@ module dataRoles 'modules/data-roles.bicep' = {
     pipelinePrincipalId: identities.outputs.pipeline.principalId
     webPrincipalId: identities.outputs.web.principalId
     pipelineQueues: allQueues
-    webSendsTo: [names.queues.ingest_alert, names.queues.quarantine, names.queues.report]
+    webSendsTo: map(names.web.sendsTo, stage => names.queues[stage])
     containers: [
       { name: names.blobContainers.raw, pipeline: ['read'], web: ['read', 'add'] }
       { name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: ['read'] }
@@ -167,7 +167,7 @@ module cosmos 'modules/cosmos.bicep' = {
     containers: names.cosmosContainers
     pipelinePrincipalId: identities.outputs.pipeline.principalId
     webPrincipalId: identities.outputs.web.principalId
-    webReads: ['incidents', 'targets', 'activity']
+    webReads: names.web.reads
     capacity: cosmosCapacity
     autoscaleMaxThroughput: cosmosMaxThroughput
     zoneRedundant: zoneRedundant

@@ -8,16 +8,22 @@ from datetime import datetime
 from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
-from azure.storage.blob import ContentSettings
+from azure.storage.blob import ContentSettings, StorageErrorCode
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
 from shared.adapters.storage import RETRIES, told
 from shared.domain.alert import Evidence
+from shared.errors import NotFoundError
 from shared.names import EVIDENCE_CONTAINER, PARKED_CONTAINER, RAW_CONTAINER, Stage
+from shared.ports.health import Probe, look
 from shared.ports.parking import ParkedMessage
 
 # What senders posted, and what we could not read of it: the only paths that the web app writes.
 _RAW = ("raw/", "rejected/")
+
+# A blob that nobody makes, to ask for what we may do with it.
+_NOBODYS = "health/nobodys"
+_NO_ETAG = '"0x0"'
 
 
 class BlobEvidence:
@@ -48,6 +54,13 @@ class BlobEvidence:
         with told("read evidence"):
             download = await self._container(path).download_blob(path)
             return await download.readall()
+
+    async def probe(self) -> list[Probe]:
+        """See `EvidenceStore.probe`."""
+        return [
+            await look(f"container {name}: read", _read_nothing(self._service.get_container_client(name)))
+            for name in (RAW_CONTAINER, EVIDENCE_CONTAINER)
+        ]
 
     async def close(self) -> None:
         """Give the connections back."""
@@ -101,9 +114,36 @@ class BlobParking:
                 f"{message.stage}/{message.message_id}.json", _bytes(message), overwrite=True
             )
 
+    async def probe(self) -> list[Probe]:
+        """See `Parking.probe`."""
+        return [
+            await look(f"container {PARKED_CONTAINER}: read", _read_nothing(self._container)),
+            await look(f"container {PARKED_CONTAINER}: write", _write_nothing(self._container)),
+        ]
+
     async def close(self) -> None:
         """Give the connections back."""
         await self._service.close()
+
+
+async def _read_nothing(container: ContainerClient) -> None:
+    try:
+        with told("read"):
+            await container.download_blob(_NOBODYS)
+    except NotFoundError as error:
+        if getattr(error.__cause__, "error_code", None) == StorageErrorCode.CONTAINER_NOT_FOUND:
+            raise
+
+
+async def _write_nothing(container: ContainerClient) -> None:
+    """A write on a condition that no blob fulfils: refused for the condition, after the right to write was checked."""
+    try:
+        with told("write"):
+            await container.upload_blob(
+                _NOBODYS, b"", overwrite=True, etag=_NO_ETAG, match_condition=MatchConditions.IfNotModified
+            )
+    except ResourceModifiedError:
+        return
 
 
 def _bytes(message: ParkedMessage) -> bytes:

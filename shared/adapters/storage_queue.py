@@ -12,7 +12,8 @@ from shared.adapters.storage import RETRIES, told
 from shared.clock import Clock
 from shared.envelope import MAX_BODY, Envelope, wrap
 from shared.messages import Payload
-from shared.names import QUEUES, Stage
+from shared.names import POISON_SUFFIX, QUEUES, Stage
+from shared.ports.health import Probe, look
 
 # The service's default of seven days would throw away what waits for an administrator.
 _NEVER = -1
@@ -61,9 +62,18 @@ class StorageQueues:
         ages = await asyncio.gather(*map(self._age, Stage))
         return dict(zip(Stage, ages, strict=True))
 
+    async def probe(self) -> list[Probe]:
+        """See `MessageQueue.probe`."""
+        names = [name for queue in QUEUES.values() for name in (queue, queue + POISON_SUFFIX)]
+        return list(await asyncio.gather(*(look(f"queue {name}", self._peek(name)) for name in names)))
+
     async def close(self) -> None:
         """Give the connections back."""
         await self._service.close()
+
+    async def _peek(self, name: str) -> None:
+        with told("peek"):
+            await self._service.get_queue_client(name).peek_messages(1)
 
     async def _put(self, envelope: Envelope, delay: timedelta | None) -> None:
         body = envelope.model_dump_json(exclude_none=True)

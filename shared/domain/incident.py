@@ -124,6 +124,8 @@ class Incident(Frozen):
     """As of the last entry of the activity chain that was counted."""
     closed_at: Instant | None = None
     closed_by: str | None = None
+    sealed: bool = False
+    """The end of a closed case's chain is kept as evidence. Until then its anchor is not missing, but still to come."""
 
     def alert(self, alert: AlertId) -> AlertLink | None:
         """The link to this alert, if it was joined."""

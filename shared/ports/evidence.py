@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from shared.domain.alert import Evidence
+from shared.ports.health import Probe
 
 
 class EvidenceStore(Protocol):
@@ -25,4 +26,8 @@ class EvidenceStore(Protocol):
         Raises:
             NotFoundError: nothing is there.
         """
+        ...
+
+    async def probe(self) -> list[Probe]:
+        """How it is with reading from each container."""
         ...

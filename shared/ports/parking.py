@@ -6,6 +6,7 @@ from typing import Protocol
 
 from shared.domain.base import Frozen, Instant
 from shared.names import Stage
+from shared.ports.health import Probe
 
 
 class ParkedMessage(Frozen):
@@ -34,4 +35,8 @@ class Parking(Protocol):
 
     async def replace(self, message: ParkedMessage) -> None:
         """Keep the message's newer self (replayed)."""
+        ...
+
+    async def probe(self) -> list[Probe]:
+        """How it is with keeping a message; none is kept for that."""
         ...

@@ -7,6 +7,7 @@ from typing import Protocol
 from shared.envelope import Envelope
 from shared.messages import Payload
 from shared.names import Stage
+from shared.ports.health import Probe
 
 
 class MessageQueue(Protocol):
@@ -34,4 +35,8 @@ class MessageQueue(Protocol):
         A message that was sent with a delay counts from when it was sent: one high figure says little, and none that
         is low for minutes says that nobody takes messages.
         """
+        ...
+
+    async def probe(self) -> list[Probe]:
+        """How it is with each queue and its poison queue. Only who receives from them may look."""
         ...

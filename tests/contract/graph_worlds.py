@@ -121,7 +121,8 @@ class FakeWorld:
     _DUMPSTER: ClassVar = {DELETIONS: Where.DELETIONS, PURGES: Where.PURGES}
 
     def __init__(self) -> None:
-        self.port = self._fake = FakeMailboxes()
+        self._fake = FakeMailboxes()
+        self.port: Mailboxes = self._fake
         self._numbers = count(1)
         for mailbox in (ANN, BEN):
             self._fake.add_box(mailbox)

@@ -25,9 +25,19 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 MESSAGE_ID = "<it's+1&#@evil.example>"
 
 
-def _user(key: str, address: str, *aliases: str, **more: str) -> User:
+def _user(
+    key: str,
+    address: str,
+    *aliases: str,
+    department: str | None = None,
+    job_title: str | None = None,
+    user_type: str = "Member",
+) -> User:
     proxies = (*(f"smtp:{alias}" for alias in aliases), f"SMTP:{address}")
-    return User(key, address, address.partition("@")[0], mail=address.lower(), proxy_addresses=proxies, **more)
+    return User(
+        key, address, address.partition("@")[0], mail=address.lower(), proxy_addresses=proxies,
+        department=department, job_title=job_title, user_type=user_type,
+    )  # fmt: skip
 
 
 USERS = (
@@ -83,7 +93,8 @@ def _fake() -> FakeDirectory:
     fake = FakeDirectory()
     by_id: dict[str, Recipient] = {}
     kinds = {User: RecipientKind.USER, Group: RecipientKind.GROUP, OrgContact: RecipientKind.CONTACT}
-    for found in (*TENANT.users, *TENANT.groups, *TENANT.contacts):
+    objects: tuple[User | Group | OrgContact, ...] = (*TENANT.users, *TENANT.groups, *TENANT.contacts)
+    for found in objects:
         proxies = sorted(found.proxy_addresses, key=lambda proxy: proxy.startswith("smtp:"))
         addresses = tuple(proxy[len("smtp:") :].lower() for proxy in proxies)
         guest = getattr(found, "user_type", "") == "Guest"

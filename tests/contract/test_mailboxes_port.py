@@ -1,7 +1,7 @@
 """`Mailboxes`: what every implementation must do."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def ids(answer: tuple[Item, ...] | Refusal) -> set[str]:
     return {item.id for item in answer}
 
 
-def kinds(answers: list[object]) -> list[RefusalKind | None]:
+def kinds(answers: Sequence[object]) -> list[RefusalKind | None]:
     return [answer.kind if isinstance(answer, Refusal) else None for answer in answers]
 
 

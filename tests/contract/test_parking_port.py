@@ -8,6 +8,7 @@ import pytest
 
 from shared.bootstrap import Services
 from shared.names import Stage
+from shared.ports.health import Found
 from shared.ports.parking import ParkedMessage, Parking
 from tests.fakes.clock import START
 from tests.fakes.parking import FakeParking
@@ -68,3 +69,11 @@ async def test_a_replayed_message_says_so(parking: Parking) -> None:
     await parking.replace(replayed)
 
     assert await _of(parking, key) == [replayed]
+
+
+async def test_looking_finds_it_well_and_keeps_nothing(parking: Parking) -> None:
+    before = {message.id async for message in parking.parked()}
+
+    assert {probe.found for probe in await parking.probe()} == {Found.OK}
+
+    assert {message.id async for message in parking.parked()} == before

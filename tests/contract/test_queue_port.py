@@ -11,7 +11,8 @@ from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.envelope import MAX_BODY, Envelope, again, wrap
 from shared.messages import ChunkSettled, IncidentChanged, PullChunk, UndoPull
-from shared.names import QUEUES, Stage
+from shared.names import POISON_SUFFIX, QUEUES, Stage
+from shared.ports.health import Found
 from shared.ports.queue import MessageQueue
 from tests.fakes.queue import FakeQueue
 
@@ -120,3 +121,8 @@ async def test_the_oldest_message_that_can_be_taken_has_an_age(queue: tuple[Mess
 def _passes(port: MessageQueue, time: timedelta) -> None:
     now = port._now  # type: ignore[attr-defined]  # both implementations are given their clock
     port._now = lambda: now() + time  # type: ignore[attr-defined]  # and the service stamps messages with its own
+
+
+async def test_looking_finds_each_queue_and_its_poison_queue_well(queue: tuple[MessageQueue, Received]) -> None:
+    names = {name for queue_name in QUEUES.values() for name in (queue_name, queue_name + POISON_SUFFIX)}
+    assert {(probe.what, probe.found) for probe in await queue[0].probe()} == {(f"queue {n}", Found.OK) for n in names}

@@ -4,6 +4,8 @@ import hashlib
 
 from shared.domain.alert import Evidence
 from shared.errors import NotFoundError
+from shared.names import EVIDENCE_CONTAINER, RAW_CONTAINER
+from shared.ports.health import Found, Probe
 from tests.fakes.checkpoints import Checkpoints
 
 
@@ -25,3 +27,7 @@ class FakeEvidence:
         if path not in self.blobs:
             raise NotFoundError(path)
         return self.blobs[path]
+
+    async def probe(self) -> list[Probe]:
+        self._checkpoint("probe evidence")
+        return [Probe(what=f"container {name}: read", found=Found.OK) for name in (RAW_CONTAINER, EVIDENCE_CONTAINER)]

@@ -3,13 +3,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from shared.domain.ids import MailboxId
 from shared.ports.mailboxes import Answer, ForwardingRule, Item, Refusal, RefusalKind, SentCopy, Where
 from tests.fakes.checkpoints import Checkpoints
 
 T = TypeVar("T")
+Asked = TypeVarTuple("Asked")
 
 QUARANTINE = "Clawback Quarantine"
 GONE = Refusal(RefusalKind.NOT_FOUND, "ErrorItemNotFound", 404)
@@ -72,19 +73,19 @@ class FakeMailboxes:
 
     async def find(self, where: Where, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[Item, ...]]]:
         self._checkpoint(f"find {where}")
-        return [self._answer(m, lambda m=m, mid=mid: self._find(m, where, mid)) for m, mid in wanted]
+        return [self._answer(self._find, m, where, mid) for m, mid in wanted]
 
     async def look(self, items: Sequence[tuple[MailboxId, str]]) -> list[Answer[Item]]:
         self._checkpoint("look")
-        return [self._answer(m, lambda m=m, i=i: self.boxes[m].items.get(i, GONE)) for m, i in items]
+        return [self._answer(self._look, m, i) for m, i in items]
 
     async def folder_paths(self, folders: Sequence[tuple[MailboxId, str]]) -> list[Answer[str]]:
         self._checkpoint("folder paths")
-        return [self._answer(m, lambda m=m, f=f: self.boxes[m].folders.get(f, GONE)) for m, f in folders]
+        return [self._answer(self._path, m, f) for m, f in folders]
 
     async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
         self._checkpoint("before quarantine folders")
-        answers = [self._answer(m, lambda m=m: self.folder(m, QUARANTINE)) for m in mailboxes]
+        answers = [self._answer(self.folder, m, QUARANTINE) for m in mailboxes]
         self._checkpoint("after quarantine folders")
         return answers
 
@@ -92,7 +93,7 @@ class FakeMailboxes:
         answers: list[Answer[Item]] = []
         for mailbox, item, folder in moves:
             self._checkpoint("before move")
-            answers.append(self._answer(mailbox, lambda m=mailbox, i=item, f=folder: self._move(m, i, f)))
+            answers.append(self._answer(self._move, mailbox, item, folder))
             self._checkpoint("after move")
         return answers
 
@@ -100,33 +101,30 @@ class FakeMailboxes:
         answers: list[Answer[Item]] = []
         for mailbox, item in items:
             self._checkpoint("before set marks")
-            answers.append(self._answer(mailbox, lambda m=mailbox, i=item: self._set_marks(m, i)))
+            answers.append(self._answer(self._set_marks, mailbox, item))
             self._checkpoint("after set marks")
         return answers
 
     async def inboxes(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
         self._checkpoint("inboxes")
-        return [self._answer(m, lambda m=m: self.folder(m, "Inbox")) for m in mailboxes]
+        return [self._answer(self.folder, m, "Inbox") for m in mailboxes]
 
     async def sent_descendants(self, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[SentCopy, ...]]]:
         self._checkpoint("sent descendants")
-        return [
-            self._answer(m, lambda m=m, mid=mid: tuple(copy for of, copy in self.boxes[m].sent if of == mid))
-            for m, mid in wanted
-        ]
+        return [self._answer(self._descendants, m, mid) for m, mid in wanted]
 
     async def forwarding_rules(self, mailboxes: Sequence[MailboxId]) -> list[Answer[tuple[ForwardingRule, ...]]]:
         self._checkpoint("forwarding rules")
-        return [self._answer(m, lambda m=m: self.boxes[m].rules) for m in mailboxes]
+        return [self._answer(self._rules, m) for m in mailboxes]
 
-    def _answer(self, mailbox: str, does: Callable[[], Answer[T]]) -> Answer[T]:
+    def _answer(self, does: Callable[[str, *Asked], Answer[T]], mailbox: str, *asked: *Asked) -> Answer[T]:
         if self.refusals[mailbox]:
             return self.refusals[mailbox].pop(0)
         if mailbox in self.always:
             return self.always[mailbox]
         if mailbox not in self.boxes:
             return Refusal(RefusalKind.MAILBOX_MISSING, "ErrorInvalidUser", 404)
-        return does()
+        return does(mailbox, *asked)
 
     def _find(self, mailbox: str, where: Where, message_id: str) -> tuple[Item, ...]:
         box = self.boxes[mailbox]
@@ -135,6 +133,18 @@ class FakeMailboxes:
         return tuple(
             item for item in box.items.values() if item.internet_message_id == message_id and item.folder_id in places
         )
+
+    def _look(self, mailbox: str, item_id: str) -> Answer[Item]:
+        return self.boxes[mailbox].items.get(item_id, GONE)
+
+    def _path(self, mailbox: str, folder: str) -> Answer[str]:
+        return self.boxes[mailbox].folders.get(folder, GONE)
+
+    def _descendants(self, mailbox: str, message_id: str) -> tuple[SentCopy, ...]:
+        return tuple(copy for of, copy in self.boxes[mailbox].sent if of == message_id)
+
+    def _rules(self, mailbox: str) -> tuple[ForwardingRule, ...]:
+        return self.boxes[mailbox].rules
 
     def _move(self, mailbox: str, item_id: str, folder: str) -> Answer[Item]:
         box = self.boxes[mailbox]

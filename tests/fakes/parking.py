@@ -4,7 +4,8 @@ import base64
 from collections.abc import AsyncIterator
 from datetime import datetime
 
-from shared.names import Stage
+from shared.names import PARKED_CONTAINER, Stage
+from shared.ports.health import Found, Probe
 from shared.ports.parking import ParkedMessage
 from tests.fakes.checkpoints import Checkpoints
 
@@ -39,3 +40,7 @@ class FakeParking:
         self._checkpoint("before replace parked")
         self.messages[message.id] = message
         self._checkpoint("after replace parked")
+
+    async def probe(self) -> list[Probe]:
+        self._checkpoint("probe parking")
+        return [Probe(what=f"container {PARKED_CONTAINER}: {what}", found=Found.OK) for what in ("read", "write")]

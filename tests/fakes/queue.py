@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from shared.clock import Clock
 from shared.envelope import MAX_BODY, Envelope, wrap
 from shared.messages import Payload
-from shared.names import Stage
+from shared.names import POISON_SUFFIX, QUEUES, Stage
+from shared.ports.health import Found, Probe
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import FakeClock
 
@@ -61,6 +62,11 @@ class FakeQueue:
             stage: [(now - m.sent_at).total_seconds() for m in visible if m.envelope.stage == stage] for stage in Stage
         }
         return {stage: max(of_stage, default=0.0) for stage, of_stage in ages.items()}
+
+    async def probe(self) -> list[Probe]:
+        self._checkpoint("probe queues")
+        names = [name for queue in QUEUES.values() for name in (queue, queue + POISON_SUFFIX)]
+        return [Probe(what=f"queue {name}", found=Found.OK) for name in names]
 
 
 def _fits(envelope: Envelope) -> None:

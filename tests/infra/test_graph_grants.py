@@ -14,7 +14,7 @@ from shared.domain.ids import MailboxId
 from shared.errors import DeniedError, UnavailableError
 from shared.ports.mailboxes import Item, Refusal, Where
 from tests.contract.graph_worlds import RECEIVED, App, local_graph
-from tests.infra.judges import ROOT
+from tests.infra.operations import ROOT
 
 GRANTS = json.loads((ROOT / "infra" / "bicep" / "graph" / "permissions.json").read_text(encoding="utf-8"))["pipeline"]
 

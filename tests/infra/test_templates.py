@@ -129,7 +129,7 @@ MUTATIONS = [
      "local"),
     ("main.bicep", "'${queue}${names.poisonSuffix}'", "'${queue}-dead'", "local"),
     ("main.bicep", "reachable: false", "reachable: true", "local"),
-    ("main.bicep", "webSendsTo: [names.queues.ingest_alert,", "webSendsTo: ['ingest-alerts',", "local"),
+    ("main.bicep", "stage => names.queues[stage]", "stage => stage", "local"),
     ("main.bicep", "webPrincipalId: identities.outputs.web.principalId\n    firewall",
      "webPrincipalId: identities.outputs.pipeline.principalId\n    firewall", "local"),
     ("main.bicep", "name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: ['read']",

@@ -20,6 +20,8 @@ ROUTES = {
     "verify_chain": ("GET", "incidents/{incident_id}/verify-chain", "FUNCTION"),
     "approve_plan": ("POST", "incidents/{incident_id}/approve", "FUNCTION"),
     "undo_pull": ("POST", "incidents/{incident_id}/undo", "FUNCTION"),
+    "begin_health_check": ("POST", "health-checks", "FUNCTION"),
+    "show_health_check": ("GET", "health-checks/{check_id}", "FUNCTION"),
     "close_incident": ("POST", "incidents/{incident_id}/close", "FUNCTION"),
 }
 

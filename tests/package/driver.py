@@ -20,6 +20,7 @@ sys.path[:0] = [str(package), str(package / ".python_packages" / "lib" / "site-p
 import azure.functions as func  # noqa: E402 - the path comes first
 
 import function_app  # noqa: E402 - as above
+from shared.adapters.storage_queue import StorageQueues  # noqa: E402 - as above
 from shared.bootstrap import services  # noqa: E402 - as above
 from shared.domain.incident import IncidentState  # noqa: E402 - as above
 
@@ -36,11 +37,13 @@ async def main(body: bytes) -> None:
         for binding in function.get_bindings_dict()["bindings"]
         if binding["type"] == "queueTrigger" and not binding["queueName"].endswith("-poison")
     }
+    queues = services().queue
+    assert isinstance(queues, StorageQueues)
     deadline = time.monotonic() + LIMIT_SECONDS
     found = None
     while time.monotonic() < deadline and (found is None or found.state is not IncidentState.CONTAINED):
         for queue, run in triggers.items():
-            client = services().queue._service.get_queue_client(queue)
+            client = queues._service.get_queue_client(queue)
             async for message in client.receive_messages(visibility_timeout=LIMIT_SECONDS):
                 await run(func.QueueMessage(id=message.id, body=base64.b64decode(message.content)))
                 await client.delete_message(message)

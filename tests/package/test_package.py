@@ -80,8 +80,7 @@ def test_the_pipeline_runs_from_the_package_alone(archive: Path, tmp_path: Path,
     ran = subprocess.run(
         [package.interpreter(), "-I", "-S", DRIVER, tmp_path / "unpacked", tmp_path / "alert.json"],
         env={
-            **local_cloud.environment("pipeline"),
-            "CLAWBACK_ROLE": "all",
+            **local_cloud.environment_of_both(),
             "CLAWBACK_POLICY_PATH": str(tmp_path / "unpacked" / "policy.yaml"),
         },
         capture_output=True,

@@ -26,6 +26,7 @@ from shared.domain.target import Target
 from shared.messages import (
     EnrichAlert,
     ExpandRecipients,
+    HealthCheck,
     IngestAlert,
     QuarantineMessage,
     ReportMessage,
@@ -69,9 +70,13 @@ class Pipeline(Tenant):
         )
         self.deliveries = 0
 
+    async def health(self, check: HealthCheck) -> None:
+        """No test sends one here: tests/pipeline/test_doctor.py does, on the host."""
+        raise AssertionError(check)
+
     def provide(self, deps: type[D]) -> D:
         """As the bootstrap does: each field is the service of its name."""
-        services = {**vars(self), "policy": Policy.model_validate(self.policy)}
+        services = {**vars(self), "policy": Policy.model_validate(self.policy), "health": self.health}
         return deps(**{field.name: services[field.name] for field in fields(deps)})  # type: ignore[arg-type]  # every Deps is a dataclass
 
     async def post(self, *recipients: str, number: int = 1) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def _run(interpreter: Path, cloud: LocalCloud, calls: list[dict[str, Any]]) -> d
     ran = subprocess.run(
         [interpreter, "-P", Path(__file__).with_name("run.py"), ROOT],
         input=json.dumps(calls),
-        env={"PATH": "/usr/bin:/bin", "CLAWBACK_ROLE": "all", **cloud.environment(), **unused},
+        env={"PATH": "/usr/bin:/bin", **cloud.environment_of_both(), **unused},
         capture_output=True,
         text=True,
         check=False,

@@ -20,6 +20,9 @@ HERE = Path(__file__).parent
 URL = "https://graph.microsoft.com/v1.0"
 GRAPH_APP = "00000003-0000-0000-c000-000000000000"
 
+# Microsoft's own registration of Azure CLI, the same in every tenant.
+AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
+
 # What the function guid() of ARM templates hashes in, so that the ids are those of main.bicep.
 ARM_NAMESPACE = uuid.UUID("11fb06fb-712d-4ddd-98c7-e71bbd588830")
 
@@ -91,12 +94,27 @@ def sign_in(writer: Writer, environment: str, web_principal: str, web_host: str)
 def registration(environment: str, web_host: str) -> dict[str, Any]:
     """The app registration, as main.bicep has it."""
     roles = json.loads((HERE / "roles.json").read_text(encoding="utf-8"))
+    scope = str(uuid.uuid5(ARM_NAMESPACE, f"clawback-{environment}-access"))
     return {
         "displayName": f"Clawback ({environment})",
         "signInAudience": "AzureADMyOrg",
         "web": {
             "redirectUris": [f"https://{web_host}/.auth/login/aad/callback"],
             "implicitGrantSettings": {"enableIdTokenIssuance": True},
+        },
+        "api": {
+            "requestedAccessTokenVersion": 2,
+            "oauth2PermissionScopes": [
+                {
+                    "id": scope,
+                    "value": "access",
+                    "type": "Admin",
+                    "isEnabled": True,
+                    "adminConsentDisplayName": "Use Clawback",
+                    "adminConsentDescription": "Use Clawback with the roles of the person who is signed in.",
+                }
+            ],
+            "preAuthorizedApplications": [{"appId": AZURE_CLI, "delegatedPermissionIds": [scope]}],
         },
         "appRoles": [
             {

@@ -38,6 +38,10 @@ resource grants 'Microsoft.Graph/appRoleAssignedTo@v1.0' = [
 
 var roles = loadJsonContent('roles.json')
 
+// Microsoft's own registration of Azure CLI, the same in every tenant.
+var azureCli = '04b07795-8ddb-461a-bbee-02f9e1bf7b46'
+var commandLineScope = guid('clawback', environmentName, 'access')
+
 resource registration 'Microsoft.Graph/applications@v1.0' = {
   uniqueName: 'clawback-web-${environmentName}'
   displayName: 'Clawback (${environmentName})'
@@ -45,6 +49,21 @@ resource registration 'Microsoft.Graph/applications@v1.0' = {
   web: {
     redirectUris: ['https://${webHostName}/.auth/login/aad/callback']
     implicitGrantSettings: { enableIdTokenIssuance: true }
+  }
+  // For the command line, which asks as whoever is signed in with Azure CLI.
+  api: {
+    requestedAccessTokenVersion: 2
+    oauth2PermissionScopes: [
+      {
+        id: commandLineScope
+        value: 'access'
+        type: 'Admin'
+        isEnabled: true
+        adminConsentDisplayName: 'Use Clawback'
+        adminConsentDescription: 'Use Clawback with the roles of the person who is signed in.'
+      }
+    ]
+    preAuthorizedApplications: [{ appId: azureCli, delegatedPermissionIds: [commandLineScope] }]
   }
   appRoles: [
     for role in roles: {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 # Microsoft Graph's application id URI: what a token for it is asked for, wherever it is served.
-_SCOPE = "https://graph.microsoft.com/.default"
+SCOPE = "https://graph.microsoft.com/.default"
 # Seconds. Twenty requests to Outlook, four at a time, take five times as long as one (graph.md 7.2).
 _READ_TIMEOUT = 100.0
 _CONNECT_TIMEOUT = 10.0
@@ -66,7 +66,7 @@ class Pipeline:
             client=httpx.AsyncClient(transport=self._transport, timeout=timeout), options=_OPTIONS
         )
         # Without allowed hosts the token would go to any host that a nextLink names (graph.md 1).
-        provider = AzureIdentityAuthenticationProvider(credential, scopes=[_SCOPE], allowed_hosts=[host])
+        provider = AzureIdentityAuthenticationProvider(credential, scopes=[SCOPE], allowed_hosts=[host])
         self._adapter = BaseGraphRequestAdapter(provider, http_client=self._client)
 
     async def post(self, path: str, body: Any) -> Reply:

@@ -1,8 +1,10 @@
 import json
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from azure.identity import CredentialUnavailableError
 
 from cli.api import LOCAL, REFUSED, UNREACHABLE, USAGE, Api, CommandError
 from local.stack import API_FILE
@@ -126,3 +128,30 @@ def test_an_incident_is_shown_without_the_part_of_its_targets_that_came_along(st
     whole = {"incident": {"id": "i"}, "tally": {}, "targets": [{}], "tree": [], "next": "?after=a"}
     stub.answers["/api/incidents/i?top=1"] = Answer.json(whole)
     assert _api(stub).incident("i") == {"incident": {"id": "i"}, "tally": {}}
+
+
+def test_where_people_sign_in_the_token_goes_with_every_request(stub: StubApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    class Cli:
+        def get_token(self, scope: str) -> SimpleNamespace:
+            asked.append(scope)
+            return SimpleNamespace(token="the token")
+
+    monkeypatch.setattr("azure.identity.AzureCliCredential", Cli)
+    stub.answers["/api/incidents"] = Answer.json({"incidents": []})
+
+    Api.find(None, None, "client-id").get("incidents")
+
+    assert asked == ["client-id/.default"]
+    assert stub.asked[-1].headers["authorization"] == "Bearer the token"
+
+
+def test_whoever_is_not_signed_in_is_told(stub: StubApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cli:
+        def get_token(self, scope: str) -> SimpleNamespace:
+            raise CredentialUnavailableError(f"Please run 'az login' for {scope}")
+
+    monkeypatch.setattr("azure.identity.AzureCliCredential", Cli)
+    with pytest.raises(CommandError, match="az login"):
+        Api.find(stub.url, "k", "client-id")

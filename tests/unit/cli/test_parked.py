@@ -13,8 +13,8 @@ from cli.api import REFUSED, UNREACHABLE, USAGE
 from cli.main import main
 from shared.bootstrap import Services
 from shared.domain.ids import AlertId, IncidentId
-from shared.envelope import Envelope, wrap
-from shared.errors import DeniedError, UnavailableError
+from shared.envelope import MAX_BODY, Envelope, wrap
+from shared.errors import DeniedError, NotFoundError, UnavailableError
 from shared.messages import EnrichAlert
 from shared.names import Stage
 from shared.ports.parking import ParkedMessage
@@ -84,6 +84,24 @@ def test_what_is_not_parked_is_refused(services: SimpleNamespace, capsys: pytest
     assert "nothing is parked under enrich-x" in json.loads(capsys.readouterr().err)["error"]
 
 
+def test_what_is_too_large_to_be_ours_stays_where_it_is(
+    services: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = _envelope().model_copy(update={"payload": {"padding": "x" * MAX_BODY}})
+    _park(services, "m", large.model_dump_json().encode())
+    assert main(["parked", "replay", "enrich-m"]) == REFUSED
+    assert "larger than any message" in capsys.readouterr().err
+    assert services.parking.messages["enrich-m"].replayed_at is None
+
+
+def test_incomplete_settings_are_told_by_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PipelineStorage__blobServiceUri", "https://nowhere.example.com")
+    assert main(["parked", "list"]) == USAGE
+    assert "CLAWBACK_COSMOS_ENDPOINT" in capsys.readouterr().err
+
+
 def test_it_needs_to_know_where(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,6 +115,7 @@ def test_it_needs_to_know_where(
     ("error", "status", "said"),
     [
         (UnavailableError("list parked messages"), UNREACHABLE, "not available now: list parked messages"),
+        (NotFoundError("list parked messages"), REFUSED, "there is no container parked"),
         (DeniedError("list parked messages"), REFUSED, "you may not: list parked messages"),
     ],
 )

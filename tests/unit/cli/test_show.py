@@ -40,6 +40,15 @@ def test_text_of_strangers_is_only_text() -> None:
     assert len(drawn.splitlines()) == 2
 
 
+@pytest.mark.parametrize("width", [80, 100, 400])
+def test_what_names_a_row_is_never_cut_off(width: int) -> None:
+    console = screen.console()
+    console.file, console.width = io.StringIO(), width
+    row = ("expand_recipients-7629260f-0f6a-4a53-9d51-1d2f0b8d4c11", *["about twenty letters"] * 5)
+    console.print(screen.table("abcdef", [row]))
+    assert row[0] in console.file.getvalue()
+
+
 def test_a_long_line_stays_one_line() -> None:
     line = "way " * 60
     assert _drawn(line) == f"{line}\n"

@@ -11,6 +11,7 @@ from azure.storage.queue import QueueServiceClient
 
 from local import cloud as module
 from local.cloud import LocalCloud, default_tenant, read_state
+from local.deployment import Deployment, DeploymentError
 from local.grants import STORAGE
 from local.tenant import model
 from shared.names import BLOB_CONTAINERS, POISON_SUFFIX, QUEUES, Stage
@@ -105,14 +106,14 @@ def test_everything_starts_and_answers(local_cloud: LocalCloud) -> None:
 def test_settings_are_those_of_the_templates_and_nothing_is_made_up() -> None:
     worked_out = {
         name: "here"
-        for name, value in module.Deployment.of("local").settings("web").items()
+        for name, value in Deployment.of("local").settings("web").items()
         if value.startswith("[") and not name.startswith(module._NOT_HERE)
     }
-    found = module._settings(module.Deployment.of("local"), "web", worked_out)
-    assert found["CLAWBACK_QUARANTINE_FOLDER"] == "Clawback Quarantine"
+    found = module._settings(Deployment.of("local"), "web", worked_out)
+    assert found["CLAWBACK_ROLE"] == "web"
     assert found["CLAWBACK_WEBHOOK_SECRETS__clawback"] == "here"
-    assert "CLAWBACK_ROLE" not in found
+    assert "CLAWBACK_GRAPH_URL" not in found
 
     del worked_out["CLAWBACK_COSMOS_ENDPOINT"]
-    with pytest.raises(module.DeploymentError, match="CLAWBACK_COSMOS_ENDPOINT"):
-        module._settings(module.Deployment.of("local"), "web", worked_out)
+    with pytest.raises(DeploymentError, match="CLAWBACK_COSMOS_ENDPOINT"):
+        module._settings(Deployment.of("local"), "web", worked_out)

@@ -57,3 +57,23 @@ def test_each_source_has_its_secrets_in_a_setting_of_its_own(monkeypatch: pytest
     shown = {source: [s.get_secret_value() for s in kept] for source, kept in settings.webhook_secrets.items()}
     assert shown == {"proofpoint_tap": ["new-one", "old-one"], "clawback": ["own"]}
     assert "old-one" not in repr(settings)
+
+
+@pytest.mark.parametrize("text", ["@Microsoft.KeyVault(SecretUri=https://v/secrets/x)", "plain", "[1]", '{"a": "b"}'])
+def test_a_secret_that_cannot_be_used_closes_its_own_source_alone(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAWBACK_WEBHOOK_SECRETS__proofpoint_tap", text)
+    monkeypatch.setenv("CLAWBACK_WEBHOOK_SECRETS__clawback", '["own"]')
+
+    settings = Settings()
+
+    assert settings.webhook_secrets["proofpoint_tap"] == []
+    assert [secret.get_secret_value() for secret in settings.webhook_secrets["clawback"]] == ["own"]
+
+
+def test_what_is_wrong_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLAWBACK_CLAIM_SECONDS", "do-not-repeat")
+
+    with pytest.raises(ValidationError, match="CLAWBACK_CLAIM_SECONDS") as failed:
+        Settings()
+
+    assert "do-not-repeat" not in str(failed.value)

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from shared.envelope import PATIENCE, Envelope, wrap
 from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
-from shared.messages import ChunkSettled, IncidentChanged, PullChunk, ReportMessage
+from shared.messages import ChunkSettled, HealthCheck, IncidentChanged, PullChunk, ReportMessage
 from shared.names import Stage
 from shared.ports.parking import ParkedMessage
 from shared.stage import Delivery, Done, Outcome, Plumbing, Reject, StageOf, Wait, park_poison, run
@@ -42,8 +42,12 @@ class World:
         self.clock = FakeClock()
         self.queue = FakeQueue(checkpoints, self.clock)
         self.parking = FakeParking(checkpoints)
-        self.plumbing = Plumbing(self.queue, self.parking, self.clock)
+        self.checked: list[HealthCheck] = []
+        self.plumbing = Plumbing(self.queue, self.parking, self.clock, self.check)
         self.stage = StageOf(Stage.REPORT, TypeAdapter(ReportMessage), handle, Deps)
+
+    async def check(self, check: HealthCheck) -> None:
+        self.checked.append(check)
 
     async def deliver(self, body: bytes) -> None:
         await run(self.stage, Delivery(id="message-1", body=body), DEPS, self.plumbing)
@@ -91,6 +95,36 @@ async def test_the_handler_is_given_the_payload_and_its_deps() -> None:
     assert seen == [(PAYLOAD, DEPS), (settled, DEPS)]
     assert not world.queue.waiting
     assert not world.parking.messages
+
+
+async def test_a_message_on_the_queue_of_another_stage_is_parked() -> None:
+    world = ending(Done())
+    envelope = wrap(PAYLOAD, correlation_id="inc-1", now=world.clock.now)
+
+    await world.deliver(envelope.model_copy(update={"stage": Stage.ENRICH}).model_dump_json().encode())
+
+    assert (world.parked.reason, world.parked.detail) == ("envelope", "stage: it is for enrich")
+
+
+async def test_a_health_check_is_not_the_stages_business() -> None:
+    world = ending(RuntimeError("the handler was asked"))
+    check = HealthCheck(id="health-1", trip="round", route=(Stage.REPORT,))
+
+    await world.deliver(wrap(check, correlation_id="health-1", now=world.clock.now).model_dump_json().encode())
+
+    assert world.checked == [check]
+    assert not world.queue.waiting
+    assert not world.parking.messages
+
+
+async def test_a_health_check_of_no_shape_is_parked() -> None:
+    world = ending(RuntimeError("the handler was asked"))
+    envelope = wrap(PAYLOAD, correlation_id="x", now=world.clock.now)
+
+    await world.deliver(envelope.model_copy(update={"payload": {"kind": "health_check"}}).model_dump_json().encode())
+
+    assert world.parked.reason == "payload"
+    assert not world.checked
 
 
 async def test_what_waits_comes_back_once_more_when_it_said() -> None:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from shared import triggers
 from shared.envelope import wrap
-from shared.messages import IncidentChanged, ReportMessage
+from shared.messages import HealthCheck, IncidentChanged, ReportMessage
 from shared.names import Stage
 from shared.stage import Done, Outcome, Plumbing, StageOf
 from tests.fakes.clock import FakeClock
@@ -23,6 +23,10 @@ class Deps:
     """Nothing."""
 
 
+async def no_health_check(check: HealthCheck) -> None:
+    raise AssertionError(check)
+
+
 class World:
     """The functions of a stage's blueprint, and the fakes behind them."""
 
@@ -30,7 +34,7 @@ class World:
         self.handled: list[Any] = []
         self.parking = FakeParking()
         clock = FakeClock()
-        plumbing = Plumbing(FakeQueue(now=clock), self.parking, clock)
+        plumbing = Plumbing(FakeQueue(now=clock), self.parking, clock, no_health_check)
         provide = SimpleNamespace(provide=lambda kind: plumbing if kind is Plumbing else kind())
         monkeypatch.setattr(triggers, "services", lambda: provide)
 

@@ -158,7 +158,7 @@ async def test_a_move_whose_answer_was_lost_is_not_done_again() -> None:
     assert world.mailboxes.moves == {"ann/1": 1}
 
 
-async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone() -> None:
+async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")
@@ -168,10 +168,10 @@ async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone()
         answers = await real(moves)
         box = world.mailboxes.boxes["ann"]
         box.items["ann/1"] = world.mail("ann", "Inbox")
-        world.mailboxes.move = real
+        monkeypatch.setattr(world.mailboxes, "move", real)
         return answers
 
-    world.mailboxes.move = and_a_rule_moves_it_back
+    monkeypatch.setattr(world.mailboxes, "move", and_a_rule_moves_it_back)
 
     assert isinstance(await handle(PULL, world.deps), Wait)
     assert world.target("ann").state is TargetState.LOCATED
@@ -179,7 +179,7 @@ async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone()
     assert world.target("ann").state is TargetState.QUARANTINED
 
 
-async def test_what_undo_needs_is_committed_before_anything_is_moved() -> None:
+async def test_what_undo_needs_is_committed_before_anything_is_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.mail("ann", "Inbox/Invoices", 2)
     await world.plan("ann")
@@ -192,7 +192,7 @@ async def test_what_undo_needs_is_committed_before_anything_is_moved() -> None:
         seen.append((target.state, original.folder_path, original.is_read, original.flag))
         return await real(moves)
 
-    world.mailboxes.move = look_first
+    monkeypatch.setattr(world.mailboxes, "move", look_first)
     await handle(PULL, world.deps)
 
     assert seen == [(TargetState.LOCATED, "Inbox/Invoices", True, {"flagStatus": "notFlagged"})]
@@ -233,17 +233,17 @@ async def test_pulled_twice_is_pulled_once() -> None:
     assert world.mailboxes.moves == {"ann/1": 1}
 
 
-async def test_a_refusal_to_move_is_not_a_move() -> None:
+async def test_a_refusal_to_move_is_not_a_move(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")
     real = world.mailboxes.move
 
     async def no(moves: Moves) -> list[Answer[Item]]:
-        world.mailboxes.move = real
+        monkeypatch.setattr(world.mailboxes, "move", real)
         return [Refusal(RefusalKind.DENIED, "ErrorAccessDenied", 403)]
 
-    world.mailboxes.move = no
+    monkeypatch.setattr(world.mailboxes, "move", no)
     await handle(PULL, world.deps)
 
     assert (world.target("ann").state, world.target("ann").reason) == (TargetState.DENIED, "ErrorAccessDenied")

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from shared.domain.exposure import Tally
 from shared.domain.ids import ChunkId, PlanId
 from shared.domain.incident import IncidentState, PlanState
 from shared.domain.target import Target, TargetState
-from shared.errors import ConflictError
+from shared.errors import ConflictError, UnavailableError
 from shared.messages import ChunkSettled, CloseIncident, IncidentChanged, ReportMessage
 from shared.stage import Done
 from tests.fakes.checkpoints import ProcessDied
@@ -93,6 +94,20 @@ async def test_close() -> None:
     await case.handle(CLOSE.model_copy(update={"command_id": "cmd-2", "by": "bob"}))
     assert case.incident == before
     assert (await check(before, case.activity, case.evidence)).intact
+
+
+async def test_a_closing_that_is_not_through_yet_does_not_look_like_tampering() -> None:
+    case = await Case().keep(incident())
+    with pytest.MonkeyPatch.context() as away:
+        away.setattr(case.evidence, "keep", AsyncMock(side_effect=UnavailableError("keep evidence")))
+        with pytest.raises(UnavailableError):
+            await case.handle(CLOSE)
+    assert case.incident.state is IncidentState.CLOSED
+    assert (await check(case.incident, case.activity, case.evidence)).intact
+
+    await case.handle(CLOSE)
+    verified = await check(case.incident, case.activity, case.evidence)
+    assert [anchor.name for anchor in verified.anchors if anchor.holds] == ["closed"]
 
 
 def test_older_sums_do_not_replace_newer_ones() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.adapters.graph.gateway import IMMUTABLE, GraphGateway, Request
 from shared.errors import DeniedError, UnavailableError
 from shared.ports.mailboxes import Refusal, RefusalKind
-from tests.unit.shared.adapters.graph.stub import Credential, Part, Stub, drop, error, ok, refuse, served
+from tests.unit.shared.adapters.graph.stub import Answers, Credential, Part, Stub, drop, error, ok, refuse, served
 
 
 def asked(count: int, *mailboxes: str) -> list[Request]:
@@ -107,7 +107,10 @@ async def test_each_request_is_refused_by_itself() -> None:
     codes = {"0": (404, "ErrorItemNotFound"), "1": (403, "ErrorAccessDenied"), "2": (429, "ApplicationThrottled")}
 
     def answer(part: Part) -> Part:
-        return error(part, *codes[part["id"]], **{"Retry-After": "7"}) if part["id"] in codes else ok(part)
+        if part["id"] not in codes:
+            return ok(part)
+        status, code = codes[part["id"]]
+        return error(part, status, code, **{"Retry-After": "7"})
 
     async with served(Stub(answer=answer)) as gateway:
         answers = await gateway.send(asked(4))
@@ -326,9 +329,10 @@ async def test_a_refusal_on_a_later_page_refuses_the_list() -> None:
     st.integers(0, 3),
 )
 async def test_every_request_gets_exactly_its_own_answer(work: list[tuple[str, str]], callers: int) -> None:
+    outcomes: dict[str, Answers] = {"ok": ok, "lost": lambda _: None, "busy": lambda p: error(p, 503, "UnknownError")}
+
     def answer(part: Part) -> Part | None:
-        outcome = part["url"].rpartition("/")[2]
-        return {"ok": ok, "lost": lambda _: None, "busy": lambda p: error(p, 503, "UnknownError")}[outcome](part)
+        return outcomes[part["url"].rpartition("/")[2]](part)
 
     stub = Stub(answer=answer)
     requests = [Request(f"/users/{m}/{i}/{outcome}", mailbox=m) for i, (m, outcome) in enumerate(work)]

@@ -1,0 +1,201 @@
+"""`clawback doctor`: whether everything is as a deployment needs it, and for what is not, what mends it.
+
+The apps look at themselves, as the identities that they are (`shared.health`); here is judged what they found.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cli import show as screen
+from cli.api import REFUSED, Api
+from local.deployment import TEMPLATES
+from shared.health import ROUND, TRIPS, fingerprint
+
+# Between two looks at how far the messages have come.
+_PAUSE = 0.5
+
+# A signed webhook is good for five minutes (functions/ingest_alert/authentication.py): one minute leaves room.
+_CLOCK_SECONDS = 60.0
+
+_DEPLOY = (
+    "az deployment group create --resource-group $GROUP --template-file infra/bicep/main.bicep "
+    "--parameters infra/bicep/params/$ENVIRONMENT.bicepparam"
+)
+_GRANT = (
+    "az deployment group create --resource-group $GROUP --template-file infra/bicep/graph/main.bicep --parameters …, "
+    "or infra/bicep/graph/grant.py (docs/deploy.md, 2)"
+)
+_PUBLISH = "make package; az rest --method put --url $APP/extensions/onedeploy?… for both apps (docs/deploy.md, 3)"
+_LOGS = "in Application Insights: union traces, exceptions | where timestamp > ago(1h) and severityLevel >= 3"
+_LIMIT = "infra/exchange/limit-to-group.ps1 (docs/deploy.md, 2)"
+
+# By how the name of what was looked at begins. What reaches nothing is either missing or shut off: the same deployment
+# makes it and opens it.
+_MENDS = {
+    "webhook secret": "az keyvault secret set --vault-name $VAULT --name webhook-{source} --value '[\"<secret>\"]'",
+    "policy": f"mend policy.yaml (docs/policy.md); {_PUBLISH}",
+    "mailbox": f"is it in Exchange Online, and in the group of {_LIMIT}? A change there takes up to two hours",
+    "Graph": _GRANT,
+    "": f"{_DEPLOY}; if that finds nothing to change, {_LOGS}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing, whether it is as it should be, what was seen, and what mends it if it is not."""
+
+    name: str
+    ok: bool
+    what: str = ""
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that the judgement is made of.
+
+    Args:
+        web: web's report of itself.
+        trips: the stops of each trip, as the API tells them.
+        clocks: seconds by which the apps' clocks were ahead of this machine's, at least; by app.
+        outside: addresses that pipeline must not be able to read.
+    """
+
+    web: Mapping[str, Any]
+    trips: Mapping[str, list[dict[str, Any]]]
+    clocks: Mapping[str, float]
+    outside: frozenset[str] = frozenset()
+
+
+def run(given: argparse.Namespace) -> int:
+    """`clawback doctor`."""
+    seen = _examine(Api.find(given.url, given.key, given.sign_in), given)
+    findings = list(judge(seen))
+    ill = [finding for finding in findings if not finding.ok]
+    if given.json:
+        print(json.dumps({"ok": not ill, "findings": [asdict(finding) for finding in findings]}, indent=2))
+    else:
+        _print(findings)
+    return REFUSED if ill else 0
+
+
+def _examine(api: Api, given: argparse.Namespace) -> Seen:
+    before = datetime.now(UTC)
+    body = {"by": given.by, "mailboxes": [*given.mailbox, *given.outside]}
+    begun = api.post("health-checks", json.dumps(body).encode())
+    clocks = {"web": _ahead(begun["web"]["at"], before, datetime.now(UTC))}
+    if "id" not in begun:
+        # Its settings are wrong: it could not send anything.
+        return Seen(
+            begun["web"], {trip: [{"stage": stage} for stage in route] for trip, route in TRIPS.items()}, clocks
+        )
+    path = f"health-checks/{begun['id']}"
+    deadline = time.monotonic() + given.wait
+    trips = api.get(path)["trips"]
+    while not _arrived(trips) and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        trips = api.get(path)["trips"]
+    if (first := trips[ROUND][0].get("report")) is not None:
+        clocks["pipeline"] = _ahead(first["at"], before, datetime.now(UTC))
+    return Seen(begun["web"], trips, clocks, frozenset(given.outside))
+
+
+def _arrived(trips: Mapping[str, list[dict[str, Any]]]) -> bool:
+    return all(stops[-1].get("report") for stops in trips.values())
+
+
+def _ahead(told: str, before: datetime, after: datetime) -> float:
+    """How far a clock is ahead (or, below zero, behind) that told this between `before` and `after` of ours."""
+    at = datetime.fromisoformat(told)
+    if before <= at <= after:
+        return 0.0
+    return (at - after if at > after else at - before).total_seconds()
+
+
+def judge(seen: Seen) -> Iterator[Finding]:
+    """What is well and what is not, in the order in which a person would mend it."""
+    pipeline = seen.trips[ROUND][0].get("report")
+    yield from _of_probes("web", seen.web, seen.outside)
+    yield from _of_trips(seen.trips)
+    apps: dict[str, Mapping[str, Any]] = {"web": seen.web}
+    if pipeline is not None:
+        apps["pipeline"] = pipeline
+        yield from _of_probes("pipeline", pipeline, seen.outside)
+        yield from _of_grants(pipeline)
+    for app, report in apps.items():
+        same = report["code"] == fingerprint()
+        said = f"Python {report['python']}, code {report['code']}"
+        yield Finding(f"{app}: code", same, said if same else f"{said}; this checkout is {fingerprint()}", _PUBLISH)
+    for app, ahead in seen.clocks.items():
+        yield Finding(
+            f"{app}: clock",
+            abs(ahead) <= _CLOCK_SECONDS,
+            f"{ahead:+.0f} s against this machine" if ahead else "",
+            "set this machine's clock (timedatectl set-ntp true); Azure's are right",
+        )
+
+
+def _of_probes(app: str, report: Mapping[str, Any], outside: frozenset[str]) -> Iterator[Finding]:
+    for probe in report["probes"]:
+        what, found = probe["what"], probe["found"]
+        said = f"{found}: {probe['detail']}" if probe.get("detail") else found
+        if what.removeprefix("mailbox ") in outside:
+            shut = found == "denied"
+            open_to_us = f"{_LIMIT}: what Entra grants and what Exchange grants add up"
+            yield Finding(f"{app}: {what} (outside)", shut, said, open_to_us if found == "ok" else _mend(what))
+        else:
+            yield Finding(f"{app}: {what}", found == "ok", "" if found == "ok" else said, _mend(what))
+
+
+def _mend(what: str) -> str:
+    mend = next(text for start, text in _MENDS.items() if what.startswith(start))
+    # Key Vault takes no underscores.
+    return mend.replace("{source}", what.rsplit(" ", 1)[-1].replace("_", "-"))
+
+
+def _of_trips(trips: Mapping[str, list[dict[str, Any]]]) -> Iterator[Finding]:
+    for trip, stops in trips.items():
+        reached = [stop["stage"] for stop in stops if stop.get("report")]
+        missed = [stop["stage"] for stop in stops if not stop.get("report")]
+        if not missed:
+            yield Finding(f"messages: {trip}", ok=True, what=" > ".join(reached))
+        elif not reached and trip == ROUND:
+            yield Finding(f"messages: {trip}", ok=False, what="pipeline did not answer", mend=f"{_PUBLISH}; {_LOGS}")
+        else:
+            came = f"came as far as {reached[-1]}, not to {missed[0]}" if reached else f"did not come to {missed[0]}"
+            yield Finding(f"messages: {trip}", ok=False, what=came, mend=f"clawback parked list; {_LOGS}")
+
+
+def _of_grants(pipeline: Mapping[str, Any]) -> Iterator[Finding]:
+    if (roles := pipeline.get("graphRoles")) is None:
+        return
+    permissions = json.loads((TEMPLATES / "graph" / "permissions.json").read_text(encoding="utf-8"))["pipeline"]
+    reads = [probe["found"] == "ok" for probe in pipeline["probes"] if probe["what"].startswith("mailbox ")]
+    for permission, told in permissions.items():
+        name, granted = f"pipeline: Graph {permission}", permission in roles
+        if granted or "exchangeRole" not in told:
+            yield Finding(name, granted, "" if granted else "not in the token; a new grant takes up to an hour", _GRANT)
+        elif any(reads):
+            yield Finding(name, ok=True, what="not in the token; given by Exchange")
+        else:
+            yield Finding(name, ok=False, what="not in the token; by Exchange? Give --mailbox to see", mend=_GRANT)
+    for permission in sorted(set(roles) - set(permissions)):
+        yield Finding(f"pipeline: Graph {permission}", ok=False, what="granted, and nothing needs it", mend=_GRANT)
+
+
+def _print(findings: list[Finding]) -> None:
+    console = screen.console()
+    for finding in findings:
+        said = f"  {screen.safe(finding.what, 300)}" if finding.what else ""
+        console.print(
+            f"{'ok' if finding.ok else 'NO':3}{screen.safe(finding.name)}{said}", style="" if finding.ok else "red"
+        )
+        if not finding.ok:
+            console.print(f"     {finding.mend}")
+    ill = sum(not finding.ok for finding in findings)
+    console.print(f"{len(findings)} things looked at, {ill} to mend" if ill else f"All {len(findings)} things are well")

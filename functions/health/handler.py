@@ -1,0 +1,91 @@
+"""Begin a health check, and read how far it has come."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from functions.health.models import BeginDeps, HealthBody, ReadDeps
+from shared.clock import utc_now
+from shared.commands import caller, parse_command
+from shared.domain.ids import fresh
+from shared.errors import NotFoundError
+from shared.health import TRIPS, about_us, stop
+from shared.messages import HealthCheck
+from shared.names import RAW_CONTAINER, SOURCES
+from shared.ports.health import Found, Probe, look
+from shared.settings import WEBHOOK_SECRETS, Settings
+
+_ID = re.compile(r"health-[0-9a-f]{32}")
+
+# What App Service leaves in a setting whose secret it could not read (Key Vault references).
+_UNRESOLVED = "@Microsoft.KeyVault("
+
+
+async def begin(headers: Mapping[str, str], body: bytes, deps: BeginDeps) -> dict[str, Any]:
+    """Send the messages out; the answer is what web finds while it does so.
+
+    Raises:
+        Problem: wrong-shape, nobody-asks, not-allowed.
+    """
+    asked = parse_command(body, HealthBody)
+    by = caller(headers, asked)
+    check_id, now = fresh("health"), deps.now()
+    # Kept where web keeps what is posted: who asked stays known, and the right to do so is used.
+    record = json.dumps({"id": check_id, "by": by, "at": now.isoformat(), "reason": asked.reason}).encode()
+    kept = deps.evidence.keep(f"raw/health/{check_id}.json", record, "application/json")
+    probes = [
+        await look(f"container {RAW_CONTAINER}: add", kept),
+        *await deps.evidence.probe(),
+        *await deps.state.probe(),
+        *(_secrets(source, deps.settings) for source in SOURCES),
+    ]
+    for trip, route in TRIPS.items():
+        check = HealthCheck(id=check_id, trip=trip, route=route, mailboxes=asked.mailboxes)
+        probes.append(await look(f"send to {check.stage}", deps.queue.send(check, correlation_id=check_id)))
+    return {"id": check_id, "web": about_us(deps.now(), *probes).to_document()}
+
+
+def settings_wrong(error: ValidationError) -> dict[str, Any]:
+    """The answer of a web that cannot be built: which settings are wrong, without what is in them."""
+    detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors(include_input=False))
+    return {"web": about_us(utc_now(), Probe(what="settings", found=Found.WRONG, detail=detail)).to_document()}
+
+
+async def read(check_id: str, deps: ReadDeps) -> dict[str, Any]:
+    """The stops of each trip in their order, each with its report if the message was there.
+
+    Raises:
+        NotFoundError: no health check can have this id.
+    """
+    if not _ID.fullmatch(check_id):
+        raise NotFoundError("no health check can have this id")
+    trips: dict[str, list[dict[str, Any]]] = {}
+    for trip, route in TRIPS.items():
+        trips[trip] = [
+            await _stop(HealthCheck(id=check_id, trip=trip, route=route[done:]), deps) for done in range(len(route))
+        ]
+    return {"id": check_id, "trips": trips}
+
+
+async def _stop(check: HealthCheck, deps: ReadDeps) -> dict[str, Any]:
+    try:
+        report = json.loads(await deps.evidence.read(stop(check)))
+    except NotFoundError:
+        return {"stage": check.stage}
+    return {"stage": check.stage, "report": report}
+
+
+def _secrets(source: str, settings: Settings) -> Probe:
+    what, setting = f"webhook secret of {source}", f"{WEBHOOK_SECRETS}__{source}"
+    if settings.webhook_secrets.get(source):
+        return Probe(what=what, found=Found.OK)
+    text = os.environ.get(setting)
+    if text is None:
+        return Probe(what=what, found=Found.MISSING, detail=f"there is no setting {setting}")
+    if text.startswith(_UNRESOLVED):
+        return Probe(what=what, found=Found.MISSING, detail="its Key Vault reference is not resolved")
+    return Probe(what=what, found=Found.WRONG, detail="it is no JSON list of texts, or an empty one")

@@ -1,0 +1,200 @@
+"""The command line against a whole local cloud: a plan that waits for a person; messages that could not be handled."""
+
+import base64
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
+
+from cli.api import Api, CommandError
+from cli.main import main
+from local import azurite
+from local.cloud import _Token, default_tenant
+from local.stack import Stack
+from local.tenant import model
+from shared.domain.alert import alert_id
+from shared.domain.ids import AlertId, IncidentId
+from shared.envelope import wrap
+from shared.messages import EnrichAlert, IngestAlert
+from shared.names import POISON_SUFFIX, QUEUES, RAW_CONTAINER, Stage
+from tests.unit.local.test_cloud import _token
+
+pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("cli")]
+
+_PATIENCE = 60.0
+POLICY = "version: 1\nrules: [{ name: a person decides, then: needs_approval }]\nbrakes: { mailbox_share: 1.0 }\n"
+LURE = "<lure@evil.example>"
+DELIVERED = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+ADA, BEN = "ada@contoso.example", "ben@contoso.example"
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Two people have the lure, in different folders, and an ordinary mail each."""
+    if not azurite.PROGRAM.exists():
+        pytest.skip("Azurite is not installed: run `make setup`")
+    directory, empty = tmp_path_factory.mktemp("cli"), default_tenant()
+    sender, to = model.Address("bad@evil.example"), (model.Address(ADA), model.Address(BEN))
+    ordinary = model.Message("<lunch@contoso.example>", "Lunch", model.Address(BEN), to, DELIVERED)
+    mailboxes = tuple(
+        replace(box, messages=(ordinary, model.Message(LURE, "Invoice", sender, to, DELIVERED, folder=folder)))
+        for box, folder in zip(empty.mailboxes, ("Archive", "Junk Email"), strict=True)
+    )
+    model.dump(replace(empty, mailboxes=mailboxes), directory / "tenant.json")
+    (directory / "policy.yaml").write_text(POLICY)
+    settings = {"CLAWBACK_POLICY_PATH": str(directory / "policy.yaml")}
+    # Where `clawback parked`, which asks the services and not the API, looks for a local cloud.
+    with Stack(directory / "out" / "local", tenant=directory / "tenant.json", settings=settings) as running:
+        yield running
+
+
+@pytest.fixture
+def clawback(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs a command; what it says as JSON."""
+
+    def run(*arguments: str, status: int = 0) -> Any:
+        where = [] if arguments[0] == "parked" else ["--url", stack.url, "--key", stack.key]
+        got = main([*arguments, "--json", *where])
+        captured = capsys.readouterr()
+        assert got == status, captured.err
+        return json.loads(captured.out if status == 0 else captured.err)
+
+    monkeypatch.chdir(stack.cloud.directory.parents[1])
+    # `parked` takes over the app's settings, for the rest of the process.
+    apps = ("CLAWBACK_", "PipelineStorage__", "IDENTITY_")
+    with patch.dict(os.environ, {k: v for k, v in os.environ.items() if not k.startswith(apps)}, clear=True):
+        yield run
+
+
+def wait(find: Callable[[], Any], until: Callable[[Any], Any] = bool) -> Any:
+    """What `find` finds, once that is it."""
+    deadline = time.monotonic() + _PATIENCE
+    while not until(found := find()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+    return found
+
+
+def alert(vendor_id: str, message_id: str) -> bytes:
+    """What the policy of the package would pull by itself."""
+    message = {"internetMessageId": message_id, "receivedAt": DELIVERED.isoformat(), "recipients": [ADA, BEN]}
+    about = {"version": 1, "id": vendor_id, "threatType": "phish", "severity": "high"}
+    return json.dumps({**about, "messages": [message]}).encode()
+
+
+def incidents(clawback: Run, ours: str) -> list[dict[str, Any]]:
+    """Those that this alert is in."""
+    return [one for one in clawback("incident", "list")["incidents"] if ours in json.dumps(one["alerts"])]
+
+
+def mailboxes(stack: Stack) -> dict[str, list[dict[str, Any]]]:
+    """What they really hold, asked of the local Graph."""
+    return {address: stack.graph(f"mailboxes/{address}/items")["items"] for address in (ADA, BEN)}
+
+
+def folders(stack: Stack) -> list[list[str]]:
+    return [sorted(item["folder"] for item in items) for items in mailboxes(stack).values()]
+
+
+def test_nothing_is_pulled_before_a_person_says_so(stack: Stack, clawback: Run, tmp_path: Path) -> None:
+    def reaches(state: str, **states: int) -> Any:
+        return wait(
+            lambda: incidents(clawback, ours),
+            lambda found: [(one["state"], one["tally"]["states"]) for one in found] == [(state, states)],
+        )[0]
+
+    untouched, pulled = mailboxes(stack), "Clawback Quarantine"
+    (tmp_path / "alert.json").write_bytes(alert("waits", LURE))
+    (ours,) = clawback("alert", "submit", str(tmp_path / "alert.json"))["alertIds"]
+
+    waiting = reaches("awaiting_approval")
+    incident, (plan,) = waiting["id"], waiting["plans"]
+    assert (plan["state"], plan["targets"]) == ("awaiting_approval", 2)
+    assert plan["brakes"] == ["rule: a person decides"]
+    assert {t["state"] for t in clawback("incident", "show", incident)["targets"]} == {"planned"}
+
+    wrong = {"planId": plan["id"], "planHash": plan["hash"][::-1], "by": "Sam"}
+    with pytest.raises(CommandError, match=r"not the one that was approved.*urn:clawback:request:"):
+        Api(stack.url, stack.key).post(f"incidents/{incident}/approve", json.dumps(wrong).encode())
+    assert reaches("awaiting_approval")["plans"] == [plan]
+    assert mailboxes(stack) == untouched
+
+    clawback("approve", incident, "--by", "Sam", "--reason", "seen")
+    (finished,) = reaches("contained", quarantined=2)["plans"]
+    assert (finished["state"], finished["approvedBy"], finished["hash"]) == ("finished", "Sam", plan["hash"])
+    assert folders(stack) == [[pulled, "Inbox"], [pulled, "Inbox"]]
+    assert "no plan" in clawback("approve", incident, "--by", "Sam", status=1)["error"]
+
+    assert "eve@" in clawback("undo", incident, "--by", "Sam", "--mailbox", "eve@contoso.example", status=1)["error"]
+    clawback("undo", incident, "--by", "Sam", "--mailbox", ADA.upper())
+    reaches("contained", quarantined=1, restored=1)
+    assert folders(stack) == [["Archive", "Inbox"], [pulled, "Inbox"]]
+    assert mailboxes(stack)[ADA] == untouched[ADA]
+
+    clawback("close", incident, "--by", "Sam", "--reason", "done")
+    reaches("closed", quarantined=1, restored=1)
+    assert "closed" in clawback("close", incident, "--by", "Sam", status=1)["error"]
+    told = wait(lambda: clawback("export", incident), lambda found: found["verification"]["intact"])
+    assert told["incident"]["closedBy"] == "Sam"
+    assert {t["mailbox"]["address"]: t["state"] for t in told["targets"]} == {ADA: "restored", BEN: "quarantined"}
+
+
+def parked(clawback: Run, text: str) -> list[dict[str, Any]]:
+    """What is parked under this id, or has it in its body."""
+    return [one for one in clawback("parked", "list") if text in one["id"] + base64.b64decode(one["body"]).decode()]
+
+
+def put(stack: Stack, queue: str, text: str) -> str:
+    """Send to the queue what somebody else might; the id that the queue gives it."""
+    credential, ca = _Token(_token(stack.cloud, "pipeline")), stack.cloud.state.ca
+    with QueueServiceClient(stack.cloud.state.queue_url, credential=credential, connection_verify=ca) as queues:
+        sent = queues.get_queue_client(queue, message_encode_policy=TextBase64EncodePolicy()).send_message(text)
+    return str(sent.id)
+
+
+def test_what_cannot_be_handled_is_parked_again(stack: Stack, clawback: Run) -> None:
+    payload = {"kind": "enrich_alert", "incidentId": "somebody@contoso.example"}
+    sound = EnrichAlert(incident_id=IncidentId("incident-1"), alert_id=AlertId("alert-1"))
+    envelope = wrap(sound, correlation_id="poison", now=DELIVERED).model_copy(update={"payload": payload})
+    key = f"enrich-{put(stack, QUEUES[Stage.ENRICH], envelope.model_dump_json())}"
+    (first,) = wait(lambda: parked(clawback, envelope.id))
+    assert (first["id"], first["reason"], first["detail"]) == (key, "payload", "alertId: missing")
+    assert clawback("parked", "replay", key) == {"replayed": key}
+    # The queue gave it a new id, and so has what is parked now. What was replayed stays, and says so.
+    found = wait(lambda: parked(clawback, envelope.id), lambda found: len(found) == 2)
+    old, new = sorted(found, key=lambda one: one["id"] != key)
+    assert old == {**first, "replayedAt": old["replayedAt"]}
+    assert (new["stage"], new["reason"], new["detail"]) == ("enrich", "payload", "alertId: missing")
+    assert "replayedAt" not in {*first, *new}
+
+
+def test_only_what_is_ours_is_replayed(stack: Stack, clawback: Run) -> None:
+    body = alert("mended", "<mended@evil.example>")
+    evidence = f"raw/clawback/2026-11-24/{hashlib.sha256(body).hexdigest()}.json"
+    message = IngestAlert(source="clawback", evidence=evidence, received_at=DELIVERED)
+    text = wrap(message, correlation_id="mended", now=DELIVERED).model_dump_json()
+    # As if the host had given up on it, which takes it two minutes.
+    key = f"ingest_alert-{put(stack, QUEUES[Stage.INGEST_ALERT] + POISON_SUFFIX, text)}"
+    assert wait(lambda: parked(clawback, key))[0]["reason"] == "poison"
+    credential, ca = _Token(_token(stack.cloud, "pipeline")), stack.cloud.state.ca
+    with BlobServiceClient(stack.cloud.state.blob_url, credential=credential, connection_verify=ca) as blobs:
+        blobs.get_blob_client(RAW_CONTAINER, evidence).upload_blob(body)
+    clawback("parked", "replay", key)
+    wait(lambda: incidents(clawback, alert_id("clawback", "mended")))
+    assert "replayedAt" in parked(clawback, key)[0]
+
+    key = f"report-{put(stack, QUEUES[Stage.REPORT], 'not ours')}"
+    assert wait(lambda: parked(clawback, key))[0]["reason"] == "envelope"
+    assert "no message of ours" in clawback("parked", "replay", key, status=1)["error"]
+    assert "replayedAt" not in parked(clawback, key)[0]
