@@ -18,7 +18,7 @@ demo-crash: setup ## kill -9 in the middle of a 300-target incident; the result 
 test: setup ## All tests
 	@$(BIN)/python -m pytest -q -n 2
 
-check: setup ## What CI runs: format, lint, types, import rules, tests with coverage
+check: setup infra-checkov ## What CI runs: format, lint, types, import rules, templates, tests with coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

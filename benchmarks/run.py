@@ -110,6 +110,7 @@ def pull(targets: int, latency_ms: int = 0) -> dict[str, Any]:
     with running(targets, latency_ms) as at:
         warm_up(at)
         graph_before, cosmos_before = at.graph("stats"), at.cosmos("stats")
+        executions_before = executions(at)
         before = sum(worker["cpuSeconds"] for worker in at.workers())
         started = time.perf_counter()
         accepted = submit(at)
@@ -132,8 +133,15 @@ def pull(targets: int, latency_ms: int = 0) -> dict[str, Any]:
             "graphRequestsPerTarget": (graph["subrequests"] - graph_before["subrequests"]) / targets,
             "graphHttpRequestsPerTarget": (graph["requests"] - graph_before["requests"]) / targets,
             "cosmosRequestsPerTarget": (cosmos["requests"] - cosmos_before["requests"]) / targets,
+            "requestUnitsPerTarget": (cosmos["requestCharge"] - cosmos_before["requestCharge"]) / targets,
+            "executionsPerTarget": (executions(at) - executions_before) / targets,
             "peakWorkerMemoryMb": max(peak(int(worker["pid"])) for worker in workers) / 1e6,
         }
+
+
+def executions(at: Stack) -> int:
+    """How many functions pipeline has executed: about one for each message, and two a minute for its timers."""
+    return (at.cloud.directory / "pipeline.log").read_text(encoding="utf-8").count("Executed 'Functions.")
 
 
 def middle_of_three(targets: int) -> dict[str, Any]:
@@ -261,15 +269,16 @@ def table(results: dict[str, Any]) -> str:
         "",
         (
             "| targets | worker CPU per target | p50 / p95 to proof | Graph requests per target (HTTP) "
-            "| Cosmos DB requests per target | peak memory of a worker |"
+            "| Cosmos DB requests per target (RU, estimated) | executions per target | peak memory of a worker |"
         ),
-        "| --- | --- | --- | --- | --- | --- |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     lines += [
         f"| {row['targets']:,}{' (Graph latency 100 ms)' if row['graphLatencyMs'] else ''} "
         f"| {row['workerCpuMsPerTarget']:.2f} ms | {row['p50Seconds']:.1f} s / {row['p95Seconds']:.1f} s "
         f"| {row['graphRequestsPerTarget']:.1f} ({row['graphHttpRequestsPerTarget']:.2f}) "
-        f"| {row['cosmosRequestsPerTarget']:.2f} | {row['peakWorkerMemoryMb']:.0f} MB |"
+        f"| {row['cosmosRequestsPerTarget']:.2f} ({row['requestUnitsPerTarget']:.0f}) "
+        f"| {row['executionsPerTarget']:.3f} | {row['peakWorkerMemoryMb']:.0f} MB |"
         for row in [*results["pulls"], results["latency"]]
     ]
     start, built, ratios = results["coldStart"], results["package"], results["ratios"]

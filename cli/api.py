@@ -145,7 +145,7 @@ def _token(client_id: str) -> str:
     from azure.identity import AzureCliCredential, CredentialUnavailableError  # noqa: PLC0415 - as above
 
     try:
-        return AzureCliCredential().get_token(f"{client_id}/.default").token
+        return str(AzureCliCredential().get_token(f"{client_id}/.default").token)
     except (CredentialUnavailableError, ClientAuthenticationError) as error:
         raise CommandError(f"no token from Azure CLI: {error.message}") from None
 

@@ -4,12 +4,14 @@ import argparse
 import contextlib
 import json
 import signal
+import socket
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from cli.api import LOCAL
-from local.stack import Stack
+from cli.api import LOCAL, CommandError
+from local.stack import API_FILE, Stack
 from local.tenant import model
 from local.tenant.generate import Generated, generate
 from local.tenant.scenario import load_scenario
@@ -23,8 +25,25 @@ def fill(name: str, directory: Path) -> tuple[Generated, Path]:
     return made, directory / f"{name}.json"
 
 
+def _answers() -> str | None:
+    """The API of the local cloud that runs here; None if there is none, or only what one that was killed left."""
+    try:
+        url: str = json.loads((LOCAL / API_FILE).read_text(encoding="utf-8"))["url"]
+        parts = urlsplit(url)
+        socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1).close()
+    except (OSError, ValueError, KeyError):
+        return None
+    return url
+
+
 def run(given: argparse.Namespace) -> int:
-    """Start, say where everything is, wait."""
+    """Start, say where everything is, wait.
+
+    Raises:
+        CommandError: one is up in this folder already; its state is not to be pulled from under it.
+    """
+    if (up := _answers()) is not None:
+        raise CommandError(f"Clawback is up at {up} already: end that first, or start this one in another folder")
     # Being asked to end is as good as Ctrl-C, at any time: nothing is left running.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     made, tenant = fill(given.scenario, Path("out") / "tenants")

@@ -235,7 +235,7 @@ class CosmosServer:
         for operation in operations:
             rights.require(call.caller, _ACTIONS[operation["operationType"]], call.target.id)
         done, results = batch.run(self.store, call.target, call.key(), operations)
-        call.charge = _WRITE_UNITS * len(operations)
+        call.charge = _WRITE_UNITS * max(len(operations), len(call.body) / 1024)
         return web.Response(
             body="[" + ",".join(result_json(result) for result in results) + "]",
             status=200 if done else 207,

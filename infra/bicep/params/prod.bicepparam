@@ -13,7 +13,7 @@ param alwaysReady = [
 param retention = { softDeleteDays: 30, evidenceDays: 365 }
 param logRetentionDays = 365
 param alertEmails = ['security-operations@example.com']
-param monthlyBudget = 500
+param monthlyBudget = 1000
 // Set it when you deploy first, to this month or the next; then leave it.
 param budgetStart = '2026-12-01'
 param quietHours = 24

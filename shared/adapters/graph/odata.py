@@ -19,7 +19,8 @@ def query(**options: str | int) -> str:
 @lru_cache(maxsize=8192)
 def segment(text: str) -> str:
     """`text` as one segment of a path."""
-    return _encoded(text)
+    # These two mean another segment, and need no encoding anywhere else.
+    return text.replace(".", "%2E") if text in {".", ".."} else _encoded(text)
 
 
 def _encoded(text: str) -> str:

@@ -1,6 +1,6 @@
 from urllib.parse import parse_qs, unquote
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.adapters.graph.odata import literal, query, segment
@@ -27,8 +27,11 @@ def test_a_query_brings_its_values_over_whole(text: str) -> None:
 
 
 @given(ANY)
+@example(".")
+@example("..")
 def test_a_segment_is_one_segment(text: str) -> None:
     assert "/" not in segment(text)
+    assert segment(text) not in {".", ".."}
     assert unquote(segment(text)) == text
 
 
