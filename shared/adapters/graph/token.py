@@ -37,5 +37,5 @@ def _roles(token: str) -> tuple[str, ...]:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return tuple(sorted(map(str, claims.get("roles", ()))))
-    except (IndexError, binascii.Error, ValueError, AttributeError) as error:
+    except (IndexError, binascii.Error, ValueError, AttributeError, TypeError) as error:
         raise UnavailableError("Graph: a token that cannot be read") from error
