@@ -8,6 +8,9 @@ from shared.domain.base import Frozen, Instant
 from shared.domain.ids import AlertId, ChunkId, IncidentId, PlanId, TargetId
 from shared.names import Stage
 
+# Id and trip name a blob: a message that somebody forged is not to name another one.
+HEALTH_ID = r"^health-[0-9a-f]{32}$"
+
 
 class IngestAlert(Frozen):
     """A raw payload is kept: normalise it."""
@@ -120,8 +123,8 @@ class HealthCheck(Frozen):
     """A message that visits stages and does nothing there but say so: `clawback doctor` sends it."""
 
     kind: Literal["health_check"] = "health_check"
-    id: str
-    trip: str
+    id: str = Field(pattern=HEALTH_ID)
+    trip: str = Field(pattern=r"^[a-z_]{1,40}$")
     """Which of `shared.health.TRIPS` it is on."""
     route: tuple[Stage, ...] = Field(min_length=1, max_length=10)
     """The stages that it still has to visit; the first is where it is."""

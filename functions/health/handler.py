@@ -14,12 +14,10 @@ from shared.commands import caller, parse_command
 from shared.domain.ids import fresh
 from shared.errors import NotFoundError
 from shared.health import TRIPS, about_us, stop
-from shared.messages import HealthCheck
+from shared.messages import HEALTH_ID, HealthCheck
 from shared.names import RAW_CONTAINER, SOURCES
 from shared.ports.health import Found, Probe, look
 from shared.settings import WEBHOOK_SECRETS, Settings
-
-_ID = re.compile(r"health-[0-9a-f]{32}")
 
 # What App Service leaves in a setting whose secret it could not read (Key Vault references).
 _UNRESOLVED = "@Microsoft.KeyVault("
@@ -61,7 +59,7 @@ async def read(check_id: str, deps: ReadDeps) -> dict[str, Any]:
     Raises:
         NotFoundError: no health check can have this id.
     """
-    if not _ID.fullmatch(check_id):
+    if not re.fullmatch(HEALTH_ID, check_id):
         raise NotFoundError("no health check can have this id")
     trips: dict[str, list[dict[str, Any]]] = {}
     for trip, route in TRIPS.items():

@@ -23,7 +23,7 @@ from tests.fakes.parking import FakeParking
 from tests.fakes.queue import FakeQueue
 
 ROOT = Path(__file__).parents[3]
-ANN = "ann@contoso.example"
+HEALTH = "health-" + "0" * 32
 
 
 @dataclass
@@ -87,7 +87,7 @@ class World:
 
 
 def a_check(trip: str = ROUND, *mailboxes: str) -> HealthCheck:
-    return HealthCheck(id="health-1", trip=trip, route=TRIPS[trip], mailboxes=mailboxes)
+    return HealthCheck(id=HEALTH, trip=trip, route=TRIPS[trip], mailboxes=mailboxes)
 
 
 async def test_the_round_visits_every_stage_and_returns_to_the_first() -> None:
@@ -207,4 +207,20 @@ def test_the_fingerprint_is_of_the_code_and_of_nothing_else(tmp_path: Path) -> N
 @pytest.mark.parametrize("route", [(), (Stage.REPORT,) * 11])
 def test_a_route_has_an_end_and_a_beginning(route: tuple[Stage, ...]) -> None:
     with pytest.raises(ValidationError):
-        HealthCheck(id="health-1", trip=ROUND, route=route)
+        HealthCheck(id=HEALTH, trip=ROUND, route=route)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"id": "health-1"},
+        {"id": "../anchors/incident-1"},
+        {"id": HEALTH + "\n"},
+        {"trip": "../x"},
+        {"trip": ""},
+        {"trip": "a/b"},
+    ],
+)
+def test_a_forged_message_names_no_other_blob(named: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        HealthCheck(**{"id": HEALTH, "trip": ROUND, "route": TRIPS[ROUND], **named})

@@ -31,6 +31,7 @@ class Deps:
 
 
 DEPS = Deps("deps")
+HEALTH = "health-" + "0" * 32
 
 
 class World:
@@ -108,9 +109,9 @@ async def test_a_message_on_the_queue_of_another_stage_is_parked() -> None:
 
 async def test_a_health_check_is_not_the_stages_business() -> None:
     world = ending(RuntimeError("the handler was asked"))
-    check = HealthCheck(id="health-1", trip="round", route=(Stage.REPORT,))
+    check = HealthCheck(id=HEALTH, trip="round", route=(Stage.REPORT,))
 
-    await world.deliver(wrap(check, correlation_id="health-1", now=world.clock.now).model_dump_json().encode())
+    await world.deliver(wrap(check, correlation_id=HEALTH, now=world.clock.now).model_dump_json().encode())
 
     assert world.checked == [check]
     assert not world.queue.waiting
