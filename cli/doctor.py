@@ -64,12 +64,14 @@ class Seen:
         trips: the stops of each trip, as the API tells them.
         clocks: seconds by which the apps' clocks were ahead of this machine's, at least; by app.
         outside: addresses that pipeline must not be able to read.
+        unused: sources that need no secret, since nobody posts as them.
     """
 
     web: Mapping[str, Any]
     trips: Mapping[str, list[dict[str, Any]]]
     clocks: Mapping[str, float]
     outside: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()
 
 
 def run(given: argparse.Namespace) -> int:
@@ -102,7 +104,7 @@ def _examine(api: Api, given: argparse.Namespace) -> Seen:
         trips = api.get(path)["trips"]
     if (first := trips[ROUND][0].get("report")) is not None:
         clocks["pipeline"] = _ahead(first["at"], before, datetime.now(UTC))
-    return Seen(begun["web"], trips, clocks, frozenset(given.outside))
+    return Seen(begun["web"], trips, clocks, frozenset(given.outside), frozenset(given.unused))
 
 
 def _arrived(trips: Mapping[str, list[dict[str, Any]]]) -> bool:
@@ -120,12 +122,12 @@ def _ahead(told: str, before: datetime, after: datetime) -> float:
 def judge(seen: Seen) -> Iterator[Finding]:
     """What is well and what is not, in the order in which a person would mend it."""
     pipeline = seen.trips[ROUND][0].get("report")
-    yield from _of_probes("web", seen.web, seen.outside)
+    yield from _of_probes("web", seen.web, seen)
     yield from _of_trips(seen.trips)
     apps: dict[str, Mapping[str, Any]] = {"web": seen.web}
     if pipeline is not None:
         apps["pipeline"] = pipeline
-        yield from _of_probes("pipeline", pipeline, seen.outside)
+        yield from _of_probes("pipeline", pipeline, seen)
         yield from _of_grants(pipeline)
     for app, report in apps.items():
         same = report["code"] == fingerprint()
@@ -140,11 +142,13 @@ def judge(seen: Seen) -> Iterator[Finding]:
         )
 
 
-def _of_probes(app: str, report: Mapping[str, Any], outside: frozenset[str]) -> Iterator[Finding]:
+def _of_probes(app: str, report: Mapping[str, Any], seen: Seen) -> Iterator[Finding]:
     for probe in report["probes"]:
         what, found = probe["what"], probe["found"]
         said = f"{found}: {probe['detail']}" if probe.get("detail") else found
-        if what.removeprefix("mailbox ") in outside:
+        if what.removeprefix("webhook secret of ") in seen.unused and found == "missing":
+            yield Finding(f"{app}: {what}", ok=True, what="not used")
+        elif what.removeprefix("mailbox ") in seen.outside:
             shut = found == "denied"
             open_to_us = f"{_LIMIT}: what Entra grants and what Exchange grants add up"
             yield Finding(f"{app}: {what} (outside)", shut, said, open_to_us if found == "ok" else _mend(what))

@@ -98,6 +98,9 @@ def _add_doctor(groups: Any, common: argparse.ArgumentParser) -> None:
         "--mailbox", action="append", default=[], help="address that must be readable; may be repeated"
     )
     examine.add_argument("--outside", action="append", default=[], help="address that must not be; may be repeated")
+    examine.add_argument(
+        "--unused", action="append", default=[], metavar="SOURCE", help="source that nobody posts as; may be repeated"
+    )
     examine.add_argument("--wait", type=float, default=180.0, help="seconds for pipeline to answer (default: 180)")
     examine.add_argument("--by", default="clawback doctor", help="who asks; where people sign in, the sign-in counts")
     examine.set_defaults(run=doctor.run)

@@ -128,6 +128,13 @@ def test_what_mends_it_is_what_made_it(what: str, mend: str) -> None:
     assert mend in finding.mend
 
 
+def test_a_source_that_nobody_uses_needs_no_secret() -> None:
+    secret = {"what": "webhook secret of proofpoint_tap", "found": "missing", "detail": ""}
+    assert ill(seen(secret, unused=frozenset({"proofpoint_tap"}))) == {}
+    assert ill(seen({**secret, "found": "wrong"}, unused=frozenset({"proofpoint_tap"})))
+    assert ill(seen(secret, unused=frozenset({"clawback"})))
+
+
 @pytest.mark.parametrize(
     ("told", "ahead"),
     [
