@@ -18,7 +18,7 @@ demo-crash: setup ## kill -9 in the middle of a 300-target incident; the result 
 test: setup ## All tests
 	@$(BIN)/python -m pytest -q -n 2
 
-check: setup infra-checkov ## What CI runs: format, lint, types, import rules, templates, tests with coverage
+check: ready infra-checkov ## What CI runs: format, lint, types, import rules, templates, tests with coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -31,16 +31,20 @@ bench: setup ## Measure, print the table, write out/bench/results.json
 package: setup ## The deployment package, out/package/clawback.zip (needs Python 3.12 for its byte code)
 	@$(BIN)/python -m local.package
 
-infra: setup infra-checkov ## Judge the templates (part of check; needs the Bicep compiler for all of it)
+infra: ready infra-checkov ## Judge the templates (part of check; needs the Bicep compiler for all of it)
 	@$(BIN)/python -m pytest -q -n 2 tests/infra
 
 infra-checkov: setup out/checkov/.ready ## checkov over the templates; every finding has its reason
 	@$(BIN)/python infra/checkov/scan.py out/checkov/bin/checkov
 
+# Both environments at a time: each waits for the registry and the disk more than for the processor.
+ready:
+	@$(MAKE) --no-print-directory -j2 setup out/checkov/.ready
+
 out/checkov/.ready: requirements-checkov.txt
 	@echo "Installing checkov (once)"
 	@$(PYTHON) -m venv out/checkov
-	@out/checkov/bin/python -m pip install -q --require-hashes -r requirements-checkov.txt
+	@out/checkov/bin/python -m pip install -q --no-compile --require-hashes -r requirements-checkov.txt
 	@touch $@
 
 infra-snapshots: setup ## Evaluate the templates again, after changing them
@@ -57,12 +61,13 @@ lock: $(STAMP) ## Pin the dependencies again (requirements*.in -> requirements*.
 
 setup: $(STAMP) node_modules/.package-lock.json ## Virtual environment and Azurite (done by the other targets)
 
+# --no-compile: of msgraph-sdk's seventeen thousand modules we import a few dozen, and Python compiles what it imports.
 $(STAMP): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Clawback needs Python 3.11 to 3.13 ($(PYTHON) is not): set PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "Setting up $(VENV) (once, about a minute)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -q --no-compile --require-hashes -r requirements-dev.txt
 	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -76,4 +81,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 clean: ## Remove what the targets made
 	rm -rf $(VENV) node_modules out .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache *.egg-info
 
-.PHONY: help demo demo-crash test check bench package infra infra-checkov infra-snapshots lock setup clean
+.PHONY: ready help demo demo-crash test check bench package infra infra-checkov infra-snapshots lock setup clean
