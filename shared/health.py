@@ -13,6 +13,9 @@ import platform
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from shared.clock import Clock
 from shared.domain.base import Frozen, Instant
@@ -39,6 +42,32 @@ TRIPS: dict[str, tuple[Stage, ...]] = {
 _ROOT = Path(__file__).parents[1]
 _OUR_CODE = ("function_app.py", "host.json", "policy.yaml", "functions", "shared")
 _SOURCES = {".py", ".json", ".yaml"}
+
+
+# Each is looked up and read one after the other, in the time that one message has. RFC 5321 4.5.3.1: 64 characters
+# before the @, 255 behind it.
+Addresses = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=320)], ...], Field(max_length=20)]
+
+
+class Asked(Frozen):
+    """Who asked for a health check, and what for: kept where web keeps what is posted, and no part of a message."""
+
+    id: str
+    by: str
+    at: Instant
+    reason: str = ""
+    mailboxes: Addresses = ()
+    """To look into; nothing in them is changed."""
+
+    @property
+    def path(self) -> str:
+        """Where it is kept."""
+        return asked_path(self.id)
+
+
+def asked_path(check_id: str) -> str:
+    """Where `Asked` is kept."""
+    return f"raw/health/{check_id}.json"
 
 
 class Report(Frozen):
@@ -111,7 +140,12 @@ async def _look_around(check: HealthCheck, deps: HealthDeps) -> Report:
         roles = await deps.graph_token.roles()
     except ClawbackError as error:
         probes.append(Probe(what="Graph token", found=Found.DENIED, detail=str(error)))
-    probes += [await _mailbox(address, deps) for address in check.mailboxes]
+    try:
+        asked = Asked.model_validate_json(await deps.evidence.read(asked_path(check.id)))
+        probes += [await _mailbox(address, deps) for address in asked.mailboxes]
+    except ClawbackError as error:
+        # Told by web too, which could not keep it, or by the probe of the container.
+        probes.append(Probe(what="what was asked for", found=Found.MISSING, detail=str(error)))
     return about_us(deps.now(), *probes, graph_roles=roles)
 
 

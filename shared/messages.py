@@ -128,8 +128,6 @@ class HealthCheck(Frozen):
     """Which of `shared.health.TRIPS` it is on."""
     route: tuple[Stage, ...] = Field(min_length=1, max_length=10)
     """The stages that it still has to visit; the first is where it is."""
-    mailboxes: tuple[str, ...] = ()
-    """Addresses of mailboxes to look into; nothing in them is changed."""
 
     @property
     def stage(self) -> Stage:

@@ -13,7 +13,7 @@ from shared.clock import utc_now
 from shared.commands import caller, parse_command
 from shared.domain.ids import fresh
 from shared.errors import NotFoundError
-from shared.health import TRIPS, about_us, stop
+from shared.health import TRIPS, Asked, about_us, stop
 from shared.messages import HEALTH_ID, HealthCheck
 from shared.names import RAW_CONTAINER, SOURCES
 from shared.ports.health import Found, Probe, look
@@ -31,10 +31,8 @@ async def begin(headers: Mapping[str, str], body: bytes, deps: BeginDeps) -> dic
     """
     asked = parse_command(body, HealthBody)
     by = caller(headers, asked)
-    check_id, now = fresh("health"), deps.now()
-    # Kept where web keeps what is posted: who asked stays known, and the right to do so is used.
-    record = json.dumps({"id": check_id, "by": by, "at": now.isoformat(), "reason": asked.reason}).encode()
-    kept = deps.evidence.keep(f"raw/health/{check_id}.json", record, "application/json")
+    record = Asked(id=fresh("health"), by=by, at=deps.now(), reason=asked.reason, mailboxes=asked.mailboxes)
+    kept = deps.evidence.keep(record.path, record.model_dump_json().encode(), "application/json")
     probes = [
         await look(f"container {RAW_CONTAINER}: add", kept),
         *await deps.evidence.probe(),
@@ -42,9 +40,9 @@ async def begin(headers: Mapping[str, str], body: bytes, deps: BeginDeps) -> dic
         *(_secrets(source, deps.settings) for source in SOURCES),
     ]
     for trip, route in TRIPS.items():
-        check = HealthCheck(id=check_id, trip=trip, route=route, mailboxes=asked.mailboxes)
-        probes.append(await look(f"send to {check.stage}", deps.queue.send(check, correlation_id=check_id)))
-    return {"id": check_id, "web": about_us(deps.now(), *probes).to_document()}
+        check = HealthCheck(id=record.id, trip=trip, route=route)
+        probes.append(await look(f"send to {check.stage}", deps.queue.send(check, correlation_id=record.id)))
+    return {"id": record.id, "web": about_us(deps.now(), *probes).to_document()}
 
 
 def settings_wrong(error: ValidationError) -> dict[str, Any]:

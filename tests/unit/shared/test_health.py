@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.errors import ClawbackError, DeniedError, NotFoundError, UnavailableError
-from shared.health import ROUND, TRIPS, HealthDeps, about_us, fingerprint, stop, visit
+from shared.health import ROUND, TRIPS, Asked, HealthDeps, about_us, fingerprint, stop, visit
 from shared.messages import HealthCheck
 from shared.names import WEB_SENDS_TO, Stage
 from shared.ports.directory import Recipient, RecipientKind
@@ -72,6 +72,10 @@ class World:
             now=self.clock,
         )
 
+    async def ask(self, *mailboxes: str) -> None:
+        asked = Asked(id=HEALTH, by="ada", at=self.clock.now, mailboxes=mailboxes)
+        await self.evidence.keep(asked.path, asked.model_dump_json().encode())
+
     async def pump(self) -> list[Stage]:
         """Visit until no message is left; where the messages were."""
         been = []
@@ -86,8 +90,8 @@ class World:
         return {probe["what"]: (probe["found"], probe["detail"]) for probe in report["probes"]}
 
 
-def a_check(trip: str = ROUND, *mailboxes: str) -> HealthCheck:
-    return HealthCheck(id=HEALTH, trip=trip, route=TRIPS[trip], mailboxes=mailboxes)
+def a_check(trip: str = ROUND) -> HealthCheck:
+    return HealthCheck(id=HEALTH, trip=trip, route=TRIPS[trip])
 
 
 async def test_the_round_visits_every_stage_and_returns_to_the_first() -> None:
@@ -143,10 +147,10 @@ async def test_a_mailbox_is_read_and_what_keeps_us_out_is_told() -> None:
     world.directory.refusals["dora@contoso.example"] = [Refusal(RefusalKind.DENIED, "Authorization_RequestDenied", 403)]
     asked = ("ann", "ben", "cleo", "dora", "team", "nobody")
 
-    check = a_check(ROUND, *(f"{name}@contoso.example" for name in asked))
-    await visit(check, world.deps)
+    await world.ask(*(f"{name}@contoso.example" for name in asked))
+    await visit(a_check(), world.deps)
 
-    found = world.probes(check)
+    found = world.probes(a_check())
     assert {name: found[f"mailbox {name}@contoso.example"] for name in asked} == {
         "ann": ("ok", ""),
         "ben": ("denied", "ErrorAccessDenied"),
@@ -166,7 +170,7 @@ async def test_what_is_broken_hides_nothing_else(tmp_path: Path) -> None:
     await visit(a_check(), world.deps)
 
     ill = {what for what, (found, _) in world.probes(a_check()).items() if found != "ok"}
-    assert ill == {"policy", "Graph token", "Cosmos DB container alerts: read"}
+    assert ill == {"policy", "Graph token", "Cosmos DB container alerts: read", "what was asked for"}
     assert world.queue.waiting
 
 
