@@ -4,6 +4,7 @@ The apps look at themselves, as the identities that they are (`shared.health`); 
 """
 
 import argparse
+import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
@@ -12,12 +13,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli import show as screen
-from cli.api import REFUSED, Api
+from cli.api import REFUSED, Api, CommandError
 from local.deployment import TEMPLATES
 from shared.health import ROUND, TRIPS, fingerprint
 
 # Between two looks at how far the messages have come.
 _PAUSE = 0.5
+
+# What is known of messages that nobody has seen.
+_NOWHERE: Mapping[str, list[dict[str, Any]]] = {
+    trip: [{"stage": str(stage)} for stage in route] for trip, route in TRIPS.items()
+}
 
 # A signed webhook is good for five minutes (functions/ingest_alert/authentication.py): one minute leaves room.
 _CLOCK_SECONDS = 60.0
@@ -91,20 +97,24 @@ def _examine(api: Api, given: argparse.Namespace) -> Seen:
     body = {"by": given.by, "mailboxes": [*given.mailbox, *given.outside]}
     begun = api.post("health-checks", json.dumps(body).encode())
     clocks = {"web": _ahead(begun["web"]["at"], before, datetime.now(UTC))}
-    if "id" not in begun:
-        # Its settings are wrong: it could not send anything.
-        return Seen(
-            begun["web"], {trip: [{"stage": stage} for stage in route] for trip, route in TRIPS.items()}, clocks
-        )
-    path = f"health-checks/{begun['id']}"
-    deadline = time.monotonic() + given.wait
-    trips = api.get(path)["trips"]
-    while not _arrived(trips) and time.monotonic() < deadline:
-        time.sleep(_PAUSE)
-        trips = api.get(path)["trips"]
+    # Without an id its settings are wrong: it could not send anything.
+    trips = _follow(api, begun["id"], given.wait) if "id" in begun else _NOWHERE
     if (first := trips[ROUND][0].get("report")) is not None:
         clocks["pipeline"] = _ahead(first["at"], before, datetime.now(UTC))
     return Seen(begun["web"], trips, clocks, frozenset(given.outside), frozenset(given.unused))
+
+
+def _follow(api: Api, check_id: str, seconds: float) -> Mapping[str, list[dict[str, Any]]]:
+    """How far the messages came in this time, or what was seen last."""
+    deadline = time.monotonic() + seconds
+    trips = _NOWHERE
+    while True:
+        # Where web cannot read the reports, its own report says so.
+        with contextlib.suppress(CommandError):
+            trips = api.get(f"health-checks/{check_id}")["trips"]
+        if _arrived(trips) or time.monotonic() > deadline:
+            return trips
+        time.sleep(_PAUSE)
 
 
 def _arrived(trips: Mapping[str, list[dict[str, Any]]]) -> bool:

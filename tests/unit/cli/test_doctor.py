@@ -161,6 +161,18 @@ def test_settings_that_are_wrong_are_told_though_nothing_was_sent(
     assert "pipeline did not answer" in said
 
 
+def test_reports_that_cannot_be_read_hide_nothing_else(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+    denied = {"what": "container evidence: read", "found": "denied", "detail": ""}
+    stub.answers["/api/health-checks"] = Answer.json({"id": "health-1", "web": report(denied)})
+    stub.answers["/api/health-checks/health-1"] = Answer.json({"title": "not now"}, status=503)
+
+    assert main(["doctor", "--wait", "0"]) == 1
+
+    said = capsys.readouterr().out
+    assert "container evidence: read  denied" in said
+    assert "pipeline did not answer" in said
+
+
 def test_what_the_apps_say_cannot_lie_on_a_screen(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     hostile = {"what": "mailbox \x1b[2J\u202ex", "found": "missing", "detail": "\x1b]0;owned\x07"}
     stub.answers["/api/health-checks"] = Answer.json({"web": report(hostile)})
