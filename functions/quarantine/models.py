@@ -36,6 +36,8 @@ class Round:
     """Those that were answered in full: they may be acted upon once the chunk is committed."""
     retry_after: float | None = None
     """The longest wait that a mailbox asked for, in seconds."""
+    postponed: bool = False
+    """The next round has more to do, whatever state its targets are in."""
 
     def __post_init__(self) -> None:
         self.before = dict(self.targets)
@@ -59,6 +61,16 @@ class Round:
     def to_act(self, state: TargetState) -> list[Target]:
         """The targets in this state that may be acted upon."""
         return [target for target in self.of(state) if target.id in self.ready]
+
+    def fit(self, copies: int) -> None:
+        """Leave to the next round what has more copies, all together, than one commit takes; the first always goes."""
+        changed = [key for key, target in self.targets.items() if target is not self.before[key]]
+        for place, key in enumerate(changed):
+            copies -= len(self.targets[key].copies)
+            if copies < 0 and place > 0:
+                self.put(self.before[key])
+                self.ready.discard(key)
+                self.postponed = True
 
     def changed(self) -> list[Target]:
         """What has to be committed; from then on it counts as unchanged."""
