@@ -56,7 +56,7 @@ class Api:
         if url:
             if not _keeps_secrets(url):
                 raise CommandError(f"{url}: an https:// address is needed (http:// only to this machine)", USAGE)
-            return cls(url.rstrip("/"), key or "", _token(sign_in) if sign_in else "")
+            return cls(url.rstrip("/").removesuffix("/api"), key or "", _token(sign_in) if sign_in else "")
         try:
             told = json.loads((LOCAL / API_FILE).read_text(encoding="utf-8"))
         except OSError:

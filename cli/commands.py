@@ -72,10 +72,17 @@ def show(given: argparse.Namespace) -> int:
         console.print(f"alert {link['id']} from {link['source']}, {link['severity']}: {screen.safe(said)}")
     for plan in incident.get("plans", []):
         console.print(f"plan {plan['id']}: {plan['targets']} targets, {plan['state']}")
+        if by := plan.get("approvedBy"):
+            console.print(f"  approved by {screen.safe(by)} at {plan.get('approvedAt')}")
+        waits = plan["state"] == "awaiting_approval"
         for brake in plan.get("brakes", []):
-            console.print(f"  needs a person: {screen.safe(brake)}", style="yellow")
+            said = "needs a person" if waits else "needed a person"
+            console.print(f"  {said}: {screen.safe(brake)}", style="yellow" if waits else "")
         for note in plan.get("notes", []):
             console.print(f"  note: {screen.safe(note)}")
+    for command in incident.get("commands", []):
+        reason = f": {screen.safe(command['reason'])}" if command.get("reason") else ""
+        console.print(f"{command['kind']} asked by {screen.safe(command['by'])} at {command['at']}{reason}")
     console.print(screen.targets(targets))
     return 0
 

@@ -8,12 +8,12 @@ import contextlib
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from cli import show as screen
-from cli.api import REFUSED, Api, CommandError
+from cli.api import REFUSED, USAGE, Api, CommandError
 from local.deployment import TEMPLATES
 from shared.health import ROUND, TRIPS, fingerprint
 
@@ -38,6 +38,7 @@ _GRANT = (
 )
 _PUBLISH = "make package; az rest --method put --url $APP/extensions/onedeploy?… for both apps (docs/deploy.md, 3)"
 _LOGS = "in Application Insights: union traces, exceptions | where timestamp > ago(1h) and severityLevel >= 3"
+_NOT_YET = "not in the token; one from before the grant lives for up to a day: restart pipeline"
 _LIMIT = "infra/exchange/limit-to-group.ps1 (docs/deploy.md, 2)"
 
 # By how the name of what was looked at begins. What reaches nothing is either missing or shut off: the same deployment
@@ -45,7 +46,10 @@ _LIMIT = "infra/exchange/limit-to-group.ps1 (docs/deploy.md, 2)"
 _MENDS = {
     "webhook secret": "az keyvault secret set --vault-name $VAULT --name webhook-{source} --value '[\"<secret>\"]'",
     "policy": f"mend policy.yaml (docs/policy.md); {_PUBLISH}",
-    "mailbox": f"is it in Exchange Online, and in the group of {_LIMIT}? A change there takes up to two hours",
+    "mailbox": (
+        f"is it spelt so, in Exchange Online, and, where Exchange limits, in the group of {_LIMIT}? "
+        "A change there takes up to two hours"
+    ),
     "Graph": _GRANT,
     "": f"{_DEPLOY}; if that finds nothing to change, {_LOGS}",
 }
@@ -82,8 +86,11 @@ class Seen:
 
 def run(given: argparse.Namespace) -> int:
     """`clawback doctor`."""
+    given.mailbox, given.outside = ([address.strip() for address in them] for them in (given.mailbox, given.outside))
+    if both := set(given.mailbox) & set(given.outside):
+        raise CommandError(f"to be readable, and not to be? {', '.join(sorted(both))}", USAGE)
     seen = _examine(Api.find(given.url, given.key, given.sign_in), given)
-    findings = list(judge(seen))
+    findings = [replace(finding, mend="") if finding.ok else finding for finding in judge(seen)]
     ill = [finding for finding in findings if not finding.ok]
     if given.json:
         print(json.dumps({"ok": not ill, "findings": [asdict(finding) for finding in findings]}, indent=2))
@@ -193,7 +200,12 @@ def _of_grants(pipeline: Mapping[str, Any]) -> Iterator[Finding]:
     for permission, told in permissions.items():
         name, granted = f"pipeline: Graph {permission}", permission in roles
         if granted or "exchangeRole" not in told:
-            yield Finding(name, granted, "" if granted else "not in the token; a new grant takes up to an hour", _GRANT)
+            yield Finding(
+                name,
+                granted,
+                "" if granted else _NOT_YET,
+                _GRANT,
+            )
         elif any(reads):
             yield Finding(name, ok=True, what="not in the token; given by Exchange")
         else:

@@ -10,6 +10,7 @@ from typing import Any
 from cli import commands, demo, demo_crash, doctor, local_up, parked
 from cli.api import CommandError
 from cli.show import safe
+from shared.names import SOURCES
 
 _EXIT = "Exit status: 0 done, 1 refused or not as it should be, 2 wrong usage, 3 unreachable."
 
@@ -30,20 +31,20 @@ def parser() -> argparse.ArgumentParser:
     groups = root.add_subparsers(required=True, metavar="COMMAND")
 
     local = groups.add_parser("local", help="the cloud on this machine").add_subparsers(required=True)
-    up = local.add_parser("up", parents=[common], help="start it and keep it running")
+    up = local.add_parser("up", parents=[output], help="start it and keep it running")
     up.add_argument("--scenario", default="phishing", help="what fills the tenant (local/tenant/scenarios)")
     up.set_defaults(run=local_up.run)
 
     alert = groups.add_parser("alert", help="alerts").add_subparsers(required=True)
     submit = alert.add_parser("submit", parents=[common], help="post an alert to a source's webhook")
     submit.add_argument("file", type=Path)
-    submit.add_argument("--source", default="clawback")
+    submit.add_argument("--source", default="clawback", help="whose format it is (default: our own)")
     submit.add_argument("--secret", help="of the source (or CLAWBACK_WEBHOOK_SECRET); default: the local one")
     submit.set_defaults(run=commands.submit)
 
     incident = groups.add_parser("incident", help="incidents").add_subparsers(required=True)
     listing = incident.add_parser("list", parents=[common], help="the newest")
-    listing.add_argument("--top", type=int, default=20)
+    listing.add_argument("--top", type=int, default=20, help="how many (default: 20)")
     listing.set_defaults(run=commands.list_incidents)
     show = incident.add_parser("show", parents=[common], help="one, with its targets")
     show.add_argument("incident")
@@ -84,7 +85,7 @@ def _add_commands(groups: Any, common: argparse.ArgumentParser) -> None:
         command = groups.add_parser(name, parents=[common], help=text)
         command.add_argument("incident")
         command.add_argument("--by", required=True, help="who asks; where people sign in, the sign-in counts")
-        command.add_argument("--reason", default="")
+        command.add_argument("--reason", default="", help="is kept with the command")
         command.set_defaults(run=run)
         if name == "undo":
             command.add_argument("--mailbox", action="append", default=[], help="only this address; may be repeated")
@@ -99,7 +100,7 @@ def _add_doctor(groups: Any, common: argparse.ArgumentParser) -> None:
     )
     examine.add_argument("--outside", action="append", default=[], help="address that must not be; may be repeated")
     examine.add_argument(
-        "--unused", action="append", default=[], metavar="SOURCE", help="source that nobody posts as; may be repeated"
+        "--unused", action="append", default=[], choices=SOURCES, help="source that nobody posts as; may be repeated"
     )
     examine.add_argument("--wait", type=float, default=180.0, help="seconds for pipeline to answer (default: 180)")
     examine.add_argument("--by", default="clawback doctor", help="who asks; where people sign in, the sign-in counts")

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
 
+_SETTINGS = "PipelineStorage__blobServiceUri, PipelineStorage__queueServiceUri and CLAWBACK_COSMOS_ENDPOINT"
+
+
 class OperatorServices(Services):
     """The services of a person: signed in with Azure CLI, unless this is the local cloud."""
 
@@ -45,6 +48,9 @@ class OperatorServices(Services):
 @asynccontextmanager
 async def _services() -> AsyncIterator[Services]:
     if "PipelineStorage__blobServiceUri" not in os.environ:
+        if "CLAWBACK_API_URL" in os.environ:
+            # The local one would be taken for the one that is meant.
+            raise CommandError(f"parked messages are asked of the services themselves: set {_SETTINGS}", USAGE)
         try:
             os.environ.update(read_state(LOCAL).environments["pipeline"])
             LocalAuthority(LOCAL).trust_in_this_process()

@@ -18,6 +18,7 @@ _log = logging.getLogger("clawback.http")
 _MEND = 300
 
 Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+"""Named as its function is: that is how an event says which one answered."""
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
@@ -86,7 +87,6 @@ def with_problems(handler: Handler) -> Handler:
             return await handler(req)
         except Problem as told:
             problem = told
-            emit(Event.PROBLEM, type=str(problem.body["type"]), status=problem.status, instance=instance)
         except NotFoundError:
             problem = Problem(404, "not-found", "There is no such record")
         except ConflictError:
@@ -100,6 +100,8 @@ def with_problems(handler: Handler) -> Handler:
         except Exception:  # noqa: BLE001 - the last line before the caller; it is logged with its trace
             _log.exception("unexpected", extra={"instance": instance})
             problem = Problem(500, "internal", "Something went wrong on our side")
+        kind = str(problem.body["type"])
+        emit(Event.PROBLEM, type=kind, status=problem.status, instance=instance, function=handler.__name__)
         return problem_response(problem, instance)
 
     return answer

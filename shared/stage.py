@@ -43,6 +43,8 @@ class Wait:
 
     reason: str
     seconds: float | None = None
+    service: bool = False
+    """It is a service that we wait for, and not one another: an alert counts those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing
     try:
         outcome = await _outcome(stage, envelope, deps, plumbing)
     except UnavailableError as error:
-        outcome = Wait(str(error), error.retry_after)
+        outcome = Wait(str(error), error.retry_after, service=True)
     except ConflictError as error:
         # Whoever was first has committed by now; there is no reason to wait long.
         outcome = Wait(str(error), 0.0)
@@ -110,13 +112,13 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing
     match outcome:
         case Done():
             emit(Event.MESSAGE_DONE, **about)
-        case Wait(reason, seconds):
+        case Wait(reason, seconds, service):
             if plumbing.now() - envelope.sent_at > PATIENCE:
                 await _park(stage, delivery, plumbing, Reject("patience", reason), envelope.correlation_id)
                 return
             delay = backoff(envelope.attempt) if seconds is None else spread(seconds)
             await plumbing.queue.send_copy(again(envelope), delay=delay)
-            emit(Event.MESSAGE_WAITS, **about, reason=reason, seconds=delay.total_seconds())
+            emit(Event.MESSAGE_WAITS, **about, reason=reason, seconds=delay.total_seconds(), service=service)
         case Reject():
             await _park(stage, delivery, plumbing, outcome, envelope.correlation_id)
 

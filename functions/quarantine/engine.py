@@ -77,7 +77,7 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     left = [t for t in work.targets.values() if not t.terminal and (approved or t.state is not TargetState.PLANNED)]
     if work.postponed:
         return Wait("targets left", work.retry_after or 0.0)
-    return Wait("targets left", work.retry_after) if left else Done()
+    return Wait("targets left", work.retry_after, service=True) if left else Done()
 
 
 async def _look(work: Round, deps: Deps, *, pull: bool) -> None:

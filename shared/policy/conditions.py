@@ -7,7 +7,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.domain.alert import Alert, Disposition, IndicatorType, Severity, ThreatType
+from shared.domain.alert import Alert, IndicatorType, Severity, ThreatType
 from shared.domain.incident import Priority
 
 
@@ -68,12 +68,6 @@ def parse_conditions(given: dict[str, Any]) -> dict[str, Any]:
     if wrong:
         raise ValueError("; ".join(wrong))
     return parsed
-
-
-@condition
-def disposition(wanted: tuple[Disposition, ...], facts: Facts) -> bool:
-    """What the source asks for is one of these."""
-    return facts.alert.disposition in wanted
 
 
 @condition

@@ -1,7 +1,6 @@
 """Microsoft's language service judges every KQL text of the evaluated deployments (infra/kql/check.mjs)."""
 
 import json
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -56,13 +55,3 @@ def test_no_query_at_all_is_found(tmp_path: Path) -> None:
     empty.write_text(json.dumps({"predictedResources": []}), encoding="utf-8")
 
     assert check(empty).returncode == 1
-
-
-def test_waits_that_a_rule_leaves_out_are_waits_that_the_code_has() -> None:
-    queries = (TEMPLATES / "modules" / "queries.bicep").read_text(encoding="utf-8")
-    rule = re.search(r"f\.reason\) !in \(([^)]*)\)", queries)
-    assert rule
-    left_out = re.findall(r'"([^"]+)"', rule[1])
-    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "functions").rglob("*.py"))
-    assert left_out
-    assert [reason for reason in left_out if f'Wait("{reason}"' not in code] == []

@@ -60,7 +60,7 @@ var rules = [
     name: 'throttled'
     severity: 2
     says: 'work has been waiting for throttled services'
-    query: '${rowsOf(names.events.messageWaits)} | where tostring(f.reason) !in ("claimed", "undo follows the pull", "another plan chooses") | project TimeGenerated, stage = tostring(f.stage)'
+    query: '${rowsOf(names.events.messageWaits)} | where tobool(f.service) | project TimeGenerated, stage = tostring(f.stage)'
     windowMinutes: 30
     threshold: 100
     dimension: 'stage'
@@ -69,7 +69,7 @@ var rules = [
     name: 'webhook-refused'
     severity: 2
     says: 'a gateway\'s requests are refused'
-    query: '${rowsOf(names.events.problem)} | where toint(f.status) in (400, 401, 404, 413, 422) | project TimeGenerated, type = tostring(f.type)'
+    query: '${rowsOf(names.events.problem)} | where tostring(f.function) == "receive_alert" and toint(f.status) < 500 | project TimeGenerated, type = tostring(f.type)'
     windowMinutes: 15
     threshold: 5
     dimension: 'type'

@@ -17,6 +17,7 @@ def _api(stub: StubApi) -> Api:
 
 def test_the_option_counts_before_the_environment(stub: StubApi) -> None:
     assert Api.find("https://clawback.example.com/", "k") == Api("https://clawback.example.com", "k")
+    assert Api.find("https://clawback.example.com/api/", "k") == Api("https://clawback.example.com", "k")
     assert Api.find(None, None) == Api(stub.url, "the key")
 
 

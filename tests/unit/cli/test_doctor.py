@@ -161,6 +161,12 @@ def test_settings_that_are_wrong_are_told_though_nothing_was_sent(
     assert "pipeline did not answer" in said
 
 
+def test_an_address_is_on_one_side(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--mailbox", "a@x.example ", "--outside", "a@x.example"]) == 2
+    assert "a@x.example" in capsys.readouterr().err
+    assert stub.asked == []
+
+
 def test_reports_that_cannot_be_read_hide_nothing_else(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     denied = {"what": "container evidence: read", "found": "denied", "detail": ""}
     stub.answers["/api/health-checks"] = Answer.json({"id": "health-1", "web": report(denied)})

@@ -102,11 +102,21 @@ def test_incomplete_settings_are_told_by_name(
     assert "CLAWBACK_COSMOS_ENDPOINT" in capsys.readouterr().err
 
 
+def test_the_local_ones_are_not_taken_for_a_deployeds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("PipelineStorage__blobServiceUri", raising=False)
+    monkeypatch.setenv("CLAWBACK_API_URL", "https://clawback.example.com")
+    assert main(["parked", "list"]) == USAGE
+    assert "PipelineStorage__blobServiceUri" in capsys.readouterr().err
+
+
 def test_it_needs_to_know_where(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(str(tmp_path))
     monkeypatch.delenv("PipelineStorage__blobServiceUri", raising=False)
+    monkeypatch.delenv("CLAWBACK_API_URL", raising=False)
     assert main(["parked", "list"]) == USAGE
     assert "Which Clawback" in capsys.readouterr().err
 

@@ -113,3 +113,19 @@ def test_csv_is_to_be_saved_and_says_where_the_rest_is(next_page: str | None) ->
     assert response.headers["Content-Disposition"] == 'attachment; filename="activity.csv"'
     assert response.get_body() == b"seq\r\n1\r\n"
     assert response.headers.get("Link") == (f'<{next_page}>; rel="next"' if next_page else None)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(Problem(422, "wrong-shape", "No"), 422), (NotFoundError("incident"), 404), (UnavailableError("Cosmos DB"), 503)],
+)
+async def test_every_problem_is_an_event_with_the_function_that_answered(
+    error: Exception, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "clawback"):
+        response = await answer_to(error)
+
+    (line,) = [one for one in map(logging.LogRecord.getMessage, caplog.records) if one.startswith("problem ")]
+    told = json.loads(line.removeprefix("problem "))
+    assert (told["status"], told["function"]) == (status, "handler")
+    assert told["instance"] == body_of(response)["instance"]

@@ -63,7 +63,6 @@ def load(tmp_path: Path, text: str) -> Policy:
 # One case that holds and one that does not, for every condition.
 URL = Indicator(type=IndicatorType.URL, value="http://evil.example/", source="tap")
 CASES: dict[str, tuple[Any, Facts, Facts]] = {
-    "disposition": (["ignore"], facts(disposition=Disposition.IGNORE), facts()),
     "source": (["tap", "native"], facts(), facts(source="defender")),
     "threat_type": (["phish"], facts(threat_type=ThreatType.PHISH), facts(threat_type=ThreatType.SPAM)),
     "severity_at_least": ("high", facts(severity=Severity.CRITICAL), facts(severity=Severity.MEDIUM)),
@@ -110,7 +109,6 @@ def test_shipped_policy_loads_and_leaves_the_rest_to_a_person() -> None:
     shipped = load_policy(ROOT / "policy.yaml")
     assert decide(shipped, facts(threat_type=ThreatType.PHISH)).action is Action.AUTOMATIC
     assert decide(shipped, facts(threat_type=ThreatType.SPAM)).action is Action.NEEDS_APPROVAL
-    assert decide(shipped, facts(disposition=Disposition.IGNORE)).action is Action.IGNORE
 
 
 def test_first_rule_that_holds_decides_and_says_why() -> None:

@@ -297,3 +297,25 @@ async def test_wherever_the_process_dies_the_next_delivery_ends_the_same(outcome
 
 def test_patience_is_longer_than_any_one_wait() -> None:
     assert timedelta(hours=1) < PATIENCE
+
+
+@pytest.mark.parametrize(
+    ("outcome", "service"),
+    [
+        (UnavailableError("Graph", 1), True),
+        (Wait("targets left", 1.0, service=True), True),
+        (ConflictError("incident"), False),
+        (DeniedError("Graph"), False),
+        (Wait("claimed", 1.0), False),
+    ],
+)
+async def test_whether_a_service_is_waited_for_is_told(
+    outcome: Outcome | Exception, service: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = ending(outcome)
+
+    with caplog.at_level(logging.INFO, "clawback"):
+        await world.deliver(a_body(world.clock))
+
+    (line,) = [one for one in map(logging.LogRecord.getMessage, caplog.records) if one.startswith("message_waits ")]
+    assert json.loads(line.removeprefix("message_waits "))["service"] is service

@@ -10,6 +10,7 @@ from functions.ingest_alert.sources import Source
 from shared.domain.alert import alert_id
 from shared.http import Problem
 from shared.messages import IngestAlert
+from shared.names import SOURCES
 from tests.fakes.checkpoints import ProcessDied
 from tests.unit.functions.ingest_alert.intake import EVENTS, Intake, alert
 
@@ -26,7 +27,7 @@ async def refused(
 
 
 def test_every_module_is_a_source() -> None:
-    assert sources.names() == {"clawback", "proofpoint_tap"}
+    assert sources.names() == set(SOURCES)
     assert all(isinstance(sources.find(name), Source) for name in sources.names())
 
 

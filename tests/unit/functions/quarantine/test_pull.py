@@ -121,7 +121,7 @@ async def test_a_throttled_mailbox_waits_as_long_as_it_asked_and_the_others_do_n
     await world.plan("ann", "bob")
     world.mailboxes.refuse("ann", RefusalKind.THROTTLED, after=17.0)
 
-    assert await handle(PULL, world.deps) == Wait("targets left", 17.0)
+    assert await handle(PULL, world.deps) == Wait("targets left", 17.0, service=True)
     assert world.states == {"ann": TargetState.PLANNED, "bob": TargetState.QUARANTINED}
     assert world.target("ann").attempts == 1
 

@@ -86,7 +86,7 @@ async def test_a_passing_refusal_waits(kind: RefusalKind) -> None:
     world = await pulled("Inbox")
     world.mailboxes.refuse("ann", kind, after=9.0)
 
-    assert await handle(RESTORE, world.deps) == Wait("targets left", 9.0)
+    assert await handle(RESTORE, world.deps) == Wait("targets left", 9.0, service=True)
     assert world.states == {"ann": TargetState.RESTORING, "bob": TargetState.RESTORED}
     assert await handle(RESTORE, world.deps) == Done()
     assert world.mailboxes.snapshot() == world.before
