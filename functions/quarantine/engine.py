@@ -21,6 +21,7 @@ from datetime import timedelta
 from functions.quarantine.models import Deps, Round
 from functions.quarantine.pull import locate, move, verify
 from functions.quarantine.restore import put_back, survey, wanted_back
+from functions.quarantine.rules import not_put_back
 from shared.domain.ids import ChunkId, TargetId
 from shared.domain.incident import PlanState
 from shared.domain.target import TargetState
@@ -70,6 +71,8 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
         ChunkSettled(incident_id=chunk.incident_id, chunk_id=chunk_id), correlation_id=chunk.incident_id
     )
     states = Counter(str(target.state) for target in work.targets.values())
+    if stuck := sum(not_put_back(target) for target in work.targets.values()):
+        states["restore_failed"] = stuck
     emit(Event.CHUNK_SETTLED, incident_id=chunk.incident_id, chunk_id=chunk_id, **states)
     if any(target.state is TargetState.LOCATED for target in wanted):
         # Its pull had to be finished before it can come back.

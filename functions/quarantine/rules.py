@@ -19,6 +19,9 @@ _ATTEMPTS = 24
 _ATTEMPTS_MOVING = 90
 
 
+_RESTORE_FAILED = "restore_failed:"
+
+
 def refused(target: Target, refusal: Refusal) -> Target:
     """The target after a refusal: one more attempt used, or the terminal state that the refusal is a fact of."""
     if refusal.kind.passing:
@@ -34,8 +37,13 @@ def refused(target: Target, refusal: Refusal) -> Target:
 def give_up(target: Target, code: str) -> Target:
     """The end of what cannot be done: failed, or still in quarantine if it was to come back from there."""
     if target.state is TargetState.RESTORING:
-        return target.to(TargetState.QUARANTINED, f"restore_failed:{code}")
+        return target.to(TargetState.QUARANTINED, f"{_RESTORE_FAILED}{code}")
     return target.to(TargetState.FAILED, code)
+
+
+def not_put_back(target: Target) -> bool:
+    """Whether it was to come back, and could not."""
+    return target.state is TargetState.QUARANTINED and (target.reason or "").startswith(_RESTORE_FAILED)
 
 
 def is_named(target: Target, item: Item) -> bool:

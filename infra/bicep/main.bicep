@@ -236,7 +236,7 @@ module pipeline 'modules/function-app.bicep' = {
     maximumInstanceCount: maximumInstanceCount
     zoneRedundant: zoneRedundant
     workspaceId: monitoring.outputs.workspaceId
-    tags: union(tags, { 'azd-service-name': 'pipeline' })
+    tags: tags
   }
 }
 
@@ -270,7 +270,7 @@ module web 'modules/function-app.bicep' = {
     signInClientId: signInClientId
     zoneRedundant: zoneRedundant
     workspaceId: monitoring.outputs.workspaceId
-    tags: union(tags, { 'azd-service-name': 'web' })
+    tags: tags
   }
 }
 

@@ -8,7 +8,7 @@ from shared.domain.message import Message
 
 
 class Disposition(StrEnum):
-    """What an alert asks for. Alert streams carry non-alerts (alert-formats.md 1, point 5)."""
+    """What an alert asks for. Streams of alerts carry simulations, false positives and mail that was stopped too."""
 
     ACT = "act"
     ENRICH_ONLY = "enrich_only"

@@ -31,8 +31,8 @@ var rules = [
   {
     name: 'targets-failed'
     severity: 1
-    says: 'mail could not be pulled'
-    query: '${rowsOf(names.events.chunkSettled)} | where toint(f.failed) > 0 or toint(f.denied) > 0 | project TimeGenerated, incident = tostring(f.incident_id)'
+    says: 'mail could not be pulled, or not be put back'
+    query: '${rowsOf(names.events.chunkSettled)} | where toint(f.failed) > 0 or toint(f.denied) > 0 or toint(f.restore_failed) > 0 | project TimeGenerated, incident = tostring(f.incident_id)'
     windowMinutes: 15
     threshold: 0
     dimension: 'incident'

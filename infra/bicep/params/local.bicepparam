@@ -1,6 +1,6 @@
 using '../main.bicep'
 
-// What the local cloud is built from: `clawback local up` reads snapshots/local.json.
+// What the local cloud is built from: `clawback local up` reads local.snapshot.json.
 param environmentName = 'local'
 param location = 'westeurope'
 param network = 'public'
