@@ -56,7 +56,10 @@ class Api:
         if url:
             if not _keeps_secrets(url):
                 raise CommandError(f"{url}: an https:// address is needed (http:// only to this machine)", USAGE)
-            return cls(url.rstrip("/").removesuffix("/api"), key or "", _token(sign_in) if sign_in else "")
+            key = (key or "").strip()
+            if not (key.isascii() and key.isprintable()):
+                raise CommandError("the key is none: it has characters that no key has", USAGE)
+            return cls(url.rstrip("/").removesuffix("/api"), key, _token(sign_in) if sign_in else "")
         try:
             told = json.loads((LOCAL / API_FILE).read_text(encoding="utf-8"))
         except OSError:

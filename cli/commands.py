@@ -92,8 +92,14 @@ def approve(given: argparse.Namespace) -> int:
     api = _api(given)
     incident = api.incident(given.incident)["incident"]
     waiting = [plan for plan in incident.get("plans", []) if plan["state"] == "awaiting_approval"]
+    if given.plan:
+        waiting = [plan for plan in waiting if plan["id"] == given.plan]
     if not waiting:
-        raise CommandError("no plan of this incident waits for approval")
+        raise CommandError("no such plan of this incident waits for approval")
+    if len(waiting) > 1:
+        # One of them may have come after the person looked.
+        told = ", ".join(f"{plan['id']} ({plan['targets']} targets)" for plan in waiting)
+        raise CommandError(f"several plans wait; say which with --plan: {told}")
     answers = []
     for plan in waiting:
         body = {"planId": plan["id"], "planHash": plan["hash"], "by": given.by, "reason": given.reason}

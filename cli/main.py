@@ -87,6 +87,8 @@ def _add_commands(groups: Any, common: argparse.ArgumentParser) -> None:
         command.add_argument("--by", required=True, help="who asks; where people sign in, the sign-in counts")
         command.add_argument("--reason", default="", help="is kept with the command")
         command.set_defaults(run=run)
+        if name == "approve":
+            command.add_argument("--plan", help="its id, as `incident show` says; needed where several wait")
         if name == "undo":
             command.add_argument("--mailbox", action="append", default=[], help="only this address; may be repeated")
 

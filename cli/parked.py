@@ -20,7 +20,7 @@ from local.tls import LocalAuthority
 from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.envelope import Envelope
-from shared.errors import DeniedError, NotFoundError, UnavailableError
+from shared.errors import ClawbackError, DeniedError, NotFoundError, UnavailableError
 from shared.names import PARKED_CONTAINER
 from shared.ports.parking import ParkedMessage
 from shared.settings import Settings
@@ -115,4 +115,9 @@ async def _replay(message_id: str) -> None:
             await services.queue.send_copy(fresh, delay=timedelta(0))
         except ValueError:
             raise CommandError("it is larger than any message of ours; nobody could handle it") from None
-        await services.parking.replace(message.model_copy(update={"replayed_at": utc_now()}))
+        try:
+            await services.parking.replace(message.model_copy(update={"replayed_at": utc_now()}))
+        except ClawbackError as error:
+            raise CommandError(
+                f"{message_id} is on its queue again, but could not be marked as such: {error}"
+            ) from None

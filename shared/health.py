@@ -163,9 +163,8 @@ async def _mailbox(address: str, deps: HealthDeps) -> Probe:
     try:
         (found,) = await deps.directory.resolve([address])
         if isinstance(found, Refusal):
-            return Probe(
-                what=what, found=_AS_FOUND.get(found.kind, Found.UNAVAILABLE), detail=f"directory: {found.code}"
-            )
+            # Not "denied": that would say that Exchange keeps us out of the mailbox.
+            return Probe(what=what, found=Found.UNAVAILABLE, detail=f"directory: {found.code}")
         if found.kind is not RecipientKind.USER or found.id is None:
             return Probe(what=what, found=Found.MISSING, detail=f"the directory says: {found.kind}")
         (inbox,) = await deps.mailboxes.inboxes([MailboxId(found.id)])

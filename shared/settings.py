@@ -61,4 +61,5 @@ class Settings(BaseSettings):
 
 
 def _texts(secrets: Any) -> bool:
-    return isinstance(secrets, list) and all(isinstance(secret, str) for secret in secrets)
+    # Half of a surrogate pair is no text that could be compared with anything.
+    return isinstance(secrets, list) and all(isinstance(s, str) and s.isprintable() for s in secrets)

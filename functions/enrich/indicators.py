@@ -101,7 +101,11 @@ def _ip(value: str, source: str) -> Indicator | None:
 
 
 def _host_of(url: Indicator) -> Iterable[Indicator]:
-    host = urlsplit(url.value).hostname or ""
+    try:
+        host = urlsplit(url.value).hostname or ""
+    except ValueError:
+        # What was put together again is not always what urlsplit takes: `http://a]@[v1.a[/`.
+        return
     if (ip := _ip(host, url.source)) is not None:
         yield ip
     elif (domain := _domain(host)) is not None:

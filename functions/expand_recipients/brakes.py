@@ -1,9 +1,8 @@
 """What makes a person look before anything is moved. Pure rules."""
 
 from functions.expand_recipients.manifest import Manifest
-from functions.expand_recipients.search import NOBODY, NOT_IDENTIFIED
 from shared.domain.alert import Alert
-from shared.domain.incident import Action, Decision, Incident
+from shared.domain.incident import NOBODY, NOT_IDENTIFIED, Action, Decision, Incident
 from shared.policy import Policy
 
 

@@ -16,6 +16,7 @@ from functions.expand_recipients.tree import Arrival, Mail, Offer, Reached, Tree
 from shared.answers import ask, insist
 from shared.domain.alert import Alert
 from shared.domain.ids import MailboxId
+from shared.domain.incident import NOBODY, NOT_IDENTIFIED
 from shared.domain.target import Hop, TargetState, Via
 from shared.enrichment import Enrichment
 from shared.ports.mailboxes import Answer, ForwardingRule, Refusal, RefusalKind, Where
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
 # is throttled: one window of the trace's limit (graph.md 2.7).
 _PATIENCE = timedelta(minutes=5)
 
-NOT_IDENTIFIED = "message_not_identified"
-"""The note that a message has no Message-ID and that the trace does not tell it."""
-
-NOBODY = "recipients_unknown"
-"""The note that neither the alert nor the trace tells who got a message."""
 
 _NO_MAILBOX = {
     RefusalKind.ON_PREMISES: TargetState.ON_PREMISES,

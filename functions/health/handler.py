@@ -77,11 +77,11 @@ async def _stop(check: HealthCheck, deps: ReadDeps) -> dict[str, Any]:
 
 def _secrets(source: str, settings: Settings) -> Probe:
     what, setting = f"webhook secret of {source}", f"{WEBHOOK_SECRETS}__{source}"
-    if settings.webhook_secrets.get(source):
+    if any(secret.get_secret_value() for secret in settings.webhook_secrets.get(source, [])):
         return Probe(what=what, found=Found.OK)
     text = os.environ.get(setting)
     if text is None:
         return Probe(what=what, found=Found.MISSING, detail=f"there is no setting {setting}")
     if text.startswith(_UNRESOLVED):
         return Probe(what=what, found=Found.MISSING, detail="its Key Vault reference is not resolved")
-    return Probe(what=what, found=Found.WRONG, detail="it is no JSON list of texts, or an empty one")
+    return Probe(what=what, found=Found.WRONG, detail="it is no JSON list of texts, or all of them are empty")

@@ -35,7 +35,7 @@ async def _join(alert: Alert, deps: Deps, *, repeated: bool) -> Incident:
     seen = {found, *claims.values()}
     if repeated and (joined := await _joined_before(alert.id, seen, deps)):
         return joined
-    while (now := await _read(found, deps)) and not _takes(now.value):
+    while (now := await _read(found, deps)) and not _takes(now.value, alert):
         # Named after the one before it alone: whoever comes at the same time means the same successor.
         successor = IncidentId(derive("inc", "after", found))
         for key in [key for key, claimed in claims.items() if claimed == found]:
@@ -79,15 +79,18 @@ async def _joined_before(alert: AlertId, incidents: set[IncidentId], deps: Deps)
             seen.add(incident_id)
             if (incident := await _read(incident_id, deps)) is None:
                 continue
-            if incident.value.alert(alert):
+            link = incident.value.alert(alert)
+            # Closed before it was decided: nobody will decide it there any more, so it goes on to the successor.
+            if link and (link.decision is not None or incident.value.closed_at is None):
                 return incident.value
             incidents = incidents | set(incident.value.related)
     return None
 
 
-def _takes(incident: Incident) -> bool:
+def _takes(incident: Incident, alert: Alert) -> bool:
     open_ = incident.closed_at is None
-    return open_ and len(incident.alerts) < MAX_ALERTS and len(incident.messages) < MAX_MESSAGES
+    messages = len(incident.messages) + len(alert.messages)
+    return open_ and len(incident.alerts) < MAX_ALERTS and messages <= MAX_MESSAGES
 
 
 async def _add(

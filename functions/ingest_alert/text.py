@@ -17,7 +17,7 @@ _MD5 = re.compile(r"[0-9a-fA-F]{32}")
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _DOMAIN = re.compile(r"(?=.{4,253}$)(?:[\w-]{1,63}\.)+[^\W\d][\w-]{1,62}")
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
-_ESCAPED = {"\\u003c": "<", "\\u003e": ">", "&lt;": "<", "&gt;": ">"}
+_OPENING, _CLOSING = ("\\u003c", "&lt;"), ("\\u003e", "&gt;")
 
 
 def whole(value: Any) -> Any:
@@ -35,9 +35,13 @@ def message_id(raw: str | None) -> str | None:
     Vendors escape it twice, quote it and fold it (alert-formats.md 12, pitfall 1).
     """
     text = re.sub(r"\r?\n[ \t]+", "", (raw or "")[: 4 * message.MAX_MESSAGE_ID])
-    for escaped, bracket in _ESCAPED.items():
-        text = text.replace(escaped, bracket)
-    return message.internet_message_id(text.strip().strip("'\"").strip())
+    text = text.strip().strip("'\"").strip()
+    # At the ends only: in between the sender may have written it so.
+    for escaped in _OPENING:
+        text = text.removeprefix(escaped)
+    for escaped in _CLOSING:
+        text = text.removesuffix(escaped)
+    return message.internet_message_id(text)
 
 
 def addresses(raw: str | list[str] | None) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from functions.report.models import Deps
 from shared.domain.activity import Head
 from shared.domain.exposure import Tally
 from shared.domain.ids import IncidentId
-from shared.domain.incident import Command, Incident, PlanState
+from shared.domain.incident import Command, Incident, PlanState, unsearched
 from shared.errors import ConflictError
 from shared.messages import ChunkSettled, CloseIncident, IncidentChanged, ReportMessage
 from shared.ports.state import Versioned
@@ -65,7 +65,9 @@ def settled(incident: Incident, tally: Tally, *, sealed: bool = False) -> Incide
     """The incident with these sums if they are newer, its finished plans, and the state that follows from them."""
     newest = tally if tally.counted_to > incident.tally.counted_to else incident.tally
     plans = tuple(
-        plan.model_copy(update={"state": PlanState.FINISHED}) if newest.plans.get(plan.id, 0) >= plan.targets else plan
+        plan.model_copy(update={"state": PlanState.FINISHED})
+        if newest.plans.get(plan.id, 0) >= plan.targets and not unsearched(plan)
+        else plan
         for plan in incident.plans
     )
     update = {"tally": newest, "plans": plans, "sealed": incident.sealed or sealed}

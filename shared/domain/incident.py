@@ -145,6 +145,19 @@ class Incident(Frozen):
         return self.model_copy(update={"state": _state_of(self)})
 
 
+NOT_IDENTIFIED = "message_not_identified"
+"""The note and brake that a message has no Message-ID and that the trace does not tell it."""
+
+NOBODY = "recipients_unknown"
+"""The note and brake that neither the alert nor the trace tells who got a message."""
+
+
+def unsearched(plan: "Plan") -> bool:
+    """Whether there was something that could not be searched for, and nobody has said that this is all right."""
+    waits = plan.state is PlanState.AWAITING_APPROVAL
+    return waits and any(brake.startswith((NOT_IDENTIFIED, NOBODY)) for brake in plan.brakes)
+
+
 def _state_of(incident: Incident) -> IncidentState:
     if incident.closed_at is not None:
         return IncidentState.CLOSED

@@ -19,7 +19,9 @@ _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 # Half a character: JSON can escape it, UTF-8 cannot say it, and no service could be asked about it.
 _HALF = "Cs"
 
-_ADDRESS = re.compile(r"[^\s@<>\"',;:()\[\]\\]+@[^\s@<>\"',;:()\[\]\\]+")
+# An apostrophe is part of a name (o'brien), never of a domain. An address begins where a word begins: tried at every
+# character, a long word without an @ would take the square of its length.
+_ADDRESS = re.compile(r"(?<![^\s@<>\",;:()\[\]\\])[^\s@<>\",;:()\[\]\\]+@[^\s@<>\"',;:()\[\]\\]+")
 
 
 class Message(Frozen):
@@ -61,8 +63,9 @@ def address(raw: str | None) -> str | None:
     if not found or len(found[-1]) > MAX_ADDRESS:
         return None
     # The address stands last in `"Name <addr>`, whose quote may be unclosed (alert-formats.md 3.5).
-    text = found[-1].lower()
-    if any(unicodedata.category(c) == _HALF for c in text):
+    # One in front is a quotation mark.
+    text = found[-1].lower().lstrip("'")
+    if text.startswith("@") or any(unicodedata.category(c) == _HALF for c in text):
         return None
     # BATV: prvs=0000000000=human@sender.example (alert-formats.md 4.3).
     return re.sub(r"^prvs=[^=]*=", "", text)

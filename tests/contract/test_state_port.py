@@ -258,3 +258,10 @@ async def test_an_entry_is_never_there_twice(state: State) -> None:
         await state.activity.append(longer, kept.etag, again)
 
     assert len([entry async for entry in state.activity.entries(state.incident)]) == 1
+
+
+async def test_a_message_that_an_incident_claims_is_no_incident(state: State) -> None:
+    key = f"msg-{uuid4().hex}"
+    await state.incidents.claim_message(key, IncidentId("inc-1"))
+    with pytest.raises(NotFoundError):
+        await state.incidents.read(IncidentId(key))

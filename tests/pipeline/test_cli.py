@@ -134,7 +134,7 @@ def test_nothing_is_pulled_before_a_person_says_so(stack: Stack, clawback: Run, 
     (finished,) = reaches("contained", quarantined=2)["plans"]
     assert (finished["state"], finished["approvedBy"], finished["hash"]) == ("finished", "Sam", plan["hash"])
     assert folders(stack) == [[pulled, "Inbox"], [pulled, "Inbox"]]
-    assert "no plan" in clawback("approve", incident, "--by", "Sam", status=1)["error"]
+    assert "no such plan" in clawback("approve", incident, "--by", "Sam", status=1)["error"]
 
     assert "eve@" in clawback("undo", incident, "--by", "Sam", "--mailbox", "eve@contoso.example", status=1)["error"]
     clawback("undo", incident, "--by", "Sam", "--mailbox", ADA.upper())

@@ -51,7 +51,11 @@ def _list(value: Any) -> list[Any]:
 
 
 def _score(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) else 0.0
+    try:
+        return float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:
+        # JSON has no largest number.
+        return 0.0
 
 
 def _instant(value: Any) -> datetime | None:

@@ -9,7 +9,7 @@ from shared.domain.alert import Alert
 from shared.domain.base import Frozen
 from shared.domain.ids import AlertId, IncidentId
 from shared.domain.incident import Incident
-from shared.errors import ConflictError
+from shared.errors import ConflictError, NotFoundError
 from shared.ports.state import Versioned
 
 
@@ -70,6 +70,9 @@ class CosmosIncidents:
         container = await self._database.container("incidents")
         with told("read an incident"):
             stored = await container.read_item(incident_id, incident_id)
+        if stored["type"] != "incident":
+            # The claim of a message, whose key people see too.
+            raise NotFoundError("read an incident")
         return Versioned(record(Incident, stored), stored["_etag"])
 
     async def replace(self, incident: Incident, etag: str) -> Versioned[Incident]:

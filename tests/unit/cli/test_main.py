@@ -120,7 +120,7 @@ def test_nothing_to_approve_is_refused(api: StubApi, capsys: pytest.CaptureFixtu
     calm = {**INCIDENT, "plans": INCIDENT["plans"][:1]}  # type: ignore[index]  # a list, in a dictionary of anything
     api.answers["/api/incidents/incident-1?top=1"] = Answer.json({"incident": calm})
     assert main(["approve", "incident-1", "--by", "Sam"]) == REFUSED
-    assert "no plan of this incident waits" in capsys.readouterr().err
+    assert "no such plan of this incident waits" in capsys.readouterr().err
 
 
 def test_undo_of_everything_names_no_targets(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:

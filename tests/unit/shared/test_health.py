@@ -155,7 +155,7 @@ async def test_a_mailbox_is_read_and_what_keeps_us_out_is_told() -> None:
         "ann": ("ok", ""),
         "ben": ("denied", "ErrorAccessDenied"),
         "cleo": ("unavailable", "ApplicationThrottled"),
-        "dora": ("denied", "directory: Authorization_RequestDenied"),
+        "dora": ("unavailable", "directory: Authorization_RequestDenied"),
         "team": ("missing", "the directory says: group"),
         "nobody": ("missing", "the directory says: unknown"),
     }

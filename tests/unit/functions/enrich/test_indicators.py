@@ -90,3 +90,9 @@ def test_a_flood_is_bounded() -> None:
 def test_any_text_is_refused_or_has_a_spelling_that_stays(kind: IndicatorType, value: str) -> None:
     found = normalised(indicator(kind, value))
     assert found is None or normalised(found) == found
+
+
+@pytest.mark.parametrize("url", ["http://a]@[v1.a[/", "http://[v1.a[b]/", "http://]%v1.[v1.a["])
+def test_a_url_that_no_parser_takes_twice_stops_nothing(url: str) -> None:
+    given = Indicator(type=IndicatorType.URL, value=url, source="tap")
+    assert {found.type for found in collect(alert(given))} <= {IndicatorType.URL, IndicatorType.SENDER}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.ingest_alert import joining
-from shared.domain.incident import Incident, IncidentState
+from shared.domain.incident import Action, Decision, Incident, IncidentState, Priority
 from shared.errors import ConflictError
 from shared.messages import EnrichAlert, IncidentChanged, IngestAlert
 from shared.stage import Done, Reject
@@ -15,9 +15,11 @@ from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.ingest_alert.intake import EVENTS, Intake, alert
 
 
-async def close(intake: Intake, incident: Incident) -> None:
+async def close(intake: Intake, incident: Incident, *, decided: bool = True) -> None:
     read = await intake.incidents.read(incident.id)
-    closed = read.value.model_copy(update={"closed_at": intake.now(), "closed_by": "ann"})
+    decision = Decision(action=Action.AUTOMATIC, rule="r", priority=Priority(score=1), at=intake.now())
+    alerts = tuple(link.model_copy(update={"decision": decision if decided else None}) for link in read.value.alerts)
+    closed = read.value.model_copy(update={"alerts": alerts, "closed_at": intake.now(), "closed_by": "ann"})
     await intake.incidents.replace(closed.settled(), read.etag)
 
 
@@ -150,6 +152,21 @@ async def test_a_repeat_of_what_a_closed_incident_holds_reopens_nothing() -> Non
     assert links(intake) == [["1"], ["2"], ["3"]]
     # Nothing is to be pulled for a case that is closed.
     assert intake.queue.sent[sent + 1 :] == [IncidentChanged(incident_id=intake.incidents.all[0].id)]
+
+
+async def test_what_was_closed_before_it_was_decided_is_decided_in_the_next_case() -> None:
+    intake = Intake()
+    message = await intake.submit(alert("1"))
+    await intake.handle(message)
+    await close(intake, intake.incidents.all[0], decided=False)
+    sent = len(intake.queue.sent)
+
+    # The delivery that died before it could tell the next stage comes again.
+    await intake.handle(message)
+
+    assert links(intake) == [["1"], ["1"]]
+    kept, successor = intake.alerts.all[0], intake.incidents.all[1]
+    assert EnrichAlert(incident_id=successor.id, alert_id=kept.id) in intake.queue.sent[sent:]
 
 
 async def test_a_full_incident_is_succeeded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from functions.ingest_alert import sources
+from functions.ingest_alert import receive, sources
+from functions.ingest_alert.models import VendorEvent
 from functions.ingest_alert.receive import MAX_BODY
 from functions.ingest_alert.sources import Source
 from shared.domain.alert import alert_id
@@ -139,3 +140,29 @@ async def test_an_event_that_no_document_could_hold() -> None:
         message["recipients"] = recipients
     problem = await refused(Intake(), json.dumps(document, ensure_ascii=False).encode())
     assert problem["errors"] == [{"path": "$", "kind": "too_large"}]
+
+
+async def test_more_events_than_one_delivery_can_take_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive, "MAX_EVENTS", 0)
+    intake = Intake()
+    with pytest.raises(Problem, match="too large") as refused:
+        await intake.post(BODY)
+    assert refused.value.status == 413
+    assert intake.queue.sent == []
+
+
+async def test_what_we_fail_to_read_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OverflowError("a mistake of ours")
+
+    monkeypatch.setattr(receive, "read", broken)
+    intake = Intake()
+    with pytest.raises(OverflowError):
+        await intake.post(BODY)
+    assert list(intake.evidence.blobs.values()) == [BODY]
+
+
+def test_an_event_is_as_large_as_it_is_sent() -> None:
+    # The SDK escapes what is not ASCII: six bytes for two.
+    event = VendorEvent(vendor_alert_id="1", title="\u00e9" * 1000, messages=())
+    assert receive._size(event) > 6000

@@ -80,3 +80,9 @@ def test_half_of_a_surrogate_pair_is_replaced() -> None:
     assert text.whole("a\ud83d") == "a?"
     assert text.whole("\U0001f600") == "\U0001f600"
     assert text.whole(7) == 7
+
+
+@pytest.mark.parametrize("inside", ["x&lt;y@evil.example", "x\\u003cy@evil.example", "&gt;x@evil.example"])
+def test_what_the_sender_wrote_inside_a_message_id_is_left_alone(inside: str) -> None:
+    assert text.message_id(f"<{inside}>") == f"<{inside}>"
+    assert text.message_id(f"&lt;{inside}&gt;") == f"<{inside}>"

@@ -243,3 +243,19 @@ async def test_a_missing_anchor_is_seen() -> None:
         await case.handle(message)
     case.evidence.blobs.clear()
     assert not (await check(case.incident, case.activity, case.evidence)).intact
+
+
+@pytest.mark.parametrize("brake", ["recipients_unknown: 1", "message_not_identified: 1"])
+@pytest.mark.parametrize("targets", [0, 1])
+async def test_a_plan_that_could_not_search_waits_for_a_person_although_nothing_is_left_of_it(
+    brake: str, targets: int
+) -> None:
+    held = plan(targets, PlanState.AWAITING_APPROVAL, brakes=(brake,))
+    chunks = [[target("ann", TargetState.NOT_FOUND)]] if targets else []
+    case = await Case().keep(incident(held), *chunks)
+    await case.handle(SETTLED if targets else CHANGED)
+    assert case.incident.plans[0].state is PlanState.AWAITING_APPROVAL
+    assert case.incident.state is IncidentState.AWAITING_APPROVAL
+
+    approved = settled(incident(plan(0, PlanState.RUNNING, brakes=(brake,))), Tally())
+    assert approved.state is IncidentState.CONTAINED

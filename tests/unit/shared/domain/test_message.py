@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.domain import message
 from shared.domain.message import (
     MAX_ADDRESS,
     MAX_MESSAGE_ID,
@@ -64,6 +65,11 @@ def test_a_stored_message_id_is_stored_the_same_again(raw: str) -> None:
         ("", None),
         (None, None),
         ("x" * MAX_ADDRESS + "@evil.example", None),
+        ("o'brien@contoso.example", "o'brien@contoso.example"),
+        ("'bob@contoso.example'", "bob@contoso.example"),
+        ("\"O'Brien\" <O'Brien@contoso.example>", "o'brien@contoso.example"),
+        ("ceo@evil.example'", "ceo@evil.example"),
+        ("'@contoso.example", None),
     ],
 )
 def test_addresses(raw: str | None, found: str | None) -> None:
@@ -116,3 +122,9 @@ def test_two_reports_of_one_mail_share_its_key() -> None:
     assert by_look.key == by_look.model_copy(update={"recipients": ("b@contoso.example",)}).key
     assert by_look.key != by_look.model_copy(update={"subject": "two"}).key
     assert by_look.key != by_look.model_copy(update={"received_at": None}).key
+
+
+def test_a_long_word_takes_no_square_of_its_length() -> None:
+    # The whole of it is tried from its beginning only; every later beginning fails at once.
+    assert message._ADDRESS.findall("a" * 200_000) == []
+    assert message._ADDRESS.findall("a" * 200_000 + "@") == []

@@ -178,3 +178,7 @@ def test_no_field_of_an_odd_type_costs_the_record(changes: dict[str, Any]) -> No
     assert len(reading.events) + len(reading.flaws) == 1
     for found in reading.events:
         found.model_dump_json()
+
+
+def test_a_number_without_end_costs_nothing() -> None:
+    assert one(phishScore=10**400).disposition is Disposition.ACT
