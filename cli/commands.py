@@ -12,6 +12,9 @@ from cli.api import LOCAL, USAGE, Api, CommandError
 from local.cloud import read_state
 from local.stack import authentication
 
+# What fits above the list of targets; the others are in the JSON.
+_MAILS = 10
+
 
 def _api(given: argparse.Namespace) -> Api:
     return Api.find(given.url, given.key, given.sign_in)
@@ -70,6 +73,14 @@ def show(given: argparse.Namespace) -> int:
         decision = link.get("decision")
         said = f"{decision['action']} by rule {decision['rule']!r}" if decision else "not decided yet"
         console.print(f"alert {link['id']} from {link['source']}, {link['severity']}: {screen.safe(said)}")
+    mails = incident.get("messages", [])
+    for mail in mails[:_MAILS]:
+        known = screen.safe(
+            mail.get("internetMessageId") or mail.get("networkMessageId") or "a mail without Message-ID"
+        )
+        console.print(f"mail {known} from {screen.safe(mail.get('sender'))}: {screen.safe(mail.get('subject'))}")
+    if len(mails) > _MAILS:
+        console.print(f"and {len(mails) - _MAILS} mails more (--json)")
     for plan in incident.get("plans", []):
         console.print(f"plan {plan['id']}: {plan['targets']} targets, {plan['state']}")
         if by := plan.get("approvedBy"):

@@ -21,6 +21,10 @@ _TURN_SECONDS = 1.0
 _PATIENCE = timedelta(minutes=5)
 
 
+LOOKED_AT_BEFORE = "looked_at_before"
+"""The note that earlier plans of the case have these targets, which are not looked at again."""
+
+
 async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
     """Find everybody who has the mail, freeze who is new, and let the pull begin or wait for a person."""
     incident, alert, kept = await gather(
@@ -40,7 +44,10 @@ async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
             return Wait("another plan chooses", _TURN_SECONDS)
         places = identified(message.incident_id, found.tree)
         known = await deps.targets.known(message.incident_id, list(places))
-        ours = freeze(message.incident_id, message.alert_id, places, found.tree, known=known, notes=found.notes)
+        # One plan looks at each of them once: whoever sends the same Message-ID again counts on that.
+        again = (f"{LOOKED_AT_BEFORE}: {len(known)}",) if known else ()
+        notes = (*found.notes, *again)
+        ours = freeze(message.incident_id, message.alert_id, places, found.tree, known=known, notes=notes)
         content = ours.to_bytes()
         won = await deps.evidence.keep(path, content, "application/json")
         if won.sha256 != manifest_hash(content):

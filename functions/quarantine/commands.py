@@ -74,7 +74,7 @@ async def undo(incident_id: str, headers: Mapping[str, str], body: bytes, deps: 
     """Ask for targets to be put back, also of a closed incident: that it was a mistake is often seen late.
 
     Raises:
-        Problem: wrong-shape, nobody-asks, unknown-target.
+        Problem: wrong-shape, nobody-asks, unknown-target, not-planned-yet.
         NotFoundError: there is no such incident.
     """
     command = parse_command(body, UndoBody)
@@ -84,6 +84,9 @@ async def undo(incident_id: str, headers: Mapping[str, str], body: bytes, deps: 
     if unknown := [i for i, target in enumerate(command.targets) if target not in known]:
         errors = [{"path": f"targets.{i}", "kind": "unknown_target"} for i in unknown[:20]]
         raise Problem(422, "unknown-target", "The incident has no such target", errors=errors)
+    if not command.targets and incident.closed_at is None and incident.unplanned:
+        # It would be pulled after this, and nothing would put it back.
+        raise Problem(409, "not-planned-yet", "An alert of the incident has no plan yet", "Ask again in a moment.")
     message = UndoPull(
         incident_id=incident.id,
         targets=tuple(dict.fromkeys(command.targets)),

@@ -18,7 +18,7 @@ param network 'public' | 'private' = 'public'
 @description('Optional. Address space of the virtual network (CIDR).')
 param addressPrefix string = '10.90.0.0/24'
 
-@description('Optional. Public address ranges (CIDR) of administrators who set secrets and read evidence.')
+@description('Optional. Public addresses, or ranges of them (CIDR, not /31), of administrators who set secrets and read evidence.')
 param adminRanges string[] = []
 
 @description('Optional. Address ranges (CIDR) that may reach web; empty means everybody.')
@@ -238,6 +238,8 @@ module pipeline 'modules/function-app.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
     tags: tags
   }
+  // What it looks up when it starts is to be in the zones.
+  dependsOn: [endpoints]
 }
 
 module web 'modules/function-app.bicep' = {
@@ -272,6 +274,7 @@ module web 'modules/function-app.bicep' = {
     workspaceId: monitoring.outputs.workspaceId
     tags: tags
   }
+  dependsOn: [endpoints]
 }
 
 module alerts 'modules/alerts.bicep' = {

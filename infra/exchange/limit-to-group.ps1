@@ -59,14 +59,20 @@ if (-not (Get-ManagementScope | Where-Object { $_.Name -eq $scope })) {
 foreach ($permission in $limited) {
     $role = $permission.Value.exchangeRole
     $name = "$($permission.Name)-$($principal.AppId)"
-    if (-not (Get-ManagementRoleAssignment | Where-Object { $_.Name -eq $name })) {
-        New-ManagementRoleAssignment -Name $name -App $principal.AppId -Role $role -CustomResourceScope $scope @WhatIf
+    if (Get-ManagementRoleAssignment | Where-Object { $_.Name -eq $name }) { continue }
+    if (-not $Apply) {
+        # Even with -WhatIf it looks up the principal and the scope, which are not there yet.
+        Write-Host "What if: $name, the role $role for the scope $scope"
+    }
+    else {
+        New-ManagementRoleAssignment -Name $name -App $principal.AppId -Role $role -CustomResourceScope $scope
     }
 }
 
 # 4. What Entra grants reaches everybody, whatever Exchange says.
 $held = @(Get-MgServicePrincipalAppRoleAssignment -ServicePrincipalId $principal.Id)
-$everybody = @($limited | Where-Object { $held.AppRoleId -contains $_.Value.appRoleId })
+$ids = @($held | ForEach-Object AppRoleId)
+$everybody = @($limited | Where-Object { $ids -contains $_.Value.appRoleId })
 foreach ($permission in $everybody) {
     $assignment = $held | Where-Object { $_.AppRoleId -eq $permission.Value.appRoleId }
     Write-Warning ("$($permission.Name) is granted in Entra and reaches every mailbox. Take it away: " +

@@ -135,6 +135,15 @@ class Incident(Frozen):
         """The plan of this id, if it was made."""
         return next((p for p in self.plans if p.id == plan), None)
 
+    @property
+    def unplanned(self) -> bool:
+        """Whether an alert is still to be decided, or its plan to be made."""
+        planned = {plan.alert_id for plan in self.plans}
+        return any(
+            link.decision is None or (link.decision.action is not Action.IGNORE and link.id not in planned)
+            for link in self.alerts
+        )
+
     def with_plan(self, plan: Plan) -> "Incident":
         """This incident with the plan added, or replaced by its newer self; the state follows."""
         others = tuple(p for p in self.plans if p.id != plan.id)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 # What `emit(…, **name)` spreads, by the name that it has in the code.
 SPREAD = {
     "about": {"stage", "correlation_id", "attempt"},
-    "states": {str(state) for state in TargetState},
+    "states": {str(state) for state in TargetState} | {"restore_failed"},
 }
 
 # Which logs of whom go to the workspace, by resource type.
@@ -27,7 +27,7 @@ LOGGED = {
     "Microsoft.KeyVault/vaults": {"AuditEvent"},
     "Microsoft.Storage/storageAccounts/blobServices": {"StorageWrite", "StorageDelete"},
     "Microsoft.Storage/storageAccounts/queueServices": {"StorageRead", "StorageWrite", "StorageDelete"},
-    "Microsoft.Web/sites": {"FunctionAppLogs", "AppServiceAuthenticationLogs"},
+    "Microsoft.Web/sites": {"AppServiceAuthenticationLogs"},
 }
 
 
@@ -135,6 +135,9 @@ def what_is_done_is_logged(deployment: Deployment) -> Iterator[str]:
         for resource in deployment.of_type(kind):
             account = resource["name"].split("/")[0]
             if kind.endswith("queueServices") and account not in data:
+                continue
+            if kind.endswith("sites") and properties(resource)["publicNetworkAccess"] == "Disabled":
+                # Nobody signs in to what nobody reaches.
                 continue
             needed = wanted | ({"StorageRead"} if account in data else set())
             for category in needed - logged.get(resource["id"], set()):

@@ -86,7 +86,8 @@ def test_the_script_writes_what_the_template_does(grant: Grant) -> None:
     assert credential["subject"] == vouched["subject"]
     assert credential["audiences"] == vouched["audiences"]
     assert credential["issuer"].endswith(f"{TENANT}/v2.0")
-    (principal,) = resources("servicePrincipals")
+    trace, principal = resources("servicePrincipals")
+    assert ["patch", f"/servicePrincipals(appId='{trace['appId']}')", {}] in wrote
     assert wrote[-1][2] == {"appRoleAssignmentRequired": principal["appRoleAssignmentRequired"]}
     assert "signInClientId=app-1" in said
 
@@ -133,7 +134,9 @@ def test_exchange_is_asked_for_a_dry_run_first() -> None:
 
     changing = re.findall(r"^ *New-\w+ .*$", script, flags=re.MULTILINE)
     assert len(changing) == 3
-    assert all(line.endswith("@WhatIf") for line in changing)
+    # The last looks up what the first two make, even with -WhatIf; without -Apply it is only told.
+    assert all(line.endswith("@WhatIf") for line in changing[:2])
+    assert re.search(r"if \(-not \$Apply\) \{[^}]*\}\s*else \{\s*" + re.escape(changing[2].strip()), script)
     assert "$WhatIf = @{ WhatIf = -not $Apply }" in script
     assert "Test-ServicePrincipalAuthorization" in script
     # The permissions come from the one list; a second one would differ some day.
@@ -170,9 +173,13 @@ def test_the_form_offers_what_the_template_allows(name: str) -> None:
     element = ELEMENTS[name]
     offered = element["constraints"]["allowedValues"]
 
-    assert {o["value"] for o in offered} == set(TEMPLATE["parameters"][name]["allowedValues"])
+    # A list's values are texts in the portal; the form makes numbers of them (int) where the template wants numbers.
+    about = TEMPLATE["parameters"][name]
+    assert all(isinstance(o["value"], str) for o in offered)
+    assert ("int(" in FORM["outputs"][name]) is (about["type"] == "int")
+    assert {o["value"] for o in offered} == set(map(str, about["allowedValues"]))
     first = next(o["value"] for o in offered if o["label"] == element["defaultValue"])
-    assert first == TEMPLATE["parameters"][name]["defaultValue"]
+    assert first == str(about["defaultValue"])
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,9 @@ HERE = Path(__file__).parent
 URL = "https://graph.microsoft.com/v1.0"
 GRAPH_APP = "00000003-0000-0000-c000-000000000000"
 
+# Microsoft's own registration of message trace, which answers nobody in a tenant that has no service principal for it.
+MESSAGE_TRACE = "8bd644d1-64a1-4d4b-ae52-2e0cbf64e373"
+
 # Microsoft's own registration of Azure CLI, the same in every tenant.
 AZURE_CLI = "04b07795-8ddb-461a-bbee-02f9e1bf7b46"
 
@@ -68,6 +71,7 @@ def grant(writer: Writer, principal: str, permissions: dict[str, Any]) -> None:
             continue
         body = {"principalId": principal, "resourceId": graph, "appRoleId": about["appRoleId"]}
         writer.send("post", path, body)
+    writer.send("patch", f"/servicePrincipals(appId='{MESSAGE_TRACE}')", {}, UPSERT)
     for role, assignment in held.items():
         print(f"also holds {role}, which is not listed: az rest --method delete --url '{URL}{path}/{assignment}'")
 

@@ -28,6 +28,11 @@ resource graph 'Microsoft.Graph/servicePrincipals@v1.0' existing = {
   appId: '00000003-0000-0000-c000-000000000000'
 }
 
+// Message trace answers nobody in a tenant that has no service principal for it; it may take hours to work.
+resource messageTrace 'Microsoft.Graph/servicePrincipals@v1.0' = {
+  appId: '8bd644d1-64a1-4d4b-ae52-2e0cbf64e373'
+}
+
 resource grants 'Microsoft.Graph/appRoleAssignedTo@v1.0' = [
   for permission in granted: {
     appRoleId: permission.value.appRoleId

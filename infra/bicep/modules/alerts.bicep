@@ -52,7 +52,10 @@ resource queryRules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       enabled: true
       scopes: [workspaceId]
       evaluationFrequency: 'PT${min(rule.windowMinutes, 15)}M'
-      windowSize: 'PT${rule.windowMinutes}M'
+      // The service lists days as days.
+      windowSize: rule.windowMinutes % 1440 == 0 ? 'P${rule.windowMinutes / 1440}D' : 'PT${rule.windowMinutes}M'
+      // A workspace that is minutes old has no table yet, and the query would be refused. It was judged before (infra/kql).
+      skipQueryValidation: true
       autoMitigate: true
       criteria: {
         allOf: [

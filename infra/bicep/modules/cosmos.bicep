@@ -96,6 +96,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
     ]
   }
 
+  // One after the other: the account is locked while it changes one of these, and refuses the next with 412.
   // Data-plane rights, which Azure RBAC does not give. Read: what the API shows. Write: what the stages do; no stage
   // deletes anything, so nobody may.
   resource reader 'sqlRoleDefinitions' = {
@@ -114,6 +115,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
         }
       ]
     }
+    dependsOn: [database::stores]
   }
 
   resource writer 'sqlRoleDefinitions' = {
@@ -135,8 +137,10 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
         }
       ]
     }
+    dependsOn: [reader]
   }
 
+  @batchSize(1)
   resource pipelineWrites 'sqlRoleAssignments' = [
     for container in items(containers): {
       name: guid(account.id, 'pipeline', container.key)
@@ -145,10 +149,10 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
         roleDefinitionId: writer.id
         scope: '${account.id}/dbs/${databaseName}/colls/${container.value.name}'
       }
-      dependsOn: [database::stores]
     }
   ]
 
+  @batchSize(1)
   resource webReadsContainer 'sqlRoleAssignments' = [
     for key in webReads: {
       name: guid(account.id, 'web', key)
@@ -157,7 +161,7 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
         roleDefinitionId: reader.id
         scope: '${account.id}/dbs/${databaseName}/colls/${containers[key].name}'
       }
-      dependsOn: [database::stores]
+      dependsOn: [pipelineWrites]
     }
   ]
 }

@@ -106,9 +106,8 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     siteConfig: {
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
-      ftpsState: 'Disabled'
+      // No ftpsState and no alwaysOn: Flex Consumption has neither, and refuses sites that name them.
       http20Enabled: true
-      alwaysOn: false
       ipSecurityRestrictionsDefaultAction: empty(allowedRanges) ? 'Allow' : 'Deny'
       ipSecurityRestrictions: [
         for (range, i) in allowedRanges: { name: 'gateway-${i}', action: 'Allow', ipAddress: range, priority: 100 + i }
@@ -189,15 +188,13 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   }
 }
 
-resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(workspaceId)) {
+resource logs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (!empty(workspaceId) && reachable) {
   name: 'to-workspace'
   scope: app
   properties: {
     workspaceId: workspaceId
-    logs: [
-      { category: 'FunctionAppLogs', enabled: true }
-      { category: 'AppServiceAuthenticationLogs', enabled: true }
-    ]
+    // Not FunctionAppLogs: all of it is in Application Insights already, at the levels that host.json asks for.
+    logs: [{ category: 'AppServiceAuthenticationLogs', enabled: true }]
   }
 }
 

@@ -45,7 +45,6 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
     WorkspaceResourceId: workspace.id
     DisableLocalAuth: true
     IngestionMode: 'LogAnalytics'
-    RetentionInDays: retentionDays
   }
 }
 

@@ -53,7 +53,12 @@ resource account 'Microsoft.Storage/storageAccounts@2025-06-01' = {
     networkAcls: {
       bypass: 'None'
       defaultAction: 'Deny'
-      ipRules: [for range in firewall.addressRanges: { action: 'Allow', value: range }]
+      ipRules: [
+        for range in firewall.addressRanges: {
+          action: 'Allow'
+          value: endsWith(range, '/32') ? split(range, '/')[0] : range
+        }
+      ]
       virtualNetworkRules: [for subnet in firewall.subnetIds: { action: 'Allow', id: subnet }]
     }
     encryption: {

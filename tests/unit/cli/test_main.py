@@ -30,6 +30,8 @@ INCIDENT = {
         },
     ],
     "tally": {"states": {"quarantined": 2}},
+    "messages": [{"internetMessageId": "<1@evil.example>", "sender": "ceo@evil.example", "subject": "Pay\x1b[2J"}]
+    + [{"networkMessageId": str(number)} for number in range(11)],
 }
 TARGETS = [
     {
@@ -109,6 +111,18 @@ def test_approve_names_exactly_the_plan_that_waits(api: StubApi, capsys: pytest.
     sent = api.sent("/api/incidents/incident-1/approve")
     assert sent == {"planId": "plan-2", "planHash": "h2", "by": "Sam", "reason": "seen"}
     assert capsys.readouterr().out == "approval of plan-2 (3 targets) is asked for (cmd-approve)\n"
+
+
+def test_where_several_plans_wait_one_has_to_be_named(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+    several = {**INCIDENT, "plans": [{**INCIDENT["plans"][1], "id": name} for name in ("plan-2", "plan-3")]}  # type: ignore[index]  # a list, in a dictionary of anything
+    api.answers["/api/incidents/incident-1?top=1"] = Answer.json({"incident": several})
+
+    assert main(["approve", "incident-1", "--by", "Sam"]) == REFUSED
+    assert "plan-2 (3 targets), plan-3 (3 targets)" in capsys.readouterr().err
+
+    assert main(["approve", "incident-1", "--by", "Sam", "--plan", "plan-3"]) == 0
+    assert api.sent("/api/incidents/incident-1/approve")["planId"] == "plan-3"
+    assert main(["approve", "incident-1", "--by", "Sam", "--plan", "plan-9"]) == REFUSED
 
 
 def test_approve_for_scripts(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:

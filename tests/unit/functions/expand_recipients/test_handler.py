@@ -379,6 +379,8 @@ async def test_a_second_alert_on_the_same_mail_plans_only_what_is_new() -> None:
     assert [plan.targets for plan in (first, second, third)] == [1, 0, 1]
     assert (second.state, second.chunks) == (PlanState.FINISHED, 0)
     assert third.state is PlanState.RUNNING
+    # The others are not looked at again, and the plans say so.
+    assert [plan.notes for plan in (first, second, third)] == [(), ("looked_at_before: 1",), ("looked_at_before: 1",)]
     assert sorted(t.mailbox.id or "" for t in tenant.targets.all) == ["ann", "bob"]
 
 

@@ -122,3 +122,20 @@ async def test_a_body_cannot_say_who_is_signed_in(monkeypatch: pytest.MonkeyPatc
     assert isinstance(message, ApprovePlan)
     assert message.by == "real@contoso.example"
     assert message.plan_id == PlanId(PLAN)
+
+
+async def test_everything_is_not_put_back_while_something_may_still_be_pulled() -> None:
+    case = await Case().keep(incident())
+    found = await refused(undo, case, by="ann")
+    assert (found["status"], found["type"]) == (409, "not-planned-yet")
+
+    undecided = incident(plan(1))
+    link = undecided.alerts[0].model_copy(update={"id": "alert-2", "decision": None})
+    case = await Case().keep(undecided.model_copy(update={"alerts": (*undecided.alerts, link)}))
+    assert (await refused(undo, case, by="ann"))["type"] == "not-planned-yet"
+
+
+async def test_of_a_closed_case_everything_may_always_be_put_back() -> None:
+    case = await Case().keep(incident(closed_at=START))
+    await undo(INCIDENT, {}, b'{"by": "ann"}', case.provide(CommandDeps))
+    assert len(case.queue.sent) == 1
