@@ -91,6 +91,8 @@ def test_show(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     for expected in (
         "alert alert-1 from clawback, high: not decided yet",
         "alert alert-2 from clawback, low: automatic by rule 'all'",
+        "mail <1@evil.example> from ceo@evil.example: Pay",
+        "and 2 mails more",
         "plan plan-2: 3 targets, awaiting_approval",
         "needs a person: too many",
         "note: no trace",
