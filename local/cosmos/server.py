@@ -30,10 +30,10 @@ _LSN: Final = re.compile(r"[0-9]{1,18}")
 _ETAG_OF_RANGES: Final = '"ranges-0"'
 
 # Request units for a point operation on a small item, about what the service charges (each KB more costs the same
-# again); a query starts from the last.
-_READ_UNITS: Final = 1.0
+# again); a query starts from the last. Under Strong consistency a read asks two replicas, and costs twice.
+_READ_UNITS: Final = 2.0
 _WRITE_UNITS: Final = 5.7
-_QUERY_UNITS: Final = 2.3
+_QUERY_UNITS: Final = 4.6
 
 
 Handler = Callable[[Call], web.Response]
@@ -141,7 +141,7 @@ class CosmosServer:
                 "enableMultipleWriteLocations": False,
                 "continuousBackupEnabled": True,
                 "userReplicationPolicy": {"asyncReplication": False, "minReplicaSetSize": 1, "maxReplicasetSize": 4},
-                "userConsistencyPolicy": {"defaultConsistencyLevel": "Session"},
+                "userConsistencyPolicy": {"defaultConsistencyLevel": "Strong"},
                 "systemReplicationPolicy": {"minReplicaSetSize": 1, "maxReplicasetSize": 4},
                 "readPolicy": {"primaryReadCoefficient": 1, "secondaryReadCoefficient": 1},
                 "queryEngineConfiguration": '{"allowNewKeywords":true,"maxSqlQueryInputLength":524288}',

@@ -71,6 +71,13 @@ def blob_containers_are_those_of_the_code(deployment: Deployment) -> Iterator[st
         yield f"blob container {name}: missing, or nobody uses it"
 
 
+def what_one_instance_wrote_the_next_one_reads(deployment: Deployment) -> Iterator[str]:
+    for account in deployment.of_type(COSMOS):
+        level = properties(account)["consistencyPolicy"]["defaultConsistencyLevel"]
+        if level != "Strong":
+            yield f"{account['name']}: {level} consistency"
+
+
 def cosmos_containers_are_those_of_the_code(deployment: Deployment) -> Iterator[str]:
     for name in set(COSMOS_CONTAINERS.values()) ^ set(deployment.containers):
         yield f"container {name}: missing, or nobody uses it"
@@ -264,6 +271,7 @@ def names_fit(deployment: Deployment) -> Iterator[str]:
 JUDGES: tuple[Judge, ...] = (
     queues_are_those_of_the_code,
     blob_containers_are_those_of_the_code,
+    what_one_instance_wrote_the_next_one_reads,
     cosmos_containers_are_those_of_the_code,
     settings_are_those_that_the_code_reads,
     sources_have_secrets,

@@ -118,6 +118,7 @@ MUTATIONS = [
     ("modules/cosmos.bicep", "paths: container.value.partitionKey", "paths: ['/id']", "local"),
     ("modules/key-vault.bicep", "enablePurgeProtection: true", "enablePurgeProtection: false", "local"),
     ("modules/key-vault.bicep", "enableRbacAuthorization: true", "enableRbacAuthorization: false", "local"),
+    ("modules/cosmos.bicep", "defaultConsistencyLevel: 'Strong'", "defaultConsistencyLevel: 'Session'", "local"),
     ("modules/monitoring.bicep", "DisableLocalAuth: true", "DisableLocalAuth: false", "local"),
     ("modules/function-app.bicep", "httpsOnly: true", "httpsOnly: false", "local"),
     ("modules/function-app.bicep", "properties: { allow: false }", "properties: { allow: true }", "local"),

@@ -49,8 +49,9 @@ resource account 'Microsoft.DocumentDB/databaseAccounts@2025-04-15' = {
   properties: {
     databaseAccountOfferType: 'Standard'
     capabilities: capacity == 'serverless' ? [{ name: 'EnableServerless' }] : []
-    // A stale incident would let a second plan start: reads must see our own writes.
-    consistencyPolicy: { defaultConsistencyLevel: 'Session' }
+    // A stage reads what another instance wrote a moment ago. A session ends with its client: under Session consistency
+    // the next instance may see an incident without the alert that it is sent for. Reads cost twice as many RU.
+    consistencyPolicy: { defaultConsistencyLevel: 'Strong' }
     locations: [{ locationName: location, failoverPriority: 0, isZoneRedundant: zoneRedundant }]
     backupPolicy: { type: 'Continuous', continuousModeProperties: { tier: 'Continuous7Days' } }
     disableLocalAuth: true
