@@ -13,7 +13,7 @@ async def close(incident_id: str, headers: Mapping[str, str], body: bytes, deps:
     """Ask for the case to be closed.
 
     Raises:
-        Problem: wrong-shape, nobody-asks, incident-closed.
+        Problem: wrong-shape, nobody-asks, incident-closed, not-planned-yet.
         NotFoundError: there is no such incident.
     """
     command = parse_command(body, CommandBody)
@@ -21,6 +21,9 @@ async def close(incident_id: str, headers: Mapping[str, str], body: bytes, deps:
     incident = (await deps.incidents.read(IncidentId(incident_id))).value
     if incident.closed_at is not None:
         raise Problem(409, "incident-closed", "The incident is closed")
+    if incident.unplanned:
+        # Its plan would be held in a case that nobody looks at any more.
+        raise Problem(409, "not-planned-yet", "An alert of the incident has no plan yet", "Ask again in a moment.")
     message = CloseIncident(
         incident_id=incident.id, command_id=fresh("cmd"), by=by, at=deps.now(), reason=command.reason
     )
