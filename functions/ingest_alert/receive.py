@@ -52,19 +52,20 @@ async def receive(name: str, headers: Mapping[str, str], body: bytes, deps: Rece
         raise Problem(401, "unauthenticated", "The request could not be authenticated")
 
     digest = hashlib.sha256(body).hexdigest()
+    rejected = f"rejected/{name}/{now:%Y-%m-%d}/{digest}.json"
     try:
         reading = read(source, body)
     except (MalformedError, WrongShapeError) as error:
         # A vendor changes its format without asking: what it sent meanwhile can be read later.
-        await deps.evidence.keep(f"rejected/{name}/{now:%Y-%m-%d}/{digest}.json", body, "application/json")
+        await deps.evidence.keep(rejected, body, "application/json")
         refusal = _refusal(error)
         emit(Event.ALERT_REJECTED, source=name, reason=str(refusal.body["type"]), digest=digest)
         raise refusal from None
-    except Exception:
-        # A mistake of ours: what came is kept all the same.
-        await deps.evidence.keep(f"rejected/{name}/{now:%Y-%m-%d}/{digest}.json", body, "application/json")
+    except Exception:  # whatever it is, it is a mistake of ours, and what came is kept all the same
+        await deps.evidence.keep(rejected, body, "application/json")
         raise
     if len(reading.events) > MAX_EVENTS:
+        await deps.evidence.keep(rejected, body, "application/json")
         raise Problem(413, "too-large", "The body is too large", f"At most {MAX_EVENTS} events are taken at a time.")
     kept = await deps.evidence.keep(f"raw/{name}/{now:%Y-%m-%d}/{digest}.json", body, "application/json")
     receipt = derive("receipt", name, digest)

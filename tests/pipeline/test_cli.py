@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,11 +26,11 @@ from shared.domain.ids import AlertId, IncidentId
 from shared.envelope import wrap
 from shared.messages import EnrichAlert, IngestAlert
 from shared.names import POISON_SUFFIX, QUEUES, RAW_CONTAINER, Stage
+from tests.pipeline.polling import wait
 from tests.unit.local.test_cloud import _token
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("cli")]
 
-_PATIENCE = 60.0
 POLICY = "version: 1\nrules: [{ name: a person decides, then: needs_approval }]\nbrakes: { mailbox_share: 1.0 }\n"
 LURE = "<lure@evil.example>"
 DELIVERED = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
@@ -75,15 +74,6 @@ def clawback(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     apps = ("CLAWBACK_", "PipelineStorage__", "IDENTITY_")
     with patch.dict(os.environ, {k: v for k, v in os.environ.items() if not k.startswith(apps)}, clear=True):
         yield run
-
-
-def wait(find: Callable[[], Any], until: Callable[[Any], Any] = bool) -> Any:
-    """What `find` finds, once that is it."""
-    deadline = time.monotonic() + _PATIENCE
-    while not until(found := find()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
-    return found
 
 
 def alert(vendor_id: str, message_id: str) -> bytes:

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +15,7 @@ from local import azurite
 from local.cloud import _Token
 from local.stack import Stack, authentication
 from shared.names import RAW_CONTAINER
+from tests.pipeline.polling import wait
 from tests.unit.local.test_cloud import _token
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("hostile")]
@@ -150,9 +150,7 @@ def test_hostile_content_is_taken_kept_and_shown_harmless(stack: Stack) -> None:
         assert status == 202, told
         assert told["alertIds"]
     # Three of them are about one mail, and so are one case.
-    deadline = time.monotonic() + 60
-    while not (done := _done(stack)) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    done = wait(lambda: _done(stack))
     assert len(done) == 3
     kept = blobs(stack)
     assert sum(name.startswith("raw/clawback/") for name in kept) >= len(HOSTILE)

@@ -9,7 +9,7 @@ from cli.main import main
 from functions.ingest_alert.authentication import signature
 from tests.unit.cli.stub_api import Answer, StubApi
 
-INCIDENT = {
+INCIDENT: dict[str, Any] = {
     "id": "incident-1",
     "state": "awaiting_approval",
     "openedAt": "2026-03-02T09:00:00Z",
@@ -116,7 +116,7 @@ def test_approve_names_exactly_the_plan_that_waits(api: StubApi, capsys: pytest.
 
 
 def test_where_several_plans_wait_one_has_to_be_named(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
-    several = {**INCIDENT, "plans": [{**INCIDENT["plans"][1], "id": name} for name in ("plan-2", "plan-3")]}  # type: ignore[index]  # a list, in a dictionary of anything
+    several = {**INCIDENT, "plans": [{**INCIDENT["plans"][1], "id": name} for name in ("plan-2", "plan-3")]}
     api.answers["/api/incidents/incident-1?top=1"] = Answer.json({"incident": several})
 
     assert main(["approve", "incident-1", "--by", "Sam"]) == REFUSED
@@ -133,7 +133,7 @@ def test_approve_for_scripts(api: StubApi, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_nothing_to_approve_is_refused(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
-    calm = {**INCIDENT, "plans": INCIDENT["plans"][:1]}  # type: ignore[index]  # a list, in a dictionary of anything
+    calm = {**INCIDENT, "plans": INCIDENT["plans"][:1]}
     api.answers["/api/incidents/incident-1?top=1"] = Answer.json({"incident": calm})
     assert main(["approve", "incident-1", "--by", "Sam"]) == REFUSED
     assert "no such plan of this incident waits" in capsys.readouterr().err

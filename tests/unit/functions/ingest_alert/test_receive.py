@@ -149,6 +149,7 @@ async def test_more_events_than_one_delivery_can_take_are_refused(monkeypatch: p
         await intake.post(BODY)
     assert refused.value.status == 413
     assert intake.queue.sent == []
+    assert list(intake.evidence.blobs.values()) == [BODY]
 
 
 async def test_what_we_fail_to_read_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
