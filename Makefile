@@ -29,7 +29,7 @@ bench: setup ## Measure, print the table, write out/bench/results.json
 	@$(BIN)/python benchmarks/run.py
 
 package: setup ## The deployment package, out/package/clawback.zip (needs Python 3.12 for its byte code)
-	@$(BIN)/python -m local.package
+	@$(BIN)/python -m tools.package
 
 infra: ready infra-checkov ## Judge the templates (part of check; needs the Bicep compiler for all of it)
 	@$(BIN)/python -m pytest -q -n 2 tests/infra
@@ -48,7 +48,7 @@ out/checkov/.ready: requirements-checkov.txt
 	@touch $@
 
 infra-snapshots: setup ## Evaluate the templates again, after changing them
-	@$(BIN)/python -m local.deployment
+	@$(BIN)/python -m tools.deployment
 
 # Extras stay in the lock files: pip before 23.3 looks for `coverage[toml]` apart from a pinned `coverage`, finds the newest
 # one, which has no hash here, and stops on the day after a release.

@@ -17,21 +17,23 @@ if _role in {Role.PIPELINE, Role.ALL}:
     from functions.expand_recipients import blueprint as expand_recipients
     from functions.ingest_alert import blueprint as ingest_alert
     from functions.quarantine import blueprint as quarantine
+    from functions.quarantine import timers as quarantine_timers
     from functions.report import blueprint as report
+    from functions.report import timers as report_timers
 
     app.register_functions(ingest_alert.pipeline)
     app.register_functions(enrich.pipeline)
     app.register_functions(expand_recipients.pipeline)
     app.register_functions(quarantine.pipeline)
+    app.register_functions(quarantine_timers.timers)
     app.register_functions(report.pipeline)
+    app.register_functions(report_timers.timers)
 
 if _role in {Role.WEB, Role.ALL}:
     from functions.health import blueprint as health
     from functions.ingest_alert import blueprint as ingest_alert
-    from functions.quarantine import blueprint as quarantine
-    from functions.report import blueprint as report
+    from functions.report.api import blueprint as cases
 
     app.register_functions(health.web)
     app.register_functions(ingest_alert.web)
-    app.register_functions(quarantine.web)
-    app.register_functions(report.web)
+    app.register_functions(cases.web)

@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.tenant import DELIVERED, GROUP, MESSAGE_ID, SENDER, WARM, WARM_GROUP, WARM_IDS, tenant  # noqa: E402 - after the path is set
-from local import package  # noqa: E402 - after the path is set
+from local.emulators.graph import model  # noqa: E402 - after the path is set
 from local.stack import Stack  # noqa: E402 - after the path is set
-from local.tenant import model  # noqa: E402 - after the path is set
+from tools import package  # noqa: E402 - after the path is set
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

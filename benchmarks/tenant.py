@@ -3,7 +3,7 @@
 import uuid
 from datetime import UTC, datetime, timedelta
 
-from local.tenant.model import Address, Group, Mailbox, Message, Tenant, User
+from local.emulators.graph.model import Address, Group, Mailbox, Message, Tenant, User
 
 MESSAGE_ID = "<bench-1@evil.example>"
 SENDER = Address("billing@evil.example", "Billing")

@@ -1,6 +1,6 @@
 """`clawback doctor`: whether everything is as a deployment needs it, and for what is not, what mends it.
 
-The apps look at themselves, as the identities that they are (`shared.health`); here is judged what they found.
+The apps look at themselves, as the identities that they are (`shared.health.check`); here is judged what they found.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from typing import Any
 
 from cli import show as screen
 from cli.api import REFUSED, USAGE, Api, CommandError
-from local.deployment import TEMPLATES
-from shared.health import ROUND, TRIPS, fingerprint
+from shared.health.check import ROUND, TRIPS, fingerprint
+from tools.deployment import TEMPLATES
 
 # Between two looks at how far the messages have come.
 _PAUSE = 0.5

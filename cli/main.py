@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cli import commands, demo, demo_crash, doctor, local_up, parked
+from cli import commands, doctor, parked
 from cli.api import CommandError
+from cli.dev import demo, demo_crash, local_up
 from cli.show import safe
 from shared.names import SOURCES
 

@@ -19,9 +19,9 @@ from local.cloud import read_state
 from local.tls import LocalAuthority
 from shared.bootstrap import Services
 from shared.clock import utc_now
-from shared.envelope import Envelope
 from shared.errors import ClawbackError, DeniedError, NotFoundError, UnavailableError
 from shared.names import PARKED_CONTAINER
+from shared.pipeline.envelope import Envelope
 from shared.ports.parking import ParkedMessage
 from shared.settings import Settings
 

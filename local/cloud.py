@@ -27,15 +27,15 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local import azurite
-from local.deployment import Deployment, DeploymentError
-from local.functions_host.config import FUNCTION_KEY_SETTING, MASTER_KEY_SETTING
-from local.grants import STORAGE, grants_of
-from local.identity import directory as identities
-from local.identity.tokens import LIFETIME, SIGNING_KEY_SETTING, Caller, issue
+from local.emulators.functions_host.config import FUNCTION_KEY_SETTING, MASTER_KEY_SETTING
+from local.emulators.graph import model
+from local.emulators.identity import directory as identities
+from local.emulators.identity.tokens import LIFETIME, SIGNING_KEY_SETTING, Caller, issue
 from local.process import Child, python
-from local.tenant import model
 from local.tls import LocalAuthority
 from shared.names import SOURCES
+from tools.deployment import Deployment, DeploymentError
+from tools.grants import STORAGE, grants_of
 
 STATE_FILE = "cloud.json"
 TENANT_FILE = "tenant.json"
@@ -74,7 +74,7 @@ class LocalCloud:
 
     Args:
         directory: state directory; made if it is not there.
-        tenant: tenant file (local/tenant/model.py). Without: a tenant of two mailboxes.
+        tenant: tenant file (local/emulators/graph/model.py). Without: a tenant of two mailboxes.
         keep: keep queues, blobs and documents on disk, so that a later start with the same directory finds them.
         graph_latency_ms: how long the local Graph takes for an answer, at least.
         parts: which of the services to start besides identity and Storage. The address of one that is left out
@@ -156,14 +156,14 @@ class LocalCloud:
         # All are started before any is waited for: their imports run beside each other.
         self._run("identity", key, "--directory", str(listing))
         if "cosmos" in self._parts:
-            self._run("cosmos", key, "--db", database, *own)
+            self._run("cosmosdb", key, "--db", database, *own)
         if "graph" in self._parts:
             self._run("graph", key, "--tenant", str(tenant), "--latency-ms", str(self._latency), *own)
         storage = azurite.start(self.directory, self.authority, keep=self._keep)
         self._children["azurite"] = storage.process
         token = issue(Caller(str(uuid.uuid4()), str(uuid.uuid4()), STORAGE, (), "operator"), key, tenant_id)
         self._provision_storage(storage, token)
-        cosmos_url, graph_url = self._url("cosmos"), self._url("graph")
+        cosmos_url, graph_url = self._url("cosmosdb"), self._url("graph")
         if cosmos_url:
             self._provision_cosmos(cosmos_url, admin_key)
 
@@ -198,7 +198,7 @@ class LocalCloud:
 
     def _run(self, module: str, key: str, *arguments: str) -> None:
         environment = {**os.environ, SIGNING_KEY_SETTING: key}
-        command = python("-m", f"local.{module}", "--port", "0", *arguments)
+        command = python("-m", f"local.emulators.{module}", "--port", "0", *arguments)
         self._children[module] = Child(command, environment=environment, log=self.directory / f"{module}.log")
 
     def _url(self, module: str) -> str:

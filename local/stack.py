@@ -97,7 +97,7 @@ class Stack:
 
     def _run(self, app: str, *arguments: str) -> Child:
         environment = {**os.environ, **self.cloud.environment(app), **self._settings}
-        command = python("-m", "local.functions_host", "--app-root", str(_ROOT), "--announce", *arguments)
+        command = python("-m", "local.emulators.functions_host", "--app-root", str(_ROOT), "--announce", *arguments)
         return Child(command, environment=environment, log=self.cloud.directory / f"{app}.log")
 
     def __enter__(self) -> Self:

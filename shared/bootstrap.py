@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from shared.adapters.cosmos.database import Database
     from shared.adapters.graph.gateway import GraphGateway
-    from shared.messages import HealthCheck
+    from shared.pipeline.payloads import HealthCheck
     from shared.policy import Policy
     from shared.ports.directory import Directory
     from shared.ports.evidence import EvidenceStore
@@ -56,7 +56,7 @@ class Services:
 
     async def health(self, check: HealthCheck) -> None:
         """Take the health check where it is, and send it on."""
-        from shared.health import HealthDeps, visit  # noqa: PLC0415 - needs every adapter, once in a while
+        from shared.health.check import HealthDeps, visit  # noqa: PLC0415 - needs every adapter, once in a while
 
         await visit(check, self.provide(HealthDeps))
 

@@ -4,8 +4,8 @@ from shared.domain.alert import Indicator
 from shared.domain.base import Frozen
 from shared.domain.ids import AlertId, IncidentId
 from shared.domain.incident import Decision
+from shared.ports.answers import RefusalKind
 from shared.ports.directory import MailboxKind, Recipient, RecipientKind
-from shared.ports.mailboxes import RefusalKind
 
 
 class Person(Frozen):

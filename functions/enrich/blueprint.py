@@ -4,9 +4,9 @@ from pydantic import TypeAdapter
 
 from functions.enrich.handler import handle
 from functions.enrich.models import Deps
-from shared.messages import EnrichAlert
 from shared.names import Stage
-from shared.stage import StageOf
-from shared.triggers import queue_triggers
+from shared.pipeline.payloads import EnrichAlert
+from shared.pipeline.stage import StageOf
+from shared.pipeline.triggers import queue_triggers
 
 pipeline = queue_triggers(StageOf(Stage.ENRICH, TypeAdapter(EnrichAlert), handle, Deps))

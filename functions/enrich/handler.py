@@ -9,10 +9,10 @@ from shared.domain.ids import IncidentId
 from shared.domain.incident import Action, AlertLink, Incident
 from shared.enrichment import Enrichment, enrichment_path
 from shared.errors import NotFoundError
-from shared.messages import EnrichAlert, ExpandRecipients, IncidentChanged
+from shared.pipeline.payloads import EnrichAlert, ExpandRecipients, IncidentChanged
+from shared.pipeline.stage import Done, Outcome, Reject
 from shared.policy import Facts, decide
 from shared.ports.directory import RecipientKind
-from shared.stage import Done, Outcome, Reject
 
 
 async def handle(message: EnrichAlert, deps: Deps) -> Outcome:

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from shared.answers import ask, insist
 from shared.domain.ids import MailboxId
 from shared.domain.message import visible
 from shared.enrichment import Person
 from shared.policy import Policy
+from shared.ports.answers import Answer, Refusal, RefusalKind, ask, insist
 from shared.ports.directory import Directory, MailboxKind, Recipient, RecipientKind
-from shared.ports.mailboxes import Answer, Refusal, RefusalKind
 
 _NO_MAILBOX = {RefusalKind.ON_PREMISES, RefusalKind.MAILBOX_MISSING}
 

@@ -12,8 +12,8 @@ from shared.domain.alert import Alert
 from shared.domain.incident import Action, Incident, Plan, PlanState, plan_id
 from shared.enrichment import Enrichment
 from shared.errors import NotFoundError, UnavailableError
-from shared.messages import ChunkSettled, ExpandRecipients, IncidentChanged, Payload, PullChunk
-from shared.stage import Done, Outcome, Reject, Wait
+from shared.pipeline.payloads import ChunkSettled, ExpandRecipients, IncidentChanged, Payload, PullChunk
+from shared.pipeline.stage import Done, Outcome, Reject, Wait
 
 # Choosing takes well under a second for most plans.
 _TURN_SECONDS = 1.0

@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 
-from shared.answers import ask, insist
+from shared.ports.answers import Answer, Refusal, RefusalKind, ask, insist
 from shared.ports.directory import Directory, Recipient, RecipientKind
-from shared.ports.mailboxes import Answer, Refusal, RefusalKind
 
 
 class Lookup:

@@ -13,13 +13,13 @@ from functions.expand_recipients.lookup import Lookup
 from functions.expand_recipients.models import Deps
 from functions.expand_recipients.trace import Trace, arrived, delivered_at, expanded
 from functions.expand_recipients.tree import Arrival, Mail, Offer, Reached, Tree
-from shared.answers import ask, insist
 from shared.domain.alert import Alert
 from shared.domain.ids import MailboxId
 from shared.domain.incident import NOBODY, NOT_IDENTIFIED
 from shared.domain.target import Hop, TargetState, Via
 from shared.enrichment import Enrichment
-from shared.ports.mailboxes import Answer, ForwardingRule, Refusal, RefusalKind, Where
+from shared.ports.answers import Answer, Refusal, RefusalKind, ask, insist
+from shared.ports.mailboxes import ForwardingRule, Where
 
 if TYPE_CHECKING:
     from shared.ports.directory import TraceRow

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from shared.domain.message import Message, visible
 from shared.domain.target import Hop, Mailbox, TargetState, Via
+from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.directory import Recipient, RecipientKind
-from shared.ports.mailboxes import Answer, Refusal, RefusalKind
 
 Way = tuple[Hop, ...]
 

@@ -6,8 +6,8 @@ from pydantic import ValidationError
 from functions.health.handler import begin, read, settings_wrong
 from functions.health.models import BeginDeps, ReadDeps
 from shared.bootstrap import services
-from shared.http import json_response, with_problems
-from shared.signin import AppRole, require
+from shared.web.problems import json_response, with_problems
+from shared.web.sign_in import AppRole, require
 
 web = func.Blueprint()  # type: ignore[no-untyped-call]  # azure-functions leaves it untyped
 

@@ -10,14 +10,14 @@ from pydantic import ValidationError
 
 from functions.health.models import BeginDeps, HealthBody, ReadDeps
 from shared.clock import utc_now
-from shared.commands import caller, parse_command
 from shared.domain.ids import fresh
 from shared.errors import NotFoundError
-from shared.health import TRIPS, Asked, about_us, stop
-from shared.messages import HEALTH_ID, HealthCheck
+from shared.health.check import TRIPS, Asked, about_us, stop
 from shared.names import RAW_CONTAINER, SOURCES
+from shared.pipeline.payloads import HEALTH_ID, HealthCheck
 from shared.ports.health import Found, Probe, look
 from shared.settings import WEBHOOK_SECRETS, Settings
+from shared.web.command_body import caller, parse_command
 
 # What App Service leaves in a setting whose secret it could not read (Key Vault references).
 _UNRESOLVED = "@Microsoft.KeyVault("

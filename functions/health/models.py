@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from shared.clock import Clock
-from shared.commands import CommandBody
-from shared.health import Addresses
+from shared.health.check import Addresses
 from shared.ports.evidence import EvidenceStore
 from shared.ports.health import Probed
 from shared.ports.queue import MessageQueue
 from shared.settings import Settings
+from shared.web.command_body import CommandBody
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from functions.ingest_alert.handler import handle
 from functions.ingest_alert.models import Deps, ReceiveDeps
 from functions.ingest_alert.receive import receive
 from shared.bootstrap import services
-from shared.http import json_response, with_problems
-from shared.messages import IngestAlert
 from shared.names import Stage
-from shared.stage import StageOf
-from shared.triggers import queue_triggers
+from shared.pipeline.payloads import IngestAlert
+from shared.pipeline.stage import StageOf
+from shared.pipeline.triggers import queue_triggers
+from shared.web.problems import json_response, with_problems
 
 pipeline = queue_triggers(StageOf(Stage.INGEST_ALERT, TypeAdapter(IngestAlert), handle, Deps))
 web = func.Blueprint()  # type: ignore[no-untyped-call]  # azure-functions leaves it untyped

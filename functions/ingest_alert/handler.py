@@ -18,8 +18,8 @@ from functions.ingest_alert.strict_json import MalformedError
 from shared.domain.alert import Alert, Disposition, Evidence, alert_id
 from shared.domain.ids import derive
 from shared.errors import NotFoundError
-from shared.messages import EnrichAlert, IncidentChanged, IngestAlert
-from shared.stage import Done, Outcome, Reject
+from shared.pipeline.payloads import EnrichAlert, IncidentChanged, IngestAlert
+from shared.pipeline.stage import Done, Outcome, Reject
 
 
 async def handle(message: IngestAlert, deps: Deps) -> Outcome:

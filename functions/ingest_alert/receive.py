@@ -10,9 +10,9 @@ from functions.ingest_alert.models import Flaw, Reading, ReceiveDeps, VendorEven
 from functions.ingest_alert.strict_json import MalformedError, parse
 from shared.domain.alert import alert_id
 from shared.domain.ids import derive
-from shared.events import Event, emit
-from shared.http import Problem
-from shared.messages import IngestAlert
+from shared.pipeline.events import Event, emit
+from shared.pipeline.payloads import IngestAlert
+from shared.web.problems import Problem
 
 # An hour of TAP events, the most that its API gives at once, from a large tenant is about 3 MB.
 MAX_BODY = 4 * 1024 * 1024

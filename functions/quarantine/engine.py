@@ -25,9 +25,9 @@ from functions.quarantine.rules import not_put_back
 from shared.domain.ids import ChunkId, TargetId
 from shared.domain.incident import PlanState
 from shared.domain.target import TargetState
-from shared.events import Event, emit
-from shared.messages import ChunkSettled
-from shared.stage import Done, Outcome, Reject, Wait
+from shared.pipeline.events import Event, emit
+from shared.pipeline.payloads import ChunkSettled
+from shared.pipeline.stage import Done, Outcome, Reject, Wait
 
 # A transactional batch takes 2 MB (Cosmos DB service limit). A copy is 0.4 KB of its target in the demo, 0.7 KB with
 # Graph's long ids, some KB with a deep folder and many categories. 99 targets of a copy or two are far from it.

@@ -4,8 +4,8 @@ from functions.quarantine.engine import advance
 from functions.quarantine.models import Deps
 from shared.domain.incident import Command, Incident, PlanState
 from shared.domain.target import chunk_id
-from shared.messages import ApprovePlan, IncidentChanged, PullChunk, QuarantineMessage, RestoreChunk, UndoPull
-from shared.stage import Done, Outcome, Reject
+from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, QuarantineMessage, RestoreChunk, UndoPull
+from shared.pipeline.stage import Done, Outcome, Reject
 
 
 async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:

@@ -7,7 +7,8 @@ from shared.clock import Clock
 from shared.domain.ids import MailboxId, TargetId
 from shared.domain.target import Target, TargetState
 from shared.policy import Policy
-from shared.ports.mailboxes import Mailboxes, Refusal
+from shared.ports.answers import Refusal
+from shared.ports.mailboxes import Mailboxes
 from shared.ports.queue import MessageQueue
 from shared.ports.state import IncidentStore, TargetStore
 from shared.settings import Settings

@@ -7,7 +7,8 @@ from functions.quarantine.models import Deps, Round, mailbox_of
 from functions.quarantine.rules import is_named, located
 from shared.domain.ids import TargetId
 from shared.domain.target import Copy, Target, TargetState
-from shared.ports.mailboxes import Item, Refusal, RefusalKind, Where
+from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.mailboxes import Item, Where
 
 
 async def locate(work: Round, deps: Deps) -> None:

@@ -5,7 +5,8 @@ from asyncio import gather
 from functions.quarantine.models import Deps, Round, mailbox_of
 from functions.quarantine.rules import give_up, has_marks, is_restored
 from shared.domain.target import Copy, Target, TargetState
-from shared.ports.mailboxes import Item, Refusal, RefusalKind
+from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.mailboxes import Item
 
 Pair = tuple[Target, Copy]
 

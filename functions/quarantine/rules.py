@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.target import Copy, Original, ReadState, Target, TargetState
-from shared.ports.mailboxes import Item, Refusal, RefusalKind
+from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.mailboxes import Item
 
 _TERMINAL = {
     RefusalKind.ON_PREMISES: TargetState.ON_PREMISES,

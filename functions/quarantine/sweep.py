@@ -7,7 +7,7 @@ ends sooner; whoever finds it ended sends the chunk again. The message that come
 from dataclasses import dataclass
 
 from shared.clock import Clock
-from shared.messages import PullChunk
+from shared.pipeline.payloads import PullChunk
 from shared.ports.queue import MessageQueue
 from shared.ports.state import TargetStore
 

@@ -17,9 +17,9 @@ from shared.domain.exposure import Tally
 from shared.domain.ids import IncidentId
 from shared.domain.incident import Command, Incident, PlanState, unsearched
 from shared.errors import ConflictError
-from shared.messages import ChunkSettled, CloseIncident, IncidentChanged, ReportMessage
+from shared.pipeline.payloads import ChunkSettled, CloseIncident, IncidentChanged, ReportMessage
+from shared.pipeline.stage import Done, Outcome
 from shared.ports.state import Versioned
-from shared.stage import Done, Outcome
 
 # As in the chain: whoever was first is done by now.
 _TRIES = 5

@@ -8,7 +8,6 @@ from shared.domain.base import Frozen, Instant
 from shared.domain.ids import IncidentId
 from shared.domain.target import Target
 from shared.ports.evidence import EvidenceStore
-from shared.ports.queue import MessageQueue
 from shared.ports.state import ActivityStore, IncidentStore, TargetStore
 
 
@@ -20,25 +19,6 @@ class Deps:
     targets: TargetStore
     activity: ActivityStore
     evidence: EvidenceStore
-    now: Clock
-
-
-@dataclass(frozen=True)
-class ReadDeps:
-    """The services of the HTTP API's reads."""
-
-    incidents: IncidentStore
-    targets: TargetStore
-    activity: ActivityStore
-    evidence: EvidenceStore
-
-
-@dataclass(frozen=True)
-class CommandDeps:
-    """The services of the HTTP API's commands."""
-
-    incidents: IncidentStore
-    queue: MessageQueue
     now: Clock
 
 

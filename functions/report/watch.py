@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from shared.events import Event, emit
+from shared.pipeline.events import Event, emit
 from shared.ports.queue import MessageQueue
 
 

@@ -1,11 +1,11 @@
-"""`python -m local.tenant phishing --out FILE`: write a scenario's tenant, for `local.graph --tenant FILE`."""
+"""`python -m local.tenant phishing --out FILE`: write a scenario as a tenant for `local.emulators.graph`."""
 
 import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from local.tenant import model
+from local.emulators.graph import model
 from local.tenant.generate import generate
 from local.tenant.scenario import load_scenario
 

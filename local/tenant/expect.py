@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from local.tenant import model
-from local.tenant.model import Message
+from local.emulators.graph import model
+from local.emulators.graph.model import Message
 from local.tenant.scenario import Kind
 from local.tenant.transport import Mail, World
 from shared.domain.target import TargetState

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from local.tenant import model
+from local.emulators.graph import model
 from local.tenant.expect import Expected, expected
 from local.tenant.mailboxes import mailboxes
 from local.tenant.people import populate

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from functools import cache
 
-from local.tenant.model import (
+from local.emulators.graph.model import (
     DELETED_ITEMS,
     INBOX,
     SENT_ITEMS,

@@ -4,7 +4,7 @@ import random
 import uuid
 from dataclasses import dataclass, replace
 
-from local.tenant.model import Address, DirectoryRole, Group, ModelError, OrgContact, User
+from local.emulators.graph.model import Address, DirectoryRole, Group, ModelError, OrgContact, User
 from local.tenant.scenario import GroupOf, Kind, Member, Scenario
 from local.tenant.words import FIRST_NAMES, JOBS, OFFICES, SURNAMES
 

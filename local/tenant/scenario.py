@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from local.tenant.model import ModelError
+from local.emulators.graph.model import ModelError
 
 SCENARIOS = Path(__file__).with_name("scenarios")
 

@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from local.tenant import model
-from local.tenant.model import Address, FlagStatus, Message, ModelError, TraceRow, TraceStatus
+from local.emulators.graph import model
+from local.emulators.graph.model import Address, FlagStatus, Message, ModelError, TraceRow, TraceStatus
 from local.tenant.people import Directory
 from local.tenant.scenario import Kind, Lookalike, Lure, Mark, Put, Remove, Scenario, Send, Whereto
 

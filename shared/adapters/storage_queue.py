@@ -10,9 +10,9 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.adapters.storage import RETRIES, told
 from shared.clock import Clock
-from shared.envelope import MAX_BODY, Envelope, wrap
-from shared.messages import Payload
 from shared.names import POISON_SUFFIX, QUEUES, Stage
+from shared.pipeline.envelope import MAX_BODY, Envelope, wrap
+from shared.pipeline.payloads import Payload
 from shared.ports.health import Probe, look
 
 # The service's default of seven days would throw away what waits for an administrator.

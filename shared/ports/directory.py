@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from shared.domain.ids import MailboxId
-from shared.ports.mailboxes import Answer
+from shared.ports.answers import Answer
 
 
 class RecipientKind(StrEnum):

@@ -9,45 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar, Union
+from typing import Any, Protocol
 
 from shared.domain.ids import MailboxId
-
-
-class RefusalKind(StrEnum):
-    """What an error code means for us (graph.md 5.3). HTTP 404 alone has four meanings."""
-
-    THROTTLED = "throttled"
-    TRANSIENT = "transient"
-    """Not known whether it was done: look before doing it again."""
-    MAILBOX_MOVING = "mailbox_moving"
-    ON_PREMISES = "on_premises"
-    MAILBOX_MISSING = "mailbox_missing"
-    DENIED = "denied"
-    NOT_FOUND = "not_found"
-    """The mailbox is there; the item or folder is not."""
-    EXISTS = "exists"
-    PERMANENT = "permanent"
-
-    @property
-    def passing(self) -> bool:
-        """Whether waiting can help."""
-        return self in {RefusalKind.THROTTLED, RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING}
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why Graph did not do it. `code` is `error.code`, `request_id` is for Microsoft's support."""
-
-    kind: RefusalKind
-    code: str
-    status: int
-    retry_after: float | None = None
-    request_id: str | None = None
-
-
-T = TypeVar("T")
-Answer = Union[T, Refusal]  # noqa: UP007 - `T | Refusal` is no type alias in Python 3.11
+from shared.ports.answers import Answer
 
 
 class Where(StrEnum):

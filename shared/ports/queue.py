@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Protocol
 
-from shared.envelope import Envelope
-from shared.messages import Payload
 from shared.names import Stage
+from shared.pipeline.envelope import Envelope
+from shared.pipeline.payloads import Payload
 from shared.ports.health import Probe
 
 

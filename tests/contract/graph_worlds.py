@@ -11,11 +11,8 @@ from typing import Any, ClassVar, Protocol
 from aiohttp.test_utils import TestServer
 from azure.core.credentials import AccessToken
 
-from local.graph.faults import Fault
-from local.graph.server import GRAPH, create_app
-from local.graph.service import Graph
-from local.graph.state import TenantState
-from local.tenant.model import (
+from local.emulators.graph.faults import Fault
+from local.emulators.graph.model import (
     Address,
     FlagStatus,
     InboxRule,
@@ -25,10 +22,14 @@ from local.tenant.model import (
     Tenant,
     User,
 )
+from local.emulators.graph.server import GRAPH, create_app
+from local.emulators.graph.service import Graph
+from local.emulators.graph.state import TenantState
 from shared.adapters.graph.gateway import GraphGateway
 from shared.adapters.graph.mailboxes import GraphMailboxes
 from shared.domain.ids import MailboxId
-from shared.ports.mailboxes import ForwardingRule, Item, Mailboxes, Refusal, RefusalKind, SentCopy, Where
+from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.mailboxes import ForwardingRule, Item, Mailboxes, SentCopy, Where
 from tests.fakes.mailboxes import QUARANTINE, FakeMailboxes
 
 ANN, BEN, HYBRID, FENCED, NOBODY = (MailboxId(f"{n:08d}-0000-4000-8000-000000000001") for n in range(1, 6))

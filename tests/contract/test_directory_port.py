@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from local.tenant.model import Group, Mailbox, OrgContact, Tenant, TraceStatus, User
-from local.tenant.model import MailboxKind as Kind
-from local.tenant.model import TraceRow as Row
+from local.emulators.graph.model import Group, Mailbox, OrgContact, Tenant, TraceStatus, User
+from local.emulators.graph.model import MailboxKind as Kind
+from local.emulators.graph.model import TraceRow as Row
 from shared.adapters.graph.directory import GraphDirectory
 from shared.domain.ids import MailboxId
 from shared.errors import DeniedError
+from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.directory import Directory, MailboxKind, Recipient, RecipientKind, TraceRow
-from shared.ports.mailboxes import Refusal, RefusalKind
 from tests.contract.graph_worlds import App, local_graph
 from tests.fakes.directory import FakeDirectory
 

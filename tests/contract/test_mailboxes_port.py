@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.tenant.model import Address, InboxRule
-from shared.ports.mailboxes import ForwardingRule, Item, Refusal, RefusalKind, Where
+from local.emulators.graph.model import Address, InboxRule
+from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.mailboxes import ForwardingRule, Item, Where
 from tests.contract.graph_worlds import (
     ANN,
     BEN,

@@ -9,9 +9,9 @@ import pytest
 from shared.adapters.storage_queue import StorageQueues
 from shared.bootstrap import Services
 from shared.clock import utc_now
-from shared.envelope import MAX_BODY, Envelope, again, wrap
-from shared.messages import ChunkSettled, IncidentChanged, PullChunk, UndoPull
 from shared.names import POISON_SUFFIX, QUEUES, Stage
+from shared.pipeline.envelope import MAX_BODY, Envelope, again, wrap
+from shared.pipeline.payloads import ChunkSettled, IncidentChanged, PullChunk, UndoPull
 from shared.ports.health import Found
 from shared.ports.queue import MessageQueue
 from tests.fakes.queue import FakeQueue

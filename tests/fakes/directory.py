@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from shared.domain.ids import MailboxId
+from shared.ports.answers import Answer, Refusal
 from shared.ports.directory import MailboxKind, Recipient, RecipientKind, TraceRow
-from shared.ports.mailboxes import Answer, Refusal
 from tests.fakes.checkpoints import Checkpoints
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar, TypeVarTuple
 
 from shared.domain.ids import MailboxId
-from shared.ports.mailboxes import Answer, ForwardingRule, Item, Refusal, RefusalKind, SentCopy, Where
+from shared.ports.answers import Answer, Refusal, RefusalKind
+from shared.ports.mailboxes import ForwardingRule, Item, SentCopy, Where
 from tests.fakes.checkpoints import Checkpoints
 
 T = TypeVar("T")

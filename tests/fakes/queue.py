@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.clock import Clock
-from shared.envelope import MAX_BODY, Envelope, wrap
-from shared.messages import Payload
 from shared.names import POISON_SUFFIX, QUEUES, Stage
+from shared.pipeline.envelope import MAX_BODY, Envelope, wrap
+from shared.pipeline.payloads import Payload
 from shared.ports.health import Found, Probe
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import FakeClock

@@ -5,11 +5,11 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from local.deployment import Deployment
 from shared.names import BLOB_CONTAINERS, COSMOS_CONTAINERS, POISON_SUFFIX, QUEUES, SOURCES, Stage
 from shared.settings import Settings
 from tests.infra import operations
 from tests.infra.operations import ROOT, properties
+from tools.deployment import Deployment
 
 CONTAINERS: dict[str, Any] = json.loads((ROOT / "shared" / "names.json").read_text(encoding="utf-8"))[
     "cosmosContainers"

@@ -8,10 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from local.deployment import Deployment
 from shared.domain.target import TargetState
-from shared.events import Event
 from shared.names import EVENTS
+from shared.pipeline.events import Event
+from tools.deployment import Deployment
 
 ROOT = Path(__file__).parents[2]
 

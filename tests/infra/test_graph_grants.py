@@ -7,12 +7,13 @@ from datetime import timedelta
 import pytest
 
 from local.cloud import default_tenant
-from local.graph.permissions import table
+from local.emulators.graph.permissions import table
 from shared.adapters.graph.directory import GraphDirectory
 from shared.adapters.graph.mailboxes import GraphMailboxes
 from shared.domain.ids import MailboxId
 from shared.errors import DeniedError, UnavailableError
-from shared.ports.mailboxes import Item, Refusal, Where
+from shared.ports.answers import Refusal
+from shared.ports.mailboxes import Item, Where
 from tests.contract.graph_worlds import RECEIVED, App, local_graph
 from tests.infra.operations import ROOT
 

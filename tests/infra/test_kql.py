@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.deployment import ROOT, TEMPLATES
+from tools.deployment import ROOT, TEMPLATES
 
 NODE = shutil.which("node")
 SERVICE = ROOT / "node_modules" / "@kusto" / "language-service-next"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from local.deployment import ENVIRONMENTS, PLACE, TEMPLATES, Deployment, compiler, permissions
 from tests.infra.judges import CONTAINERS, judge
 from tests.infra.operations import ROOT
+from tools.deployment import ENVIRONMENTS, PLACE, TEMPLATES, Deployment, compiler, permissions
 
 BICEP = compiler()
 compiled = pytest.mark.skipif(BICEP is None, reason="no Bicep compiler in ../shared/bin, PATH or BICEP")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.deployment import PLACE, ROOT, TEMPLATES, compiler
+from tools.deployment import PLACE, ROOT, TEMPLATES, compiler
 
 GRAPH = TEMPLATES / "graph"
 TENANT = "00000000-0000-0000-0000-00000000000a"

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from local.functions_host.config import read_host_json
+from local.emulators.functions_host.config import read_host_json
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[2]

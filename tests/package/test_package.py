@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from local import package
 from local.cloud import LocalCloud, default_tenant, post
+from tools import package
 
 DRIVER = Path(__file__).with_name("driver.py")
 

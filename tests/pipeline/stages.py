@@ -23,7 +23,8 @@ from functions.report.handler import handle as report
 from functions.report.models import Deps as ReportDeps
 from functions.report.models import Verification
 from shared.domain.target import Target
-from shared.messages import (
+from shared.names import Stage
+from shared.pipeline.payloads import (
     EnrichAlert,
     ExpandRecipients,
     HealthCheck,
@@ -31,10 +32,9 @@ from shared.messages import (
     QuarantineMessage,
     ReportMessage,
 )
-from shared.names import Stage
+from shared.pipeline.stage import Delivery, Plumbing, StageOf, run
 from shared.policy import Policy
 from shared.settings import Settings
-from shared.stage import Delivery, Plumbing, StageOf, run
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.parking import FakeParking
 from tests.fakes.queue import Sent

@@ -19,13 +19,13 @@ from cli.api import Api, CommandError
 from cli.main import main
 from local import azurite
 from local.cloud import _Token, default_tenant
+from local.emulators.graph import model
 from local.stack import Stack
-from local.tenant import model
 from shared.domain.alert import alert_id
 from shared.domain.ids import AlertId, IncidentId
-from shared.envelope import wrap
-from shared.messages import EnrichAlert, IngestAlert
 from shared.names import POISON_SUFFIX, QUEUES, RAW_CONTAINER, Stage
+from shared.pipeline.envelope import wrap
+from shared.pipeline.payloads import EnrichAlert, IngestAlert
 from tests.pipeline.polling import wait
 from tests.unit.local.test_cloud import _token
 

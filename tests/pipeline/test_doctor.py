@@ -13,11 +13,11 @@ import local.cloud
 from cli import main as cli
 from local import azurite
 from local.cloud import _Token
-from local.deployment import Deployment
-from local.grants import COSMOS, GRAPH, grants_of
+from local.emulators.graph import model
 from local.stack import Stack
-from local.tenant import model
 from tests.unit.local.test_cloud import _token
+from tools.deployment import Deployment
+from tools.grants import COSMOS, GRAPH, grants_of
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("doctor")]
 

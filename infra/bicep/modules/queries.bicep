@@ -4,7 +4,7 @@ metadata description = 'What is asked of the logs: the rules that wake somebody,
 var names = loadJsonContent('../../../shared/names.json')
 
 @export()
-@description('The rows of one event of ours. Its fields are JSON behind its name (shared/events.py), here in f.')
+@description('The rows of one event of ours. Its fields are JSON behind its name (shared/pipeline/events.py), here in f.')
 func rowsOf(event string) string =>
   'let fields = (event: string) { AppTraces | where Message startswith strcat(event, " {") | extend f = parse_json(substring(Message, strlen(event) + 1)) }; fields("${event}")'
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from shared.ports.mailboxes import Refusal, RefusalKind
+from shared.ports.answers import Refusal, RefusalKind
 
 # Lower-case: Graph's services do not agree about the case of their codes.
 _BY_CODE = {

@@ -9,8 +9,8 @@ from shared.adapters.graph.gateway import EVENTUAL, GraphGateway, Request
 from shared.adapters.graph.odata import literal, query, segment
 from shared.domain.ids import MailboxId
 from shared.errors import DeniedError, UnavailableError
+from shared.ports.answers import Answer, Refusal
 from shared.ports.directory import MailboxKind, Recipient, RecipientKind, TraceRow
-from shared.ports.mailboxes import Answer, Refusal
 
 _USER = "id,displayName,mail,userPrincipalName,userType,department,jobTitle,proxyAddresses"
 _GROUP = "id,displayName,mail,proxyAddresses,visibility"

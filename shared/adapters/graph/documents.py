@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from shared.domain.ids import MailboxId
 from shared.domain.message import address
-from shared.ports.mailboxes import Answer, ForwardingRule, Item, Refusal, RefusalKind, SentCopy
+from shared.ports.answers import Answer, Refusal, RefusalKind
+from shared.ports.mailboxes import ForwardingRule, Item, SentCopy
 
 Document = dict[str, Any]
 D = TypeVar("D")

@@ -16,7 +16,7 @@ from shared.adapters.graph.classify import classify
 from shared.adapters.graph.documents import UNEXPECTED, Document
 from shared.adapters.graph.pipeline import LostAnswerError, Pipeline, Reply
 from shared.errors import ClawbackError, DeniedError, UnavailableError
-from shared.ports.mailboxes import Answer, Refusal, RefusalKind
+from shared.ports.answers import Answer, Refusal, RefusalKind
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

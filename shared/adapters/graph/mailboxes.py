@@ -21,7 +21,8 @@ from shared.adapters.graph.documents import (
 from shared.adapters.graph.gateway import IMMUTABLE, GraphGateway, Request
 from shared.adapters.graph.odata import literal, query, segment
 from shared.domain.ids import MailboxId
-from shared.ports.mailboxes import Answer, ForwardingRule, Item, Refusal, RefusalKind, SentCopy, Where
+from shared.ports.answers import Answer, Refusal, RefusalKind
+from shared.ports.mailboxes import ForwardingRule, Item, SentCopy, Where
 
 _ITEM = "id,internetMessageId,parentFolderId,subject,from,receivedDateTime,isRead,flag,categories"
 

@@ -9,9 +9,9 @@ import pytest
 from cli import doctor
 from cli.doctor import Finding, Seen, judge
 from cli.main import main
-from local.deployment import TEMPLATES
-from shared.health import ROUND, TRIPS, fingerprint
+from shared.health.check import ROUND, TRIPS, fingerprint
 from tests.unit.cli.stub_api import Answer, StubApi
+from tools.deployment import TEMPLATES
 
 PERMISSIONS = json.loads((TEMPLATES / "graph" / "permissions.json").read_text(encoding="utf-8"))["pipeline"]
 MAILBOX = {"what": "mailbox ann@contoso.example", "found": "ok", "detail": ""}

@@ -13,10 +13,10 @@ from cli.api import REFUSED, UNREACHABLE, USAGE
 from cli.main import main
 from shared.bootstrap import Services
 from shared.domain.ids import AlertId, IncidentId
-from shared.envelope import MAX_BODY, Envelope, wrap
 from shared.errors import DeniedError, NotFoundError, UnavailableError
-from shared.messages import EnrichAlert
 from shared.names import Stage
+from shared.pipeline.envelope import MAX_BODY, Envelope, wrap
+from shared.pipeline.payloads import EnrichAlert
 from shared.ports.parking import ParkedMessage
 from tests.fakes.clock import START
 from tests.fakes.parking import FakeParking

@@ -14,12 +14,13 @@ from shared.domain.incident import AlertLink, Incident, Plan
 from shared.domain.message import Message
 from shared.domain.target import Target
 from shared.enrichment import Enrichment, enrichment_path
-from shared.messages import EnrichAlert, ExpandRecipients
+from shared.pipeline.payloads import EnrichAlert, ExpandRecipients
+from shared.pipeline.stage import Outcome
 from shared.policy import Policy
+from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.directory import Recipient, RecipientKind, TraceRow
-from shared.ports.mailboxes import Refusal, RefusalKind, SentCopy
+from shared.ports.mailboxes import SentCopy
 from shared.settings import Settings
-from shared.stage import Outcome
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.directory import FakeDirectory

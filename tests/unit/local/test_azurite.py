@@ -12,7 +12,7 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from local import azurite
 from local.azurite import Azurite
-from local.identity.directory import App, Directory, Identity, dump
+from local.emulators.identity.directory import App, Directory, Identity, dump
 from local.process import Child, StartError, python
 from local.tls import LocalAuthority
 
@@ -28,7 +28,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azurite
     authority = LocalAuthority(tmp_path)
     dump(Directory("11111111-1111-4111-8111-111111111111", [App("header", [IDENTITY])]), tmp_path / "directory.json")
     identity = Child(
-        python("-m", "local.identity", "--directory", str(tmp_path / "directory.json")),
+        python("-m", "local.emulators.identity", "--directory", str(tmp_path / "directory.json")),
         environment={"PATH": os.environ["PATH"], "CLAWBACK_LOCAL_SIGNING_KEY": secrets.token_hex(32)},
         log=tmp_path / "identity.log",
     )

@@ -11,11 +11,11 @@ from azure.storage.queue import QueueServiceClient
 
 from local import cloud as module
 from local.cloud import LocalCloud, default_tenant, read_state
-from local.deployment import Deployment, DeploymentError
-from local.grants import STORAGE
-from local.tenant import model
+from local.emulators.graph import model
 from shared.names import BLOB_CONTAINERS, POISON_SUFFIX, QUEUES, Stage
 from shared.settings import Settings
+from tools.deployment import Deployment, DeploymentError
+from tools.grants import STORAGE
 
 pytestmark = pytest.mark.cloud
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from shared import names
 from shared.domain.target import MAX_CHUNK_TARGETS
-from shared.events import Event
-from shared.messages import HealthCheck, Payload
+from shared.pipeline.events import Event
+from shared.pipeline.payloads import HealthCheck, Payload
 
 
 def test_every_stage_has_a_queue_whose_name_azure_takes() -> None:

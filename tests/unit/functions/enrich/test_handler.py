@@ -5,10 +5,10 @@ import pytest
 from shared.domain.alert import IndicatorType
 from shared.domain.incident import Action, IncidentState
 from shared.errors import DeniedError, UnavailableError
-from shared.messages import ExpandRecipients, IncidentChanged
+from shared.pipeline.payloads import ExpandRecipients, IncidentChanged
+from shared.pipeline.stage import Done, Reject
+from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.directory import MailboxKind, Recipient, RecipientKind
-from shared.ports.mailboxes import Refusal, RefusalKind
-from shared.stage import Done, Reject
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.tenant import ALERT, AUTOMATIC, INCIDENT, SENDER, Tenant, throttled
 

@@ -8,8 +8,8 @@ import pytest
 from functions.expand_recipients.manifest import Manifest
 from shared.domain.ids import AlertId
 from shared.domain.incident import PlanState
-from shared.messages import ChunkSettled, PullChunk
-from shared.stage import Done, Wait
+from shared.pipeline.payloads import ChunkSettled, PullChunk
+from shared.pipeline.stage import Done, Wait
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.tenant import ALERT, CLAIM_SECONDS, MESSAGE_ID, Tenant
 

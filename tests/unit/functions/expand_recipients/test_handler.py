@@ -9,10 +9,11 @@ from shared.domain.alert import Evidence
 from shared.domain.incident import IncidentState, Planning, PlanState
 from shared.domain.target import TargetState
 from shared.errors import DeniedError, UnavailableError
-from shared.messages import ChunkSettled, IncidentChanged, PullChunk
+from shared.pipeline.payloads import ChunkSettled, IncidentChanged, PullChunk
+from shared.pipeline.stage import Done, Reject, Wait
+from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.directory import MailboxKind, Recipient, RecipientKind
-from shared.ports.mailboxes import ForwardingRule, Item, Refusal, RefusalKind
-from shared.stage import Done, Reject, Wait
+from shared.ports.mailboxes import ForwardingRule, Item
 from tests.unit.functions.tenant import (
     ALERT,
     AUTOMATIC,

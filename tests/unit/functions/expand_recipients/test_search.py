@@ -6,7 +6,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.stage import Done
+from shared.pipeline.stage import Done
 from tests.unit.functions.tenant import MESSAGE_ID, Tenant
 
 DEPTH = 3

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from functions.expand_recipients.tree import Arrival, Mail, Offer, Tree
 from shared.domain.message import Message
 from shared.domain.target import Hop, TargetState, Via
+from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.directory import Recipient, RecipientKind
-from shared.ports.mailboxes import Answer, Refusal, RefusalKind
 
 MAIL = Message(internet_message_id="<a@evil.example>")
 ALERT = (Hop(via=Via.ALERT, name="tap", ref="alert-1"),)

@@ -5,8 +5,8 @@ import pytest
 from functions.expand_recipients.turn import record
 from shared.domain.incident import Incident, Plan, PlanState
 from shared.errors import ConflictError
+from shared.pipeline.stage import Done, Wait
 from shared.ports.state import Versioned
-from shared.stage import Done, Wait
 from tests.fakes.state import FakeIncidents
 from tests.unit.functions.tenant import INCIDENT, Tenant
 

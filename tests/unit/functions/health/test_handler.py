@@ -9,12 +9,12 @@ from functions.health.handler import begin, read, settings_wrong
 from functions.health.models import BeginDeps, ReadDeps
 from shared.domain.alert import Evidence
 from shared.errors import DeniedError, NotFoundError
-from shared.health import ROUND, TRIPS, about_us, stop
-from shared.http import Problem
-from shared.messages import HealthCheck
+from shared.health.check import ROUND, TRIPS, about_us, stop
 from shared.names import SOURCES
+from shared.pipeline.payloads import HealthCheck
 from shared.ports.health import Probe
 from shared.settings import Settings
+from shared.web.problems import Problem
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.evidence import FakeEvidence
 from tests.fakes.queue import FakeQueue

@@ -9,9 +9,9 @@ from functions.ingest_alert.authentication import signature
 from functions.ingest_alert.handler import handle
 from functions.ingest_alert.models import Deps, ReceiveDeps
 from functions.ingest_alert.receive import receive
-from shared.messages import IngestAlert
+from shared.pipeline.payloads import IngestAlert
+from shared.pipeline.stage import Outcome
 from shared.settings import Settings
-from shared.stage import Outcome
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import FakeClock
 from tests.fakes.evidence import FakeEvidence

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from functions.ingest_alert import joining
 from shared.domain.incident import Action, Decision, Incident, IncidentState, Priority
 from shared.errors import ConflictError
-from shared.messages import EnrichAlert, IncidentChanged, IngestAlert
-from shared.stage import Done, Reject
+from shared.pipeline.payloads import EnrichAlert, IncidentChanged, IngestAlert
+from shared.pipeline.stage import Done, Reject
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.ingest_alert.intake import EVENTS, Intake, alert
 

@@ -9,9 +9,9 @@ from functions.ingest_alert.models import VendorEvent
 from functions.ingest_alert.receive import MAX_BODY
 from functions.ingest_alert.sources import Source
 from shared.domain.alert import alert_id
-from shared.http import Problem
-from shared.messages import IngestAlert
 from shared.names import SOURCES
+from shared.pipeline.payloads import IngestAlert
+from shared.web.problems import Problem
 from tests.fakes.checkpoints import ProcessDied
 from tests.unit.functions.ingest_alert.intake import EVENTS, Intake, alert
 

@@ -7,9 +7,9 @@ import pytest
 from functions.ingest_alert.authentication import signature
 from functions.ingest_alert.models import ReceiveDeps
 from functions.ingest_alert.receive import receive
-from shared.events import Event
-from shared.http import Problem
+from shared.pipeline.events import Event
 from shared.settings import Settings
+from shared.web.problems import Problem
 from tests.fakes.clock import FakeClock
 from tests.fakes.evidence import FakeEvidence
 from tests.fakes.queue import FakeQueue

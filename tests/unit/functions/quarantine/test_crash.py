@@ -8,9 +8,9 @@ import pytest
 from functions.quarantine.handler import handle
 from functions.quarantine.sweep import SweepDeps, sweep
 from shared.domain.target import TargetState
-from shared.messages import PullChunk, RestoreChunk
+from shared.pipeline.payloads import PullChunk, RestoreChunk
+from shared.pipeline.stage import Outcome, Wait
 from shared.ports.mailboxes import Item, Where
-from shared.stage import Outcome, Wait
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.quarantine.world import CHUNK, CLAIM_SECONDS, INCIDENT, World
 

@@ -5,8 +5,8 @@ import pytest
 from functions.quarantine import engine
 from functions.quarantine.handler import handle
 from shared.domain.target import TargetState
-from shared.messages import PullChunk, RestoreChunk
-from shared.stage import Done, Wait
+from shared.pipeline.payloads import PullChunk, RestoreChunk
+from shared.pipeline.stage import Done, Wait
 from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, World
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)

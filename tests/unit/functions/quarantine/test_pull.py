@@ -8,9 +8,10 @@ from functions.quarantine.handler import handle
 from shared.domain.ids import MailboxId
 from shared.domain.incident import PlanState
 from shared.domain.target import ReadState, TargetState
-from shared.messages import ChunkSettled, PullChunk
-from shared.ports.mailboxes import Answer, Item, Refusal, RefusalKind, Where
-from shared.stage import Done, Reject, Wait
+from shared.pipeline.payloads import ChunkSettled, PullChunk
+from shared.pipeline.stage import Done, Reject, Wait
+from shared.ports.answers import Answer, Refusal, RefusalKind
+from shared.ports.mailboxes import Item, Where
 from tests.fakes.mailboxes import QUARANTINE
 from tests.unit.functions.quarantine.world import CHUNK, CLAIM_SECONDS, DELIVERED, INCIDENT, World
 

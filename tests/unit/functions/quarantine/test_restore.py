@@ -5,9 +5,10 @@ import pytest
 from functions.quarantine.handler import handle
 from shared.domain.incident import PlanState
 from shared.domain.target import TargetState
-from shared.messages import ApprovePlan, IncidentChanged, PullChunk, RestoreChunk, UndoPull
-from shared.ports.mailboxes import RefusalKind, Where
-from shared.stage import Done, Reject, Wait
+from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, RestoreChunk, UndoPull
+from shared.pipeline.stage import Done, Reject, Wait
+from shared.ports.answers import RefusalKind
+from shared.ports.mailboxes import Where
 from tests.fakes.mailboxes import QUARANTINE
 from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, PLAN, World
 

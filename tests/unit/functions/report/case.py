@@ -11,8 +11,8 @@ from shared.domain.alert import Severity, ThreatType
 from shared.domain.ids import AlertId, ChunkId, IncidentId, MailboxId, PlanId, TargetId
 from shared.domain.incident import Action, AlertLink, Decision, Incident, Plan, PlanState, Priority
 from shared.domain.target import Chunk, Hop, Mailbox, ReadState, Target, TargetState, Via
-from shared.messages import ReportMessage
-from shared.stage import Outcome
+from shared.pipeline.payloads import ReportMessage
+from shared.pipeline.stage import Outcome
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.evidence import FakeEvidence

@@ -14,8 +14,8 @@ from shared.domain.ids import ChunkId, PlanId
 from shared.domain.incident import IncidentState, PlanState
 from shared.domain.target import Target, TargetState
 from shared.errors import ConflictError, UnavailableError
-from shared.messages import ChunkSettled, CloseIncident, IncidentChanged, ReportMessage
-from shared.stage import Done
+from shared.pipeline.payloads import ChunkSettled, CloseIncident, IncidentChanged, ReportMessage
+from shared.pipeline.stage import Done
 from tests.fakes.checkpoints import ProcessDied
 from tests.fakes.clock import START
 from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, incident, plan, target

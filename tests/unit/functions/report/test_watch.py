@@ -5,9 +5,9 @@ import json
 import pytest
 
 from functions.report.watch import WatchDeps, watch
-from shared.events import Event
-from shared.messages import IncidentChanged
 from shared.names import Stage
+from shared.pipeline.events import Event
+from shared.pipeline.payloads import IncidentChanged
 from tests.fakes.clock import FakeClock
 from tests.fakes.queue import FakeQueue
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from functions.ingest_alert.sources import proofpoint_tap
-from local.tenant import model
+from local.emulators.graph import model
 from local.tenant.__main__ import main
 from local.tenant.generate import Generated, generate
 from local.tenant.scenario import Scenario, load_scenario

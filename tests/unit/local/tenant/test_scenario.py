@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.tenant.model import ModelError
+from local.emulators.graph.model import ModelError
 from local.tenant.scenario import SCENARIOS, Kind, Send, load_scenario
 
 LURE: dict[str, Any] = {

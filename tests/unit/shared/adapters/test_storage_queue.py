@@ -11,9 +11,9 @@ from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.storage.queue.aio import QueueServiceClient
 
 from shared.adapters.storage_queue import StorageQueues
-from shared.envelope import Envelope, wrap
 from shared.errors import UnavailableError
-from shared.messages import ChunkSettled, IncidentChanged
+from shared.pipeline.envelope import Envelope, wrap
+from shared.pipeline.payloads import ChunkSettled, IncidentChanged
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.credential import FakeCredential
 

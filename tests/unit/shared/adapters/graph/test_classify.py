@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.adapters.graph.classify import classify
-from shared.ports.mailboxes import Refusal, RefusalKind
+from shared.ports.answers import Refusal, RefusalKind
 
 
 def refused(status: int, code: str | None = None, **headers: str) -> Refusal:

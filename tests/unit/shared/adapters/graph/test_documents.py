@@ -14,7 +14,8 @@ from shared.adapters.graph.documents import (
     sent_copies,
 )
 from shared.domain.ids import MailboxId
-from shared.ports.mailboxes import Item, Refusal, RefusalKind
+from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.mailboxes import Item
 
 ROOT = "root"
 MAILBOX = MailboxId("m")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.adapters.graph.gateway import IMMUTABLE, GraphGateway, Request
 from shared.errors import DeniedError, UnavailableError
-from shared.ports.mailboxes import Refusal, RefusalKind
+from shared.ports.answers import Refusal, RefusalKind
 from tests.unit.shared.adapters.graph.stub import Answers, Credential, Part, Stub, drop, error, ok, refuse, served
 
 

@@ -1,0 +1,1 @@
+"""Commands for developers: the demos and the local cloud. Only these need `local/`."""

@@ -1,0 +1,15 @@
+"""Timer triggers of the quarantine stage."""
+
+import azure.functions as func
+
+from functions.quarantine.sweep import SweepDeps, sweep
+from shared.bootstrap import services
+
+timers = func.Blueprint()  # type: ignore[no-untyped-call]  # azure-functions leaves it untyped
+
+
+@timers.function_name("quarantine_sweep")
+@timers.timer_trigger(arg_name="timer", schedule="0 * * * * *")
+async def quarantine_sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host binds by this name
+    """Every minute: take up chunks whose worker died."""
+    await sweep(services().provide(SweepDeps))

@@ -1,0 +1,1 @@
+"""The HTTP API for cases: reads and commands."""

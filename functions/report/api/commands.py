@@ -1,0 +1,108 @@
+"""`approve`, `undo` and `close`: checked here, so that a mistake is told at once; done by the pipeline."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from functions.report.api.models import CommandDeps
+from shared.domain.ids import IncidentId, PlanId, TargetId, fresh
+from shared.domain.incident import PlanState
+from shared.pipeline.payloads import ApprovePlan, CloseIncident, UndoPull
+from shared.web.command_body import MAX_TARGETS, CommandBody, caller, parse_command
+from shared.web.problems import Problem
+
+
+class ApproveBody(CommandBody):
+    """Which plan, and what it was when the person looked at it."""
+
+    plan_id: PlanId
+    plan_hash: str
+
+
+class UndoBody(CommandBody):
+    """Which targets; none named means all of the incident."""
+
+    targets: tuple[TargetId, ...] = Field((), max_length=MAX_TARGETS)
+
+
+async def approve(incident_id: str, headers: Mapping[str, str], body: bytes, deps: CommandDeps) -> dict[str, str]:
+    """Ask for a plan to be released.
+
+    Raises:
+        Problem: wrong-shape, nobody-asks, incident-closed, unknown-plan, plan-differs, plan-not-waiting.
+        NotFoundError: there is no such incident.
+    """
+    command = parse_command(body, ApproveBody)
+    by = caller(headers, command)
+    incident = (await deps.incidents.read(IncidentId(incident_id))).value
+    plan = incident.plan(command.plan_id)
+    if incident.closed_at is not None:
+        raise Problem(409, "incident-closed", "The incident is closed")
+    if plan is None:
+        raise Problem(404, "unknown-plan", "The incident has no such plan")
+    if plan.hash != command.plan_hash:
+        raise Problem(409, "plan-differs", "The plan is not the one that was approved", "Look at it again.")
+    if plan.state is not PlanState.AWAITING_APPROVAL:
+        raise Problem(409, "plan-not-waiting", "The plan does not wait for approval", f"It is {plan.state}.")
+    message = ApprovePlan(
+        incident_id=incident.id,
+        plan_id=plan.id,
+        plan_hash=plan.hash,
+        command_id=fresh("cmd"),
+        by=by,
+        at=deps.now(),
+        reason=command.reason,
+    )
+    await deps.queue.send(message, correlation_id=incident.id)
+    return {"commandId": message.command_id}
+
+
+async def undo(incident_id: str, headers: Mapping[str, str], body: bytes, deps: CommandDeps) -> dict[str, str]:
+    """Ask for targets to be put back, also of a closed incident: that it was a mistake is often seen late.
+
+    Raises:
+        Problem: wrong-shape, nobody-asks, unknown-target, not-planned-yet.
+        NotFoundError: there is no such incident.
+    """
+    command = parse_command(body, UndoBody)
+    by = caller(headers, command)
+    incident = (await deps.incidents.read(IncidentId(incident_id))).value
+    known = await deps.targets.known(incident.id, command.targets) if command.targets else set()
+    if unknown := [i for i, target in enumerate(command.targets) if target not in known]:
+        errors = [{"path": f"targets.{i}", "kind": "unknown_target"} for i in unknown[:20]]
+        raise Problem(422, "unknown-target", "The incident has no such target", errors=errors)
+    if not command.targets and incident.closed_at is None and incident.unplanned:
+        # It would be pulled after this, and nothing would put it back.
+        raise Problem(409, "not-planned-yet", "An alert of the incident has no plan yet", "Ask again in a moment.")
+    message = UndoPull(
+        incident_id=incident.id,
+        targets=tuple(dict.fromkeys(command.targets)),
+        command_id=fresh("cmd"),
+        by=by,
+        at=deps.now(),
+        reason=command.reason,
+    )
+    await deps.queue.send(message, correlation_id=incident.id)
+    return {"commandId": message.command_id}
+
+
+async def close(incident_id: str, headers: Mapping[str, str], body: bytes, deps: CommandDeps) -> dict[str, str]:
+    """Ask for the case to be closed.
+
+    Raises:
+        Problem: wrong-shape, nobody-asks, incident-closed, not-planned-yet.
+        NotFoundError: there is no such incident.
+    """
+    command = parse_command(body, CommandBody)
+    by = caller(headers, command)
+    incident = (await deps.incidents.read(IncidentId(incident_id))).value
+    if incident.closed_at is not None:
+        raise Problem(409, "incident-closed", "The incident is closed")
+    if incident.unplanned:
+        # Its plan would be held in a case that nobody looks at any more.
+        raise Problem(409, "not-planned-yet", "An alert of the incident has no plan yet", "Ask again in a moment.")
+    message = CloseIncident(
+        incident_id=incident.id, command_id=fresh("cmd"), by=by, at=deps.now(), reason=command.reason
+    )
+    await deps.queue.send(message, correlation_id=incident.id)
+    return {"commandId": message.command_id}

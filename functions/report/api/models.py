@@ -1,0 +1,28 @@
+"""What the HTTP API for cases needs."""
+
+from dataclasses import dataclass
+
+from shared.clock import Clock
+from shared.ports.evidence import EvidenceStore
+from shared.ports.queue import MessageQueue
+from shared.ports.state import ActivityStore, IncidentStore, TargetStore
+
+
+@dataclass(frozen=True)
+class ReadDeps:
+    """The services of the reads."""
+
+    incidents: IncidentStore
+    targets: TargetStore
+    activity: ActivityStore
+    evidence: EvidenceStore
+
+
+@dataclass(frozen=True)
+class CommandDeps:
+    """The services of the commands. Their identity reads state and sends; it touches no mailbox."""
+
+    incidents: IncidentStore
+    targets: TargetStore
+    queue: MessageQueue
+    now: Clock

@@ -1,0 +1,126 @@
+"""The service's errors: status, substatus and the JSON body that its clients parse."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+CODES: Final = {
+    304: "NotModified",
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    408: "RequestTimeout",
+    409: "Conflict",
+    410: "Gone",
+    412: "PreconditionFailed",
+    413: "RequestEntityTooLarge",
+    424: "FailedDependency",
+    429: "TooManyRequests",
+    449: "RetryWith",
+    500: "InternalServerError",
+    503: "ServiceUnavailable",
+}
+
+# Substatus codes, from azure.cosmos.http_constants.SubStatusCodes and Microsoft's "troubleshoot forbidden" page.
+PARTITION_KEY_MISMATCH: Final = 1001
+READ_SESSION_NOT_AVAILABLE: Final = 1002
+OWNER_NOT_FOUND: Final = 1003
+COLLECTION_RID_MISMATCH: Final = 1024
+RATE_TOO_LARGE: Final = 3200
+AAD_NOT_AUTHORIZED: Final = 5300
+RBAC_ACCOUNT_DENIED: Final = 5301
+RBAC_DATA_DENIED: Final = 5302
+
+
+class CosmosError(Exception):
+    """An answer that is not a success.
+
+    `retry_after_ms` becomes `x-ms-retry-after-ms`; the client sleeps that long before it tries again.
+    """
+
+    def __init__(self, status: int, message: str, *, substatus: int = 0, retry_after_ms: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.substatus = substatus
+        self.retry_after_ms = retry_after_ms
+
+    def body(self, activity_id: str) -> bytes:
+        """The JSON body as the gateway sends it: a code, and the backend's own JSON quoted inside the message."""
+        inner = json.dumps({"Errors": [self.message]})
+        message = f"Message: {inner}\r\nActivityId: {activity_id}, local/emulators/cosmosdb"
+        return json.dumps({"code": CODES.get(self.status, "Unknown"), "message": message}).encode()
+
+
+class SqlError(CosmosError):
+    """A query that cannot be run. `position` counts characters from the start of the query text."""
+
+    def __init__(self, message: str, *, position: int = 0, length: int = 1, code: str = "SC1001") -> None:
+        super().__init__(400, message)
+        self.position = position
+        self.length = length
+        self.code = code
+
+    def body(self, activity_id: str) -> bytes:
+        """Query errors carry severity, location and an SC code, one per error."""
+        error = {
+            "severity": "Error",
+            "location": {"start": self.position, "end": self.position + self.length},
+            "code": self.code,
+            "message": self.message,
+        }
+        message = f"Message: {json.dumps({'errors': [error]})}\r\nActivityId: {activity_id}, local/emulators/cosmosdb"
+        return json.dumps({"code": "BadRequest", "message": message}).encode()
+
+
+def bad_request(message: str, substatus: int = 0) -> CosmosError:
+    """The request itself is wrong."""
+    return CosmosError(400, message, substatus=substatus)
+
+
+def not_supported(what: str) -> CosmosError:
+    """Real, but not built here: 400, because azure-cosmos retries every status from 500 upwards."""
+    return CosmosError(400, f"The local Cosmos DB does not support {what}.")
+
+
+def not_found() -> CosmosError:
+    """There is no such item."""
+    return CosmosError(404, "Resource Not Found. Learn more: https://aka.ms/cosmosdb-tsg-not-found")
+
+
+def owner_not_found(what: str) -> CosmosError:
+    """There is no such database or container."""
+    return CosmosError(404, f"Owner resource does not exist: {what}", substatus=OWNER_NOT_FOUND)
+
+
+def conflict() -> CosmosError:
+    """There is such an item already."""
+    return CosmosError(409, "Resource with specified id or name already exists.")
+
+
+def unique_conflict() -> CosmosError:
+    """Another item has the same unique key."""
+    return CosmosError(409, "Unique index constraint violation.")
+
+
+def precondition_failed() -> CosmosError:
+    """The ETag is not the one that was asked for, or the condition of a patch does not hold."""
+    return CosmosError(412, "Operation cannot be performed because one of the specified precondition is not met")
+
+
+def too_large() -> CosmosError:
+    """The item is larger than 2 MB."""
+    return CosmosError(413, "Request size is too large")
+
+
+def partition_key_mismatch() -> CosmosError:
+    """The item lies in another partition than the request says."""
+    return CosmosError(
+        400,
+        "PartitionKey extracted from document doesn't match the one specified in the header. "
+        "Learn more: https://aka.ms/CosmosDB/sql/errors/wrong-pk-value",
+        substatus=PARTITION_KEY_MISMATCH,
+    )

@@ -1,0 +1,48 @@
+"""`python -m local.emulators.graph`: the local Microsoft Graph as a process of its own."""
+
+import argparse
+import asyncio
+import gc
+import os
+import ssl
+from functools import partial
+from pathlib import Path
+
+from local.emulators.graph.model import load
+from local.emulators.graph.server import AUDIENCES, create_app
+from local.emulators.graph.state import TenantState
+from local.emulators.identity.tokens import SIGNING_KEY_SETTING, verify
+from local.emulators.serve import serve
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m local.emulators.graph", description=__doc__)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--tenant", type=Path, required=True, help="what local.emulators.graph.model.dump wrote")
+    parser.add_argument("--tls-cert", type=Path, required=True)
+    parser.add_argument("--tls-key", type=Path, required=True)
+    parser.add_argument("--admin-key", required=True, help="opens /_local/ (header x-local-admin)")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="what every request takes at least")
+    parser.add_argument(
+        "--hidden-in-messages", action="store_true", help="/users/{id}/messages finds items in hidden folders too"
+    )
+    parser.add_argument("--announce", action="store_true", help='print {"url": …} when ready (it always does)')
+    arguments = parser.parse_args()
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(arguments.tls_cert, arguments.tls_key)
+    state = TenantState(load(arguments.tenant), hidden_in_messages=arguments.hidden_in_messages)
+    # The tenant is there to stay: the collector need not go through it again and again.
+    gc.freeze()
+    app = create_app(
+        state,
+        authorize=partial(verify, key=os.environ[SIGNING_KEY_SETTING], audience=AUDIENCES),
+        admin_key=arguments.admin_key,
+        latency=arguments.latency_ms / 1000,
+    )
+    asyncio.run(serve(app, arguments.port, tls=tls))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""The entity types that are served: which properties each has and how they are read.
+
+Names and types are those of the entity model (v1.0-Prod.csdl), which a test compares them with.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from local.emulators.graph import extended
+from local.emulators.graph.errors import no_such_property, unsupported
+from local.emulators.graph.mailbox import Item
+from local.emulators.graph.model import Address, Group, OrgContact, User
+
+Getter = Callable[[Any, bool], Any]
+"""(object, whether immutable ids are asked for) → value; times as datetime, the rest as in JSON."""
+
+_PREVIEW = 255
+"""Characters of bodyPreview (documented at the message resource)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """An entity type.
+
+    Args:
+        name: as in `microsoft.graph.{name}`.
+        getters: the properties.
+        default: what is answered without `$select`; empty means all.
+        unserved: properties that exist but are not served: asking for them is a 501, not a wrong answer.
+    """
+
+    name: str
+    getters: Mapping[str, Getter]
+    default: tuple[str, ...] = ()
+    unserved: frozenset[str] = field(default_factory=frozenset)
+
+    def getter(self, name: str) -> Getter:
+        """The property's getter; 400 if the type has no such property."""
+        found = self.getters.get(name)
+        if found is None:
+            if name in self.unserved:
+                unsupported(f"the property {name} of {self.name}")
+            raise no_such_property(name, self.name)
+        return found
+
+    def names(self, select: str | None) -> tuple[str, ...]:
+        """The properties that `$select` asks for; `id` is always among them."""
+        if select is None:
+            return self.default or tuple(self.getters)
+        names = [name for part in select.split(",") if (name := part.strip())]
+        for name in names:
+            if "/" in name:
+                unsupported(f"the path {name} in $select")
+            self.getter(name)
+        return tuple(dict.fromkeys(["id", *names] if "id" in self.getters else names))
+
+    def render(self, item: Any, names: tuple[str, ...], *, immutable: bool = False) -> dict[str, Any]:
+        """The object with these properties, as JSON."""
+        document: dict[str, Any] = {}
+        for name in names:
+            value = self.getters[name](item, immutable)
+            document[name] = rfc3339(value) if isinstance(value, datetime) else value
+        return document
+
+
+def rfc3339(moment: datetime) -> str:
+    """As Graph writes times: UTC, with a Z, fractions only where there are some."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def recipient(address: Address) -> dict[str, Any]:
+    """A `microsoft.graph.recipient`."""
+    return {"emailAddress": {"name": address.name or address.address, "address": address.address}}
+
+
+def _recipients(addresses: tuple[Address, ...]) -> list[dict[str, Any]]:
+    return [recipient(address) for address in addresses]
+
+
+def _plain(*names: str, **renamed: str) -> dict[str, Getter]:
+    """Properties that are read from the model as they are: camelCase names of snake_case fields."""
+    fields = {name: "".join(f"_{c.lower()}" if c.isupper() else c for c in name) for name in names} | renamed
+    return {name: _attribute(attribute) for name, attribute in fields.items()}
+
+
+def _attribute(name: str) -> Getter:
+    def get(item: Any, _: bool) -> Any:  # noqa: FBT001 - a Getter
+        value = getattr(item, name)
+        return list(value) if isinstance(value, tuple) else value
+
+    return get
+
+
+def _of_message(name: str) -> Getter:
+    return lambda item, _: getattr(item.message, name)
+
+
+def _received(item: Item, _: bool) -> datetime:  # noqa: FBT001 - a Getter
+    return item.message.received
+
+
+MESSAGE = Kind(
+    "message",
+    {
+        "id": lambda item, immutable: item.immutable_id if immutable else item.id,
+        "createdDateTime": _received,
+        "lastModifiedDateTime": lambda item, _: item.modified,
+        "changeKey": lambda item, _: item.change_key,
+        "categories": lambda item, _: list(item.categories),
+        "receivedDateTime": _received,
+        "sentDateTime": lambda item, _: item.message.sent or item.message.received,
+        "hasAttachments": _of_message("has_attachments"),
+        "internetMessageId": _of_message("internet_message_id"),
+        "subject": _of_message("subject"),
+        "bodyPreview": lambda item, _: item.message.body[:_PREVIEW],
+        "importance": lambda item, _: str(item.message.importance),
+        "parentFolderId": lambda item, _: item.folder.id,
+        "conversationId": _of_message("conversation_id"),
+        "conversationIndex": _of_message("conversation_index"),
+        "isReadReceiptRequested": _of_message("is_read_receipt_requested"),
+        "isRead": lambda item, _: item.is_read,
+        "isDraft": _of_message("is_draft"),
+        "body": lambda item, _: {"contentType": item.message.body_type, "content": item.message.body},
+        "sender": lambda item, _: recipient(item.message.sender or item.message.from_),
+        "from": lambda item, _: recipient(item.message.from_),
+        "toRecipients": lambda item, _: _recipients(item.message.to),
+        "ccRecipients": lambda item, _: _recipients(item.message.cc),
+        "bccRecipients": lambda item, _: _recipients(item.message.bcc),
+        "replyTo": lambda item, _: _recipients(item.message.reply_to),
+        "flag": lambda item, _: {"flagStatus": str(item.flag)},
+        # In filters only: never among what is answered unless $expand asks for it.
+        extended.PROPERTY: lambda item, _: extended.properties_of(item.message),
+    },
+    unserved=frozenset(
+        {
+            "attachments", "extensions", "inferenceClassification", "internetMessageHeaders",
+            "isDeliveryReceiptRequested", "multiValueExtendedProperties", "uniqueBody", "webLink",
+        }
+    ),
+)  # fmt: skip
+MESSAGE_DEFAULT = tuple(name for name in MESSAGE.getters if name != extended.PROPERTY)
+NOT_BASIC = frozenset({"body", "bodyPreview", extended.PROPERTY})
+"""What Mail.ReadBasic.All does not show (documented at the permission; attachments are not served at all)."""
+
+MAIL_FOLDER = Kind(
+    "mailFolder",
+    {
+        "id": lambda folder, _: folder.id,
+        "displayName": lambda folder, _: folder.name,
+        "parentFolderId": lambda folder, _: folder.parent.id if folder.parent else folder.id,
+        "childFolderCount": lambda folder, _: sum(not child.hidden for child in folder.children),
+        "unreadItemCount": lambda folder, _: sum(not item.is_read for item in folder.items.values()),
+        "totalItemCount": lambda folder, _: len(folder.items),
+        "isHidden": lambda folder, _: folder.hidden,
+    },
+    unserved=frozenset({extended.PROPERTY, "multiValueExtendedProperties", "childFolders", "messageRules", "messages"}),
+)
+
+_USER_DEFAULT = (
+    "id", "displayName", "givenName", "surname", "userPrincipalName", "mail", "jobTitle", "officeLocation",
+    "businessPhones", "mobilePhone", "preferredLanguage",
+)  # fmt: skip
+
+USER = Kind(
+    "user",
+    {
+        **_plain(
+            "id", "displayName", "givenName", "surname", "userPrincipalName", "mail", "jobTitle", "officeLocation",
+            "department", "companyName", "userType", "accountEnabled", "proxyAddresses",
+        ),
+        "businessPhones": lambda _user, _: [],
+        "mobilePhone": lambda _user, _: None,
+        "preferredLanguage": lambda _user, _: None,
+    },
+    default=_USER_DEFAULT,
+    unserved=frozenset(
+        {
+            "createdDateTime", "otherMails", "mailNickname", "assignedLicenses", "assignedPlans", "employeeId",
+            "manager", "memberOf", "onPremisesSyncEnabled", "signInActivity", "usageLocation", "identities",
+            "onPremisesImmutableId", "securityIdentifier", "imAddresses", "externalUserState", "creationType",
+        }
+    ),
+)  # fmt: skip
+
+GROUP = Kind(
+    "group",
+    _plain(
+        "id", "displayName", "description", "mail", "mailNickname", "mailEnabled", "securityEnabled", "groupTypes",
+        "membershipRule", "visibility", "proxyAddresses",
+    ),
+    unserved=frozenset(
+        {"createdDateTime", "members", "owners", "memberOf", "isAssignableToRole", "hideFromAddressLists"}
+    ),
+)  # fmt: skip
+
+CONTACT = Kind(
+    "orgContact",
+    {
+        **_plain("id", "displayName", "mail", "mailNickname", "proxyAddresses", "companyName", "department"),
+        "jobTitle": lambda _contact, _: None,
+    },
+    unserved=frozenset({"addresses", "givenName", "surname", "phones", "onPremisesSyncEnabled"}),
+)
+
+ROLE = Kind(
+    "directoryRole",
+    _plain("id", "displayName", "roleTemplateId"),
+    unserved=frozenset({"description", "members", "scopedMembers"}),
+)
+
+TRACE = Kind(
+    "exchangeMessageTrace",
+    {
+        **_plain(
+            "id", "size", "subject", messageId="message_id", senderAddress="sender", recipientAddress="recipient",
+            receivedDateTime="received", fromIP="from_ip", toIP="to_ip",
+        ),
+        "status": lambda row, _: str(row.status),
+    },
+)  # fmt: skip
+
+_DIRECTORY: dict[type, Kind] = {User: USER, Group: GROUP, OrgContact: CONTACT}
+DirectoryObject = User | Group | OrgContact
+
+
+def kind_of(item: DirectoryObject) -> Kind:
+    """The entity type of a directory object."""
+    return _DIRECTORY[type(item)]

@@ -1,0 +1,104 @@
+"""Limits, each with the numbers that Microsoft documents (reference/graph.md 7.1)."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+
+from local.emulators.graph.errors import GraphError
+
+MAILBOX_CONCURRENCY = 4
+"""Requests at a time per app and mailbox, and Outlook's share of one batch at a time."""
+_MAILBOX_REQUESTS, _MAILBOX_SECONDS = 10_000, 600
+_TRACE_REQUESTS, _TRACE_SECONDS = 100, 300
+_DIRECTORY_SECONDS = 10
+_SMALL, _MEDIUM = 50, 500
+_CONCURRENCY_RETRY_AFTER = 1
+"""Seconds. What Exchange says varies and is not documented; one second is over when four requests are."""
+_DEFAULT_TOP = 20
+"""A `$top` below this costs one resource unit less."""
+
+
+def directory_units(users: int) -> int:
+    """Resource units per app and tenant in ten seconds, by the tenant's size: S, M or L."""
+    if users < _SMALL:
+        return 3500
+    return 5000 if users <= _MEDIUM else 8000
+
+
+def cost(template: str, options: Mapping[str, str]) -> int:
+    """Resource units of a read in the directory."""
+    base = 1
+    if template.endswith("/transitivemembers"):
+        base = 5
+    elif template.endswith("/members") or template == "/directoryobjects/getbyids":
+        base = 3
+    elif template == "/users":
+        base = 2
+    top = options.get("$top", "")
+    return max(1, base - ("$select" in options) + ("$expand" in options) - (top.isdigit() and int(top) < _DEFAULT_TOP))
+
+
+@dataclass(slots=True)
+class _Window:
+    """A budget for a stretch of time that begins with its first use."""
+
+    ends: float = 0.0
+    used: int = 0
+
+
+@dataclass
+class Throttle:
+    """Counts what each app does. Refused requests count too: usage goes on while throttled."""
+
+    clock: Callable[[], float] = monotonic
+    in_flight: Counter[tuple[str, str]] = field(default_factory=Counter)
+    peak: Counter[str] = field(default_factory=Counter)
+    """The most requests at a time that each mailbox has seen from one app, refused ones not counted."""
+    refused: int = 0
+    _windows: dict[tuple[str, ...], _Window] = field(default_factory=dict)
+
+    @contextmanager
+    def mailbox(self, app: str, user_id: str) -> Iterator[None]:
+        """The time of one request to a mailbox; 429 ApplicationThrottled if there are four already."""
+        self._spend(("mailbox", app, user_id), 1, _MAILBOX_REQUESTS, _MAILBOX_SECONDS, "ApplicationThrottled")
+        key = (app, user_id)
+        if self.in_flight[key] >= MAILBOX_CONCURRENCY:
+            self.refused += 1
+            raise GraphError(
+                429,
+                "ApplicationThrottled",
+                "Application is over its MailboxConcurrency limit.",
+                retry_after=_CONCURRENCY_RETRY_AFTER,
+            )
+        self.in_flight[key] += 1
+        self.peak[user_id] = max(self.peak[user_id], self.in_flight[key])
+        try:
+            yield
+        finally:
+            self.in_flight[key] -= 1
+
+    def directory(self, app: str, units: int, users: int) -> None:
+        """429 if the app has used up the directory's resource units."""
+        self._spend(("directory", app), units, directory_units(users), _DIRECTORY_SECONDS, "TooManyRequests")
+
+    def trace(self) -> None:
+        """429 if the tenant has used up its message traces."""
+        self._spend(("trace",), 1, _TRACE_REQUESTS, _TRACE_SECONDS, "TooManyRequests")
+
+    def _spend(self, key: tuple[str, ...], units: int, limit: int, seconds: int, code: str) -> None:
+        now = self.clock()
+        window = self._windows.get(key)
+        if window is None or now >= window.ends:
+            window = self._windows[key] = _Window(now + seconds)
+        window.used += units
+        if window.used > limit:
+            self.refused += 1
+            message = f"Application is over its limit of {limit} in {seconds} seconds."
+            raise GraphError(429, code, message, retry_after=int(window.ends - now) + 1)
+
+    def reset_statistics(self) -> None:
+        """Forget peaks and refusals; budgets stay spent."""
+        self.peak.clear()
+        self.refused = 0

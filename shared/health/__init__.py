@@ -1,0 +1,1 @@
+"""What `clawback doctor` asks of the apps."""

@@ -1,0 +1,184 @@
+"""The health check: a message visits every stage, and each says so among the evidence.
+
+web ─▶ ingest_alert ─▶ enrich ─▶ expand_recipients ─▶ quarantine ─▶ report ─▶ ingest_alert
+ ├───▶ quarantine
+ └───▶ report
+
+An arrow is a right to send that was used, a stop is a trigger that works. At its first stop pipeline also looks at
+everything else that it touches, as the identity that it is: nobody else can.
+"""
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from shared.clock import Clock
+from shared.domain.base import Frozen, Instant
+from shared.domain.ids import MailboxId
+from shared.errors import ClawbackError
+from shared.names import WEB_SENDS_TO, Stage
+from shared.pipeline.payloads import HealthCheck
+from shared.policy import PolicyError, load_policy
+from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.directory import Directory, RecipientKind
+from shared.ports.evidence import EvidenceStore
+from shared.ports.health import Found, GraphToken, Probe, Probed
+from shared.ports.mailboxes import Mailboxes
+from shared.ports.parking import Parking
+from shared.ports.queue import MessageQueue
+from shared.settings import Settings
+
+ROUND = "round"
+TRIPS: dict[str, tuple[Stage, ...]] = {
+    # Back to where it began: pipeline sends to the first queue too, when a message waits.
+    ROUND: (*Stage, Stage.INGEST_ALERT),
+    **{f"web_{stage}": (stage,) for stage in WEB_SENDS_TO if stage is not Stage.INGEST_ALERT},
+}
+
+_ROOT = Path(__file__).parents[2]
+_OUR_CODE = ("function_app.py", "host.json", "policy.yaml", "functions", "shared")
+_SOURCES = {".py", ".json", ".yaml"}
+
+
+# Each is looked up and read one after the other, in the time that one message has. RFC 5321 4.5.3.1: 64 characters
+# before the @, 255 behind it.
+Addresses = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=320)], ...], Field(max_length=20)]
+
+
+class Asked(Frozen):
+    """Who asked for a health check, and what for: kept where web keeps what is posted, and no part of a message."""
+
+    id: str
+    by: str
+    at: Instant
+    reason: str = ""
+    mailboxes: Addresses = ()
+    """To look into; nothing in them is changed."""
+
+    @property
+    def path(self) -> str:
+        """Where it is kept."""
+        return asked_path(self.id)
+
+
+def asked_path(check_id: str) -> str:
+    """Where `Asked` is kept."""
+    return f"raw/health/{check_id}.json"
+
+
+class Report(Frozen):
+    """What one process says of itself, and of what it touches."""
+
+    at: Instant
+    code: str
+    """Fingerprint of the code that runs."""
+    python: str
+    probes: tuple[Probe, ...] = ()
+    graph_roles: tuple[str, ...] | None = None
+    """The application permissions in pipeline's token for Graph; None if there was none to look at."""
+
+
+@dataclass(frozen=True)
+class HealthDeps:
+    """What pipeline is asked to look at."""
+
+    settings: Settings
+    queue: MessageQueue
+    evidence: EvidenceStore
+    parking: Parking
+    state: Probed
+    graph_token: GraphToken
+    directory: Directory
+    mailboxes: Mailboxes
+    now: Clock
+
+
+async def visit(check: HealthCheck, deps: HealthDeps) -> None:
+    """Say that the message was here, and send it on.
+
+    Raises:
+        UnavailableError, DeniedError: it cannot be said, or not be sent on.
+    """
+    first = check.route == TRIPS[ROUND]
+    report = await _look_around(check, deps) if first else about_us(deps.now())
+    await deps.evidence.keep(stop(check), report.model_dump_json().encode(), "application/json")
+    if rest := check.route[1:]:
+        await deps.queue.send(check.model_copy(update={"route": rest}), correlation_id=check.id)
+
+
+def stop(check: HealthCheck) -> str:
+    """The path of the report of where the message is, counted from the end: a repeated message finds it there."""
+    return f"health/{check.id}/{check.trip}-{len(check.route)}.json"
+
+
+def about_us(now: Instant, *probes: Probe, graph_roles: tuple[str, ...] | None = None) -> Report:
+    """A report of this process."""
+    return Report(at=now, code=fingerprint(), python=platform.python_version(), probes=probes, graph_roles=graph_roles)
+
+
+@lru_cache(maxsize=1)
+def fingerprint(root: Path = _ROOT) -> str:
+    """Of the code that `root` holds: 16 hexadecimal digits, the same wherever the same code is."""
+    digest = hashlib.sha256()
+    files = [path for part in _OUR_CODE for path in ((root / part), *(root / part).rglob("*"))]
+    for path in sorted(path for path in files if path.suffix in _SOURCES):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+async def _look_around(check: HealthCheck, deps: HealthDeps) -> Report:
+    probes = [*await deps.queue.probe(), *await deps.evidence.probe(), *await deps.parking.probe()]
+    probes += await deps.state.probe()
+    probes.append(_policy(deps.settings.policy_path))
+    roles: tuple[str, ...] | None = None
+    try:
+        roles = await deps.graph_token.roles()
+    except ClawbackError as error:
+        probes.append(Probe(what="Graph token", found=Found.DENIED, detail=str(error)))
+    try:
+        asked = Asked.model_validate_json(await deps.evidence.read(asked_path(check.id)))
+        probes += [await _mailbox(address, deps) for address in asked.mailboxes]
+    except ClawbackError as error:
+        # Told by web too, which could not keep it, or by the probe of the container.
+        probes.append(Probe(what="what was asked for", found=Found.MISSING, detail=str(error)))
+    return about_us(deps.now(), *probes, graph_roles=roles)
+
+
+def _policy(path: Path) -> Probe:
+    try:
+        load_policy(path)
+    except PolicyError as error:
+        return Probe(what="policy", found=Found.WRONG, detail=str(error)[:500])
+    return Probe(what="policy", found=Found.OK)
+
+
+async def _mailbox(address: str, deps: HealthDeps) -> Probe:
+    """A harmless read: the id of the inbox."""
+    what = f"mailbox {address}"
+    try:
+        (found,) = await deps.directory.resolve([address])
+        if isinstance(found, Refusal):
+            # Not "denied": that would say that Exchange keeps us out of the mailbox.
+            return Probe(what=what, found=Found.UNAVAILABLE, detail=f"directory: {found.code}")
+        if found.kind is not RecipientKind.USER or found.id is None:
+            return Probe(what=what, found=Found.MISSING, detail=f"the directory says: {found.kind}")
+        (inbox,) = await deps.mailboxes.inboxes([MailboxId(found.id)])
+    except ClawbackError as error:
+        return Probe(what=what, found=Found.UNAVAILABLE, detail=str(error))
+    if isinstance(inbox, Refusal):
+        return Probe(what=what, found=_AS_FOUND.get(inbox.kind, Found.UNAVAILABLE), detail=inbox.code)
+    return Probe(what=what, found=Found.OK)
+
+
+_AS_FOUND = {
+    RefusalKind.DENIED: Found.DENIED,
+    RefusalKind.MAILBOX_MISSING: Found.MISSING,
+    RefusalKind.ON_PREMISES: Found.MISSING,
+    RefusalKind.NOT_FOUND: Found.MISSING,
+}

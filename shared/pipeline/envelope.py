@@ -1,0 +1,63 @@
+"""The envelope of every queue message, and how much patience it has left."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from shared.domain.base import Frozen, Instant
+from shared.domain.ids import fresh
+from shared.names import Stage
+from shared.pipeline.payloads import Payload
+
+# Storage Queues take 64 KiB (service limit), which Base64 makes 48 KiB of body.
+MAX_BODY = 48 * 1024
+
+# Who waits longer than this waits for nothing: a mailbox move or an outage is over by then.
+PATIENCE = timedelta(hours=24)
+
+# The first wait is longer than Graph's usual Retry-After for a busy mailbox (a few seconds).
+_FIRST_WAIT = 5.0
+_LONGEST_WAIT = 900.0
+
+
+class Envelope(Frozen):
+    """What goes round every payload. `v` changes when yesterday's messages can no longer be read."""
+
+    v: Literal[1] = 1
+    id: str
+    stage: Stage
+    correlation_id: str
+    """The incident, or the receipt before there is one. For logs."""
+    sent_at: Instant
+    """When the payload was first sent; a delayed copy keeps it."""
+    attempt: int = 0
+    """How often the payload has already waited."""
+    payload: dict[str, Any]
+
+
+def wrap(payload: Payload, *, correlation_id: str, now: datetime) -> Envelope:
+    """A new envelope round this payload."""
+    return Envelope(
+        id=fresh("m"),
+        stage=payload.stage,
+        correlation_id=correlation_id,
+        sent_at=now,
+        payload=payload.to_document(),
+    )
+
+
+def again(envelope: Envelope) -> Envelope:
+    """The delayed copy of this envelope."""
+    return envelope.model_copy(update={"id": fresh("m"), "attempt": envelope.attempt + 1})
+
+
+def backoff(attempt: int) -> timedelta:
+    """How long to wait when nobody said: doubling, with jitter."""
+    ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
+    # Jitter over the upper half: workers that were refused together do not come back together.
+    return timedelta(seconds=ceiling * (0.5 + random.random() / 2))  # noqa: S311 - spreads load, keeps no secret
+
+
+def spread(seconds: float) -> timedelta:
+    """At least `seconds`, which somebody asked of all of us, and up to one more."""
+    return timedelta(seconds=seconds + random.random())  # noqa: S311 - spreads load, keeps no secret

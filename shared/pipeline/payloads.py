@@ -1,0 +1,152 @@
+"""What the stages say to each other. Queue messages carry ids only; bodies live in Cosmos DB or in blobs."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from shared.domain.base import Frozen, Instant
+from shared.domain.ids import AlertId, ChunkId, IncidentId, PlanId, TargetId
+from shared.names import Stage
+
+# Id and trip name a blob: a message that somebody forged is not to name another one.
+HEALTH_ID = r"^health-[0-9a-f]{32}$"
+
+
+class IngestAlert(Frozen):
+    """A raw payload is kept: normalise it."""
+
+    stage: ClassVar[Stage] = Stage.INGEST_ALERT
+    kind: Literal["ingest_alert"] = "ingest_alert"
+    source: str
+    evidence: str
+    """Path of the raw payload."""
+    received_at: Instant
+
+
+class EnrichAlert(Frozen):
+    """An alert was joined into an incident: find out who and what, and decide."""
+
+    stage: ClassVar[Stage] = Stage.ENRICH
+    kind: Literal["enrich_alert"] = "enrich_alert"
+    incident_id: IncidentId
+    alert_id: AlertId
+
+
+class ExpandRecipients(Frozen):
+    """An alert is decided: make its plan."""
+
+    stage: ClassVar[Stage] = Stage.EXPAND_RECIPIENTS
+    kind: Literal["expand_recipients"] = "expand_recipients"
+    incident_id: IncidentId
+    alert_id: AlertId
+    enrichment: str
+    """Path of what the enrich stage found, among the evidence."""
+
+
+class ApprovePlan(Frozen):
+    """A person approved exactly this plan."""
+
+    stage: ClassVar[Stage] = Stage.QUARANTINE
+    kind: Literal["approve_plan"] = "approve_plan"
+    incident_id: IncidentId
+    plan_id: PlanId
+    plan_hash: str
+    command_id: str
+    by: str
+    at: Instant
+    reason: str = ""
+
+
+class PullChunk(Frozen):
+    """Pull what is left to pull of this chunk."""
+
+    stage: ClassVar[Stage] = Stage.QUARANTINE
+    kind: Literal["pull_chunk"] = "pull_chunk"
+    incident_id: IncidentId
+    chunk_id: ChunkId
+
+
+class UndoPull(Frozen):
+    """A person wants targets back where they were; no targets named means all of the incident."""
+
+    stage: ClassVar[Stage] = Stage.QUARANTINE
+    kind: Literal["undo_pull"] = "undo_pull"
+    incident_id: IncidentId
+    targets: tuple[TargetId, ...] = ()
+    command_id: str
+    by: str
+    at: Instant
+    reason: str = ""
+
+
+class RestoreChunk(Frozen):
+    """Put targets of this chunk back; none named means all of them."""
+
+    stage: ClassVar[Stage] = Stage.QUARANTINE
+    kind: Literal["restore_chunk"] = "restore_chunk"
+    incident_id: IncidentId
+    chunk_id: ChunkId
+    targets: tuple[TargetId, ...] = ()
+    command_id: str
+
+
+class IncidentChanged(Frozen):
+    """The incident's own record changed: write down what is new in it."""
+
+    stage: ClassVar[Stage] = Stage.REPORT
+    kind: Literal["incident_changed"] = "incident_changed"
+    incident_id: IncidentId
+
+
+class ChunkSettled(Frozen):
+    """Targets of this chunk reached a terminal state: write them down and count them."""
+
+    stage: ClassVar[Stage] = Stage.REPORT
+    kind: Literal["chunk_settled"] = "chunk_settled"
+    incident_id: IncidentId
+    chunk_id: ChunkId
+
+
+class CloseIncident(Frozen):
+    """A person closes the case."""
+
+    stage: ClassVar[Stage] = Stage.REPORT
+    kind: Literal["close_incident"] = "close_incident"
+    incident_id: IncidentId
+    command_id: str
+    by: str
+    at: Instant
+    reason: str = ""
+
+
+class HealthCheck(Frozen):
+    """A message that visits stages and does nothing there but say so: `clawback doctor` sends it."""
+
+    kind: Literal["health_check"] = "health_check"
+    id: str = Field(pattern=HEALTH_ID)
+    trip: str = Field(pattern=r"^[a-z_]{1,40}$")
+    """Which of `shared.health.check.TRIPS` it is on."""
+    route: tuple[Stage, ...] = Field(min_length=1, max_length=10)
+    """The stages that it still has to visit; the first is where it is."""
+
+    @property
+    def stage(self) -> Stage:
+        """On whose queue it is."""
+        return self.route[0]
+
+
+QuarantineMessage = Annotated[ApprovePlan | PullChunk | UndoPull | RestoreChunk, Field(discriminator="kind")]
+ReportMessage = Annotated[IncidentChanged | ChunkSettled | CloseIncident, Field(discriminator="kind")]
+Payload = (
+    IngestAlert
+    | EnrichAlert
+    | ExpandRecipients
+    | ApprovePlan
+    | PullChunk
+    | UndoPull
+    | RestoreChunk
+    | IncidentChanged
+    | ChunkSettled
+    | CloseIncident
+    | HealthCheck
+)

@@ -1,0 +1,75 @@
+"""What every HTTP command has in common: a small body, and somebody who gives it."""
+
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from shared.domain.message import visible
+from shared.web.problems import Problem
+from shared.web.sign_in import AppRole, header, require, switched_on
+
+_MAX_NAME = 128
+_MAX_REASON = 1000
+
+# Target ids go into one queue message of at most 48 KiB (shared.pipeline.envelope.MAX_BODY), at 36 bytes each.
+MAX_TARGETS = 1000
+
+_Reason = Annotated[str, AfterValidator(lambda text: visible(text, _MAX_REASON) or "")]
+
+
+def _shown(text: str) -> str:
+    if not (shown := visible(text, _MAX_NAME)):
+        raise PydanticCustomError("blank", "nothing that could be shown")
+    return shown
+
+
+class CommandBody(BaseModel):
+    """The body of a command."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    by: Annotated[str, AfterValidator(_shown)] | None = Field(
+        None, description="Who asks; ignored where the platform signs people in, required elsewhere"
+    )
+    reason: _Reason = ""
+
+
+C = TypeVar("C", bound=CommandBody)
+
+
+def parse_command(body: bytes, model: type[C]) -> C:
+    """The command in this body.
+
+    Raises:
+        Problem: wrong-shape, with path and kind of each mistake and none of the input.
+    """
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        known = {field.alias for field in model.model_fields.values()}
+        errors = [
+            {"path": ".".join(str(p) for p in e["loc"] if isinstance(p, int) or p in known) or "$", "kind": e["type"]}
+            for e in found[:20]
+        ]
+        raise Problem(422, "wrong-shape", "The body is not what this command takes", errors=errors) from None
+
+
+def caller(headers: Mapping[str, str], command: CommandBody) -> str:
+    """Who gives the command: whoever is signed in and may, or, where nobody signs in, whom the body names in `by`.
+
+    Raises:
+        Problem: nobody-asks, not-allowed.
+    """
+    if switched_on():
+        name = visible(header(headers, "x-ms-client-principal-name"), _MAX_NAME)
+        if not name:
+            raise Problem(401, "nobody-asks", "Nobody is signed in")
+        require(headers, AppRole.RESPONDER)
+        return name
+    if command.by is None:
+        raise Problem(422, "nobody-asks", "The command does not say who gives it", "Name a person in `by`.")
+    return command.by

@@ -1,0 +1,142 @@
+import json
+from typing import Any
+
+import pytest
+
+from functions.report.api.commands import approve, undo
+from functions.report.api.models import CommandDeps
+from shared.domain.ids import IncidentId, PlanId, TargetId
+from shared.domain.incident import PlanState
+from shared.domain.target import TargetState
+from shared.errors import NotFoundError
+from shared.pipeline.envelope import MAX_BODY, wrap
+from shared.pipeline.payloads import ApprovePlan, RestoreChunk, UndoPull
+from shared.web.command_body import MAX_TARGETS
+from shared.web.problems import Problem
+from tests.fakes.clock import START
+from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, incident, plan, target
+from tests.unit.shared.web.test_sign_in import role
+
+APPROVAL = {"planId": PLAN, "planHash": "hash-1", "by": "ann", "reason": "looked at it"}
+WAITING = plan(1, PlanState.AWAITING_APPROVAL)
+
+
+async def refused(command: Any, case: Case, **body: Any) -> dict[str, Any]:
+    with pytest.raises(Problem) as caught:
+        await command(INCIDENT, {}, json.dumps(body).encode(), case.provide(CommandDeps))
+    assert case.queue.sent == []
+    found = caught.value.body
+    return {**found, "type": found["type"].removeprefix("urn:clawback:problem:")}
+
+
+async def test_an_approval_is_queued() -> None:
+    case = await Case().keep(incident(WAITING))
+    answer = await approve(INCIDENT, {}, json.dumps(APPROVAL).encode(), case.provide(CommandDeps))
+    assert case.queue.sent == [
+        ApprovePlan(
+            incident_id=INCIDENT,
+            plan_id=PLAN,
+            plan_hash="hash-1",
+            command_id=answer["commandId"],
+            by="ann",
+            at=START,
+            reason="looked at it",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "slug"),
+    [
+        ({"planHash": "hash-2"}, 409, "plan-differs"),
+        ({"planId": "plan-9"}, 404, "unknown-plan"),
+        ({"planId": None}, 422, "wrong-shape"),
+        ({"by": None}, 422, "nobody-asks"),
+        ({"by": "\u202e"}, 422, "wrong-shape"),
+    ],
+)
+async def test_an_approval_of_something_else(change: dict[str, Any], status: int, slug: str) -> None:
+    found = await refused(approve, await Case().keep(incident(WAITING)), **{**APPROVAL, **change})
+    assert (found["status"], found["type"]) == (status, slug)
+
+
+@pytest.mark.parametrize("state", [PlanState.RUNNING, PlanState.FINISHED])
+async def test_a_plan_that_waits_for_nobody(state: PlanState) -> None:
+    found = await refused(approve, await Case().keep(incident(plan(1, state))), **APPROVAL)
+    assert (found["status"], found["type"], found["detail"]) == (409, "plan-not-waiting", f"It is {state}.")
+
+
+async def test_nothing_is_approved_in_a_closed_case() -> None:
+    case = await Case().keep(incident(WAITING, closed_at=START, closed_by="bob"))
+    assert (await refused(approve, case, **APPROVAL))["type"] == "incident-closed"
+
+
+async def pulled() -> Case:
+    targets = [target(name, TargetState.QUARANTINED) for name in ("ann", "bob")]
+    return await Case().keep(incident(plan(2, PlanState.FINISHED), closed_at=START, closed_by="bob"), targets)
+
+
+@pytest.mark.parametrize("targets", [[], ["target-ann"], ["target-bob", "target-ann", "target-bob"]])
+async def test_an_undo_is_queued_also_for_a_closed_case(targets: list[str]) -> None:
+    case = await pulled()
+    body = json.dumps({"targets": targets, "by": "ann"}).encode()
+    answer = await undo(INCIDENT, {}, body, case.provide(CommandDeps))
+    (message,) = case.queue.sent
+    assert isinstance(message, UndoPull)
+    assert (message.command_id, message.by, message.at) == (answer["commandId"], "ann", START)
+    assert message.targets == tuple(dict.fromkeys(targets))
+
+
+async def test_targets_that_the_incident_does_not_have() -> None:
+    found = await refused(undo, await pulled(), targets=["target-ann", "<script>"], by="ann")
+    assert (found["status"], found["type"]) == (422, "unknown-target")
+    assert found["errors"] == [{"path": "targets.1", "kind": "unknown_target"}]
+    assert "script" not in json.dumps(found)
+
+
+async def test_as_many_targets_as_a_command_may_name_fit_a_queue_message() -> None:
+    targets = tuple(TargetId(f"target-{n:026}") for n in range(MAX_TARGETS))
+    restore = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, targets=targets, command_id="c" * 40)
+    ask = UndoPull(
+        incident_id=INCIDENT, targets=targets, command_id="c" * 40, by="ü" * 128, at=START, reason="ü" * 1000
+    )
+    for message in (restore, ask):
+        body = wrap(message, correlation_id=INCIDENT, now=START).model_dump_json(exclude_none=True)
+        assert len(body.encode()) <= MAX_BODY
+    found = await refused(undo, await pulled(), targets=[*targets, "target-x"], by="ann")
+    assert found["type"] == "wrong-shape"
+
+
+@pytest.mark.parametrize("command", [approve, undo])
+async def test_no_such_incident(command: Any) -> None:
+    body = json.dumps(APPROVAL if command is approve else {"by": "ann"}).encode()
+    with pytest.raises(NotFoundError):
+        await command(IncidentId("inc-9"), {}, body, Case().provide(CommandDeps))
+
+
+async def test_a_body_cannot_say_who_is_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
+    case = await Case().keep(incident(WAITING))
+    headers = {"x-ms-client-principal-name": "real@contoso.example", **role("Responder")}
+    await approve(INCIDENT, headers, json.dumps(APPROVAL).encode(), case.provide(CommandDeps))
+    (message,) = case.queue.sent
+    assert isinstance(message, ApprovePlan)
+    assert message.by == "real@contoso.example"
+    assert message.plan_id == PlanId(PLAN)
+
+
+async def test_everything_is_not_put_back_while_something_may_still_be_pulled() -> None:
+    case = await Case().keep(incident())
+    found = await refused(undo, case, by="ann")
+    assert (found["status"], found["type"]) == (409, "not-planned-yet")
+
+    undecided = incident(plan(1))
+    link = undecided.alerts[0].model_copy(update={"id": "alert-2", "decision": None})
+    case = await Case().keep(undecided.model_copy(update={"alerts": (*undecided.alerts, link)}))
+    assert (await refused(undo, case, by="ann"))["type"] == "not-planned-yet"
+
+
+async def test_of_a_closed_case_everything_may_always_be_put_back() -> None:
+    case = await Case().keep(incident(closed_at=START))
+    await undo(INCIDENT, {}, b'{"by": "ann"}', case.provide(CommandDeps))
+    assert len(case.queue.sent) == 1

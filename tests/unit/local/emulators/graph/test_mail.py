@@ -1,0 +1,286 @@
+"""Finding, reading, moving and marking messages."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from local.emulators.graph.model import Mailbox
+from tests.unit.local.emulators.graph.world import (
+    ANNA,
+    BEN,
+    FENCED,
+    GONE,
+    GUEST,
+    HYBRID,
+    MOVING,
+    NOW,
+    PHISH,
+    SALES,
+    Client,
+    by_id,
+    phish,
+    tenant,
+)
+
+IMMUTABLE = {"Prefer": 'IdType="ImmutableId"'}
+QUARANTINE = "$filter=displayName%20eq%20'Quarantine'&includeHiddenFolders=true"
+
+
+async def folder_of(graph: Client, item: dict[str, Any]) -> str:
+    answer = await graph.get(f"/users/{ANNA}/mailFolders/{quote(item['parentFolderId'])}")
+    name: str = answer.body["displayName"]
+    return name
+
+
+async def test_finds_every_visible_copy_and_nothing_else(graph: Client) -> None:
+    found = await graph.find(ANNA)
+    assert [await folder_of(graph, item) for item in found] == ["Invoices", "Inbox", "Deleted Items"]
+    assert {item["internetMessageId"] for item in found} == {PHISH}
+
+
+async def test_hidden_folders_are_searched_if_so_configured(connect: Callable[..., Any]) -> None:
+    graph = await connect(hidden_in_messages=True)
+    found = await graph.find(ANNA)
+    assert "Quarantine" in [await folder_of(graph, item) for item in found]
+    assert "Deletions" not in [await folder_of(graph, item) for item in found]
+
+
+@pytest.mark.parametrize(
+    ("folder", "number"), [("recoverableitemsdeletions", 1), ("RecoverableItemsPurges", 0), ("inbox", 1)]
+)
+async def test_well_known_folders(graph: Client, folder: str, number: int) -> None:
+    answer = await graph.get(f"/users/{ANNA}/mailFolders/{folder}/messages?%24filter={by_id(PHISH)}")
+    assert len(answer.values) == number
+
+
+async def test_a_plus_that_is_not_encoded_is_a_space(graph: Client) -> None:
+    text = "internetMessageId eq '" + PHISH.replace("'", "''") + "'"
+    raw = quote(text, safe="+")
+    assert (await graph.get(f"/users/{ANNA}/messages?$filter={raw}")).values == []
+
+
+async def test_an_unescaped_quote_selects_what_the_sender_wants(graph: Client) -> None:
+    hostile = "<x' or internetMessageId ne 'y>"
+    unsafe = await graph.get(
+        f"/users/{ANNA}/messages?$filter={quote(f'internetMessageId eq {chr(39)}{hostile}{chr(39)}')}"
+    )
+    assert len(unsafe.values) > 1
+    assert await graph.find(ANNA, hostile) == []
+
+
+async def test_a_lone_surrogate_in_a_subject_survives(connect: Callable[..., Any]) -> None:
+    mailbox = Mailbox(ANNA, messages=(replace(phish(), subject="\ud800 Invoice"),))
+    graph = await connect(replace(tenant(), mailboxes=(mailbox,)))
+    assert (await graph.find(ANNA))[0]["subject"] == "\ud800 Invoice"
+
+
+async def test_several_ids_in_one_filter(graph: Client) -> None:
+    text = "internetMessageId eq '<fwd@contoso.example>' or internetMessageId in ('<innocent@contoso.example>','x')"
+    found = (await graph.get(f"/users/{ANNA}/messages?$filter={quote(text)}")).values
+    assert {item["subject"] for item in found} == {"FW: Invoice", "Lunch"}
+
+
+async def test_case_is_not_told_apart(graph: Client) -> None:
+    assert len(await graph.find(ANNA, PHISH.upper())) == 3
+
+
+async def test_select_count_and_double_slashes(graph: Client) -> None:
+    answer = await graph.get(f"//users/{ANNA}/messages?$filter={by_id(PHISH)}&$select=subject&$count=true&$top=1")
+    assert answer.body["@odata.count"] == 3
+    assert [set(item) for item in answer.values] == [{"@odata.etag", "id", "subject"}]
+
+
+async def test_pages_until_there_is_no_next_link(connect: Callable[..., Any]) -> None:
+    many = tuple(replace(phish(), internet_message_id=f"<{n}@evil.example>") for n in range(25))
+    graph = await connect(replace(tenant(), mailboxes=(Mailbox(ANNA, messages=many),)))
+    url, seen = f"/users/{ANNA}/messages?$select=internetMessageId", []
+    while url:
+        answer = await graph.get(url)
+        seen.append([item["internetMessageId"] for item in answer.values])
+        url = answer.body.get("@odata.nextLink", "").partition("/v1.0")[2]
+    assert [len(page) for page in seen] == [10, 10, 5]
+    assert {one for page in seen for one in page} == {message.internet_message_id for message in many}
+
+
+async def test_order_has_to_come_first_in_the_filter(graph: Client) -> None:
+    wrong = await graph.get(f"/users/{ANNA}/messages?$filter={by_id(PHISH)}&$orderby=receivedDateTime%20desc")
+    assert (wrong.status, wrong.code) == (400, "InefficientFilter")
+    since = quote("receivedDateTime ge 2026-11-24T06:30:00Z and internetMessageId ne 'x'")
+    right = await graph.get(f"/users/{ANNA}/messages?$filter={since}&$orderby=receivedDateTime%20asc")
+    assert len(right.values) == 1
+
+
+async def test_sent_items_by_in_reply_to_and_references(graph: Client) -> None:
+    quoted = PHISH.replace("'", "''")
+    for condition in (f"ep/id eq 'String 0x1042' and ep/value eq '{quoted.upper()}'",
+                      f"ep/id eq 'string 0x1039' and contains(ep/value,'{quoted}')",
+                      "ep/id eq 'Integer 0x1081' and cast(ep/value, Edm.Int32) eq 104"):  # fmt: skip
+        text = quote(f"singleValueExtendedProperties/Any(ep: {condition})")
+        expand = quote("singleValueExtendedProperties($filter=id eq 'String 0x1042' or id eq 'Integer 0x1081')")
+        url = f"/users/{ANNA}/mailFolders/sentitems/messages?$filter={text}&$expand={expand}&$select=subject"
+        (found,) = (await graph.get(url)).values
+        assert found["subject"] == "FW: Invoice"
+        assert found["singleValueExtendedProperties"] == [
+            {"id": "String 0x1042", "value": PHISH},
+            {"id": "Integer 0x1081", "value": "104"},
+        ]
+    text = quote("singleValueExtendedProperties/Any(ep: ep/id eq 'String 0x1042' and ep/value eq 'other')")
+    assert (await graph.get(f"/users/{ANNA}/mailFolders/sentitems/messages?$filter={text}")).values == []
+
+
+async def test_move_changes_the_id_and_keeps_the_immutable_one(graph: Client) -> None:
+    (before,) = await graph.find(BEN)
+    (stable,) = await graph.find(BEN, **IMMUTABLE)
+    made = await graph.post(f"/users/{BEN}/mailFolders", {"displayName": "Quarantine", "isHidden": True})
+    assert made.status == 201
+    moved = await graph.post(
+        f"/users/{BEN}/messages/{quote(stable['id'])}/move", {"DestinationId": made.body["id"]}, **IMMUTABLE
+    )
+    assert moved.status == 201
+    assert moved.body["id"] == stable["id"]
+    assert moved.body["parentFolderId"] == made.body["id"]
+    assert moved.body["changeKey"] != before["changeKey"]
+    for name in ("internetMessageId", "isRead", "receivedDateTime", "subject", "flag"):
+        assert moved.body[name] == before[name]
+    assert (await graph.get(f"/users/{BEN}/messages/{quote(before['id'])}")).code == "ErrorItemNotFound"
+    after = await graph.get(f"/users/{BEN}/messages/{quote(stable['id'])}?$select=parentFolderId")
+    assert after.body["parentFolderId"] == made.body["id"]
+    assert await graph.find(BEN) == []
+
+
+async def test_a_move_to_a_folder_that_is_gone(graph: Client) -> None:
+    (item,) = await graph.find(BEN)
+    answer = await graph.post(f"/users/{BEN}/messages/{quote(item['id'])}/move", {"destinationId": "gone"})
+    assert (answer.status, answer.code) == (404, "ErrorItemNotFound")
+    assert len(await graph.find(BEN)) == 1
+
+
+async def test_marks_are_set_all_or_none(graph: Client) -> None:
+    (item,) = await graph.find(BEN)
+    url = f"/users/{BEN}/messages/{quote(item['id'])}"
+    marks = {"isRead": True, "flag": {"flagStatus": "complete"}, "categories": ["Blue"]}
+    answer = await graph.ask("PATCH", url, marks)
+    assert {name: answer.body[name] for name in marks} == marks
+    refused = await graph.ask("PATCH", url, {"isRead": False, "subject": "Harmless"})
+    assert refused.status == 501
+    assert "subject" in refused.body["error"]["message"]
+    assert (await graph.get(url)).body["isRead"] is True
+    assert (await graph.ask("PATCH", url, {"isRead": "yes"})).status == 400
+    stale = await graph.ask("PATCH", url, {"isRead": False}, If_Match=item["@odata.etag"])
+    assert stale.status == 412
+
+
+async def test_delete_goes_to_deleted_items_and_then_to_the_dumpster(graph: Client) -> None:
+    for folder in ("deleteditems", "recoverableitemsdeletions"):
+        (item,) = await graph.find(BEN)
+        assert (await graph.ask("DELETE", f"/users/{BEN}/messages/{quote(item['id'])}")).status == 204
+        assert len((await graph.get(f"/users/{BEN}/mailFolders/{folder}/messages")).values) == 1
+    assert await graph.find(BEN) == []
+
+
+async def test_permanent_delete_goes_to_purges(graph: Client) -> None:
+    (item,) = await graph.find(BEN)
+    assert (await graph.post(f"/users/{BEN}/messages/{quote(item['id'])}/permanentDelete", None)).status == 204
+    assert len((await graph.get(f"/users/{BEN}/mailFolders/recoverableitemspurges/messages")).values) == 1
+
+
+async def test_message_in_a_folder_that_it_is_not_in(graph: Client) -> None:
+    (item,) = await graph.find(BEN)
+    key = quote(item["id"])
+    assert (await graph.get(f"/users/{BEN}/mailFolders('inbox')/messages/{key}")).status == 200
+    assert (await graph.get(f"/users/{BEN}/mailFolders/drafts/messages/{key}")).code == "ErrorItemNotFound"
+
+
+@pytest.mark.parametrize(
+    ("user", "status", "code"),
+    [
+        (HYBRID, 404, "MailboxNotEnabledForRESTAPI"),
+        (GONE, 404, "MailboxNotEnabledForRESTAPI"),
+        (GUEST, 404, "MailboxNotEnabledForRESTAPI"),
+        (MOVING, 503, "ErrorMailboxMoveInProgress"),
+        (FENCED, 403, "ErrorAccessDenied"),
+        ("nobody@contoso.example", 404, "ErrorInvalidUser"),
+    ],
+)
+async def test_mailboxes_that_cannot_be_reached(graph: Client, user: str, status: int, code: str) -> None:
+    for url in ("messages", "mailFolders", "mailboxSettings", "mailFolders/inbox/messageRules"):
+        answer = await graph.get(f"/users/{user}/{url}")
+        assert (answer.status, answer.code) == (status, code)
+    inner = answer.body["error"]["innerError"]
+    assert inner["request-id"] == answer.headers["request-id"]
+
+
+async def test_a_mailbox_is_found_by_its_users_name_too(graph: Client) -> None:
+    assert len(await graph.find("BEN@contoso.example")) == 1
+
+
+async def test_basic_permission_shows_no_bodies_and_no_extended_properties(graph: Client) -> None:
+    token = "app:Mail.ReadBasic.All"
+    (item,) = await graph.find(BEN, token=token)
+    assert "body" not in item
+    assert "bodyPreview" not in item
+    expand = quote("singleValueExtendedProperties($filter=id eq 'String 0x1042')")
+    denied = await graph.get(f"/users/{BEN}/messages?$expand={expand}", token=token)
+    assert (denied.status, denied.code) == (403, "ErrorAccessDenied")
+    moved = await graph.post(f"/users/{BEN}/messages/{quote(item['id'])}/move", {"destinationId": "inbox"}, token=token)
+    assert (moved.status, moved.code) == (403, "ErrorAccessDenied")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "messages?$search=x",
+        "messages?includeHiddenMessages=true",
+        "messages?$expand=attachments",
+        "messages?$select=uniqueBody",
+        "messages/x/$value",
+        "messages/x/attachments",
+        "calendar/events",
+        "messages?$filter=singleValueExtendedProperties/any(e:e/id%20eq%20'String%200x007D')",
+    ],
+)
+async def test_what_is_not_served_is_refused(graph: Client, url: str) -> None:
+    answer = await graph.get(f"/users/{ANNA}/{url}")
+    assert (answer.status, answer.code) == (501, "LocalGraphNotSupported")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "$select=nonsense",
+        "$top=0",
+        "$top=1001",
+        "$top=%C2%B2",
+        "$skip=-1",
+        "$filter=subject",
+        "$filter=nonsense%20eq%201",
+        "$filter=isRead%20eq%20'true'",
+        "$filter=receivedDateTime%20ge%20'2026-11-24T00:00:00Z'",
+        "$filter=subject%20eq%20bare",
+        "$filter=subject%20eq%20'open",
+        "$orderby=subject%20sideways",
+        "$count=perhaps",
+        "$expand=singleValueExtendedProperties",
+        "$top=1&%24top=2",
+    ],
+)
+async def test_what_graph_refuses(graph: Client, query: str) -> None:
+    answer = await graph.get(f"/users/{ANNA}/messages?{query}")
+    assert (answer.status, answer.code) == (400, "BadRequest")
+
+
+async def test_time_is_compared_as_time(graph: Client) -> None:
+    since = quote((NOW - timedelta(hours=2)).isoformat())
+    found = (await graph.get(f"/users/{ANNA}/messages?$filter=receivedDateTime%20ge%20{since}")).values
+    assert [await folder_of(graph, item) for item in found] == ["Invoices"]
+
+
+async def test_shared_mailbox_has_its_purpose(graph: Client) -> None:
+    for user, purpose in ((ANNA, "user"), (SALES, "shared")):
+        answer = await graph.get(f"/users/{user}/mailboxSettings?$select=userPurpose")
+        assert answer.body["userPurpose"] == purpose
+        assert (await graph.get(f"/users/{user}/mailboxSettings/userPurpose")).body["value"] == purpose

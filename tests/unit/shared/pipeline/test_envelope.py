@@ -1,0 +1,60 @@
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from shared.names import Stage
+from shared.pipeline.envelope import Envelope, again, backoff, spread, wrap
+from shared.pipeline.payloads import IncidentChanged, PullChunk
+from tests.fakes.clock import START
+
+
+def test_an_envelope_goes_to_its_payloads_stage() -> None:
+    payload = PullChunk(incident_id="inc-1", chunk_id="plan.0001")
+
+    envelope = wrap(payload, correlation_id="inc-1", now=START)
+
+    assert (envelope.stage, envelope.attempt, envelope.sent_at) == (Stage.QUARANTINE, 0, START)
+    assert envelope.payload == {"kind": "pull_chunk", "incidentId": "inc-1", "chunkId": "plan.0001"}
+    assert Envelope.model_validate_json(envelope.model_dump_json()) == envelope
+
+
+def test_a_delayed_copy_is_a_message_of_its_own_and_as_old_as_the_first() -> None:
+    envelope = wrap(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", now=START)
+
+    copy = again(again(envelope))
+
+    assert copy.attempt == 2
+    assert copy.id != envelope.id
+    assert (copy.sent_at, copy.payload, copy.correlation_id) == (START, envelope.payload, "inc-1")
+
+
+def test_a_later_version_is_not_read_as_this_one() -> None:
+    envelope = wrap(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", now=START)
+
+    with pytest.raises(ValidationError):
+        Envelope.model_validate({**envelope.to_document(), "v": 2})
+
+
+@given(st.integers(0, 10_000))
+def test_the_back_off_doubles_up_to_a_quarter_of_an_hour(attempt: int) -> None:
+    ceiling = 900.0 if attempt > 7 else 5.0 * 2**attempt
+
+    wait = backoff(attempt).total_seconds()
+
+    assert ceiling / 2 <= wait <= ceiling
+
+
+def test_workers_do_not_come_back_together() -> None:
+    assert len({backoff(3) for _ in range(20)}) > 10
+    assert len({spread(3) for _ in range(20)}) > 10
+
+
+@given(st.floats(0, 86_400))
+def test_nobody_comes_back_before_the_time_that_was_asked_for(seconds: float) -> None:
+    wait = spread(seconds)
+
+    assert wait >= timedelta(seconds=seconds)
+    assert wait <= timedelta(seconds=seconds + 1.001)

@@ -1,0 +1,321 @@
+import base64
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
+from shared.names import Stage
+from shared.pipeline.envelope import PATIENCE, Envelope, wrap
+from shared.pipeline.payloads import ChunkSettled, HealthCheck, IncidentChanged, PullChunk, ReportMessage
+from shared.pipeline.stage import Delivery, Done, Outcome, Plumbing, Reject, StageOf, Wait, park_poison, run
+from shared.ports.parking import ParkedMessage
+from tests.fakes.checkpoints import Checkpoints, ProcessDied
+from tests.fakes.clock import FakeClock
+from tests.fakes.parking import FakeParking
+from tests.fakes.queue import FakeQueue
+
+
+@dataclass(frozen=True)
+class Deps:
+    """What the stage under test is given."""
+
+    name: str
+
+
+DEPS = Deps("deps")
+HEALTH = "health-" + "0" * 32
+
+
+class World:
+    """A stage whose handler does what the test says, on fakes."""
+
+    def __init__(
+        self, handle: Callable[[Any, Deps], Awaitable[Outcome]], checkpoints: Checkpoints | None = None
+    ) -> None:
+        self.clock = FakeClock()
+        self.queue = FakeQueue(checkpoints, self.clock)
+        self.parking = FakeParking(checkpoints)
+        self.checked: list[HealthCheck] = []
+        self.plumbing = Plumbing(self.queue, self.parking, self.clock, self.check)
+        self.stage = StageOf(Stage.REPORT, TypeAdapter(ReportMessage), handle, Deps)
+
+    async def check(self, check: HealthCheck) -> None:
+        self.checked.append(check)
+
+    async def deliver(self, body: bytes) -> None:
+        await run(self.stage, Delivery(id="message-1", body=body), DEPS, self.plumbing)
+
+    @property
+    def parked(self) -> ParkedMessage:
+        (message,) = self.parking.messages.values()
+        return message
+
+    @property
+    def copy(self) -> tuple[Envelope, float]:
+        (message,) = self.queue.waiting
+        return message.envelope, (message.visible_at - self.clock.now).total_seconds()
+
+
+def ending(outcome: Outcome | Exception) -> World:
+    async def handle(message: Any, deps: Deps) -> Outcome:
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    return World(handle)
+
+
+PAYLOAD = IncidentChanged(incident_id="inc-1")
+
+
+def a_body(clock: FakeClock, attempt: int = 0) -> bytes:
+    envelope = wrap(PAYLOAD, correlation_id="inc-1", now=clock.now)
+    return envelope.model_copy(update={"attempt": attempt}).model_dump_json().encode()
+
+
+async def test_the_handler_is_given_the_payload_and_its_deps() -> None:
+    seen: list[tuple[Any, Deps]] = []
+
+    async def handle(message: Any, deps: Deps) -> Outcome:
+        seen.append((message, deps))
+        return Done()
+
+    world = World(handle)
+    await world.deliver(a_body(world.clock))
+    settled = ChunkSettled(incident_id="inc-1", chunk_id="plan.0000")
+    await world.deliver(wrap(settled, correlation_id="inc-1", now=world.clock.now).model_dump_json().encode())
+
+    assert seen == [(PAYLOAD, DEPS), (settled, DEPS)]
+    assert not world.queue.waiting
+    assert not world.parking.messages
+
+
+async def test_a_message_on_the_queue_of_another_stage_is_parked() -> None:
+    world = ending(Done())
+    envelope = wrap(PAYLOAD, correlation_id="inc-1", now=world.clock.now)
+
+    await world.deliver(envelope.model_copy(update={"stage": Stage.ENRICH}).model_dump_json().encode())
+
+    assert (world.parked.reason, world.parked.detail) == ("envelope", "stage: it is for enrich")
+
+
+async def test_a_health_check_is_not_the_stages_business() -> None:
+    world = ending(RuntimeError("the handler was asked"))
+    check = HealthCheck(id=HEALTH, trip="round", route=(Stage.REPORT,))
+
+    await world.deliver(wrap(check, correlation_id=HEALTH, now=world.clock.now).model_dump_json().encode())
+
+    assert world.checked == [check]
+    assert not world.queue.waiting
+    assert not world.parking.messages
+
+
+async def test_a_health_check_of_no_shape_is_parked() -> None:
+    world = ending(RuntimeError("the handler was asked"))
+    envelope = wrap(PAYLOAD, correlation_id="x", now=world.clock.now)
+
+    await world.deliver(envelope.model_copy(update={"payload": {"kind": "health_check"}}).model_dump_json().encode())
+
+    assert world.parked.reason == "payload"
+    assert not world.checked
+
+
+async def test_what_waits_comes_back_once_more_when_it_said() -> None:
+    world = ending(Wait("claimed", 30))
+
+    await world.deliver(a_body(world.clock, attempt=2))
+
+    envelope, seconds = world.copy
+    assert 30 <= seconds <= 31.001
+    assert (envelope.attempt, envelope.payload, envelope.correlation_id) == (3, PAYLOAD.to_document(), "inc-1")
+    assert not world.parking.messages
+
+
+@pytest.mark.parametrize(
+    ("error", "least", "most"),
+    [
+        (UnavailableError("Graph", 42), 42, 43.001),
+        (UnavailableError("Graph"), 2.5, 5),
+        (ConflictError("incident"), 0, 1.001),
+        (DeniedError("Mail.ReadWrite"), 2.5, 5),
+        (Wait("not yet"), 2.5, 5),
+    ],
+)
+async def test_what_may_pass_is_waited_for(error: Outcome | Exception, least: float, most: float) -> None:
+    world = ending(error)
+
+    await world.deliver(a_body(world.clock))
+
+    _, seconds = world.copy
+    assert least <= seconds <= most
+
+
+async def test_a_missing_right_is_told_to_an_administrator(caplog: pytest.LogCaptureFixture) -> None:
+    world = ending(DeniedError("Mail.ReadWrite"))
+
+    with caplog.at_level(logging.ERROR, "clawback"):
+        await world.deliver(a_body(world.clock))
+
+    (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert line.startswith("denied ")
+    assert json.loads(line.removeprefix("denied "))["reason"] == "Mail.ReadWrite"
+
+
+async def test_patience_ends_after_a_day() -> None:
+    world = ending(Wait("mailbox moving"))
+    body = a_body(world.clock)
+
+    world.clock.advance(PATIENCE.total_seconds())
+    await world.deliver(body)
+    assert len(world.queue.waiting) == 1
+    assert not world.parking.messages
+
+    world.clock.advance(1)
+    await world.deliver(body)
+    assert len(world.queue.waiting) == 1
+    assert (world.parked.reason, world.parked.detail) == ("patience", "mailbox moving")
+    assert base64.b64decode(world.parked.body) == body
+
+
+async def test_what_can_never_be_handled_is_parked_with_its_reason() -> None:
+    world = ending(Reject("no_incident", "inc-1"))
+    body = a_body(world.clock)
+
+    await world.deliver(body)
+
+    assert (world.parked.stage, world.parked.message_id) == (Stage.REPORT, "message-1")
+    assert (world.parked.reason, world.parked.detail) == ("no_incident", "inc-1")
+    assert (base64.b64decode(world.parked.body), world.parked.parked_at) == (body, world.clock.now)
+    assert not world.queue.waiting
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), NotFoundError("a record that must be there")])
+async def test_a_bug_is_the_hosts_to_count(error: Exception) -> None:
+    world = ending(error)
+
+    with pytest.raises(type(error)):
+        await world.deliver(a_body(world.clock))
+
+    assert not world.queue.waiting
+    assert not world.parking.messages
+
+
+def _changed(**changes: Any) -> bytes:
+    document = wrap(PAYLOAD, correlation_id="inc-1", now=FakeClock().now).to_document()
+    return json.dumps({**document, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "envelope"),
+        (b"\x00\xff", "envelope"),
+        (b"[]", "envelope"),
+        (b"{}", "envelope"),
+        (_changed(v=2), "envelope"),
+        (_changed(more=1), "envelope"),
+        (_changed(payload=[]), "envelope"),
+        (_changed(payload={}), "payload"),
+        (_changed(payload={"kind": "incident_changed"}), "payload"),
+        (_changed(payload=PullChunk(incident_id="inc-1", chunk_id="c").to_document()), "payload"),
+        (_changed(payload={**PAYLOAD.to_document(), "more": 1}), "payload"),
+    ],
+)
+async def test_what_cannot_be_read_is_parked_and_never_handled(body: bytes, reason: str) -> None:
+    world = ending(RuntimeError("handled"))
+
+    await world.deliver(body)
+
+    assert world.parked.reason == reason
+    assert base64.b64decode(world.parked.body) == body
+
+
+@given(st.binary(max_size=200))
+async def test_no_body_makes_a_trigger_fail(body: bytes) -> None:
+    world = ending(RuntimeError("handled"))
+
+    await world.deliver(body)
+    await park_poison(Stage.REPORT, Delivery(id="message-2", body=body, dequeue_count=5), world.plumbing)
+
+    assert [base64.b64decode(message.body) for message in world.parking.messages.values()] == [body, body]
+
+
+async def test_why_it_was_parked_says_where_and_not_what() -> None:
+    world = ending(Done())
+
+    await world.deliver(_changed(payload={"kind": "incident_changed", "incidentId": ["ann@contoso.example"]}))
+
+    assert "incidentId" in world.parked.detail
+    assert "ann@" not in world.parked.detail
+
+
+async def test_poison_is_kept_and_named_by_its_incident(caplog: pytest.LogCaptureFixture) -> None:
+    world = ending(Done())
+    body = a_body(world.clock)
+
+    with caplog.at_level(logging.ERROR, "clawback"):
+        await park_poison(Stage.REPORT, Delivery(id="message-1", body=body, dequeue_count=5), world.plumbing)
+
+    assert (world.parked.reason, base64.b64decode(world.parked.body)) == ("poison", body)
+    assert json.loads(caplog.messages[0].removeprefix("message_parked ")) == {
+        "stage": "report",
+        "reason": "poison",
+        "correlation_id": "inc-1",
+    }
+
+
+@pytest.mark.parametrize("outcome", [Done(), Wait("later"), Reject("never")])
+async def test_wherever_the_process_dies_the_next_delivery_ends_the_same(outcome: Outcome) -> None:
+    async def handle(message: Any, deps: Deps) -> Outcome:
+        return outcome
+
+    dry = Checkpoints()
+    world = World(handle, dry)
+    await world.deliver(a_body(world.clock))
+    expected = (len(world.queue.waiting), len(world.parking.messages))
+
+    for place in range(dry.passed):
+        checkpoints = Checkpoints(die_at=place)
+        world = World(handle, checkpoints)
+        body = a_body(world.clock)
+        with pytest.raises(ProcessDied):
+            await world.deliver(body)
+        checkpoints.revive()
+        await world.deliver(body)
+        # One copy too many is what "at least once" means; a lost one would be a lost mailbox.
+        assert len(world.parking.messages) == expected[1]
+        assert expected[0] <= len(world.queue.waiting) <= 2 * expected[0]
+
+
+def test_patience_is_longer_than_any_one_wait() -> None:
+    assert timedelta(hours=1) < PATIENCE
+
+
+@pytest.mark.parametrize(
+    ("outcome", "service"),
+    [
+        (UnavailableError("Graph", 1), True),
+        (Wait("targets left", 1.0, service=True), True),
+        (ConflictError("incident"), False),
+        (DeniedError("Graph"), False),
+        (Wait("claimed", 1.0), False),
+    ],
+)
+async def test_whether_a_service_is_waited_for_is_told(
+    outcome: Outcome | Exception, service: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = ending(outcome)
+
+    with caplog.at_level(logging.INFO, "clawback"):
+        await world.deliver(a_body(world.clock))
+
+    (line,) = [one for one in map(logging.LogRecord.getMessage, caplog.records) if one.startswith("message_waits ")]
+    assert json.loads(line.removeprefix("message_waits "))["service"] is service

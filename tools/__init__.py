@@ -1,0 +1,1 @@
+"""What developers and releases run: the package, the evaluated deployment, the grants that follow from it."""
