@@ -38,11 +38,11 @@ _SMALL = 100
 _POLL = 0.25
 _MOVE = "POST /users/{id}/messages/{id}/move"
 
-# Larger than any run needs: what is measured is the work, not the brakes.
+# Larger than any run needs: what is measured is the work, not the limits.
 POLICY = """
 version: 1
 rules: [{ name: measured, then: automatic }]
-brakes: { targets: 100000, mailbox_share: 1.0, copies_per_mailbox: 25 }
+limits: { targets: 100000, mailbox_share: 1.0, copies_per_mailbox: 25 }
 protected: { people: [], groups: [], senders: [] }
 privileged: { groups: [] }
 follow: { depth: 1, replies: false, inbox_rules: false }
@@ -120,9 +120,9 @@ def pull(targets: int, latency_ms: int = 0) -> dict[str, Any]:
         cpu = sum(worker["cpuSeconds"] for worker in workers) - before
         graph, cosmos = at.graph("stats"), at.cosmos("stats")
         moments = verified(at, incident, accepted)
-        tally = at.api(f"incidents/{incident}?top=1")["tally"]
-        if tally["states"] != {"quarantined": targets}:
-            raise SystemExit(f"not all were pulled: {tally['states']}")
+        counts = at.api(f"incidents/{incident}?top=1")["counts"]
+        if counts["states"] != {"quarantined": targets}:
+            raise SystemExit(f"not all were pulled: {counts['states']}")
         return {
             "targets": targets,
             "graphLatencyMs": latency_ms,

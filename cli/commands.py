@@ -86,9 +86,9 @@ def show(given: argparse.Namespace) -> int:
         if by := plan.get("approvedBy"):
             console.print(f"  approved by {screen.safe(by)} at {plan.get('approvedAt')}")
         waits = plan["state"] == "awaiting_approval"
-        for brake in plan.get("brakes", []):
+        for reason in plan.get("approvalReasons", []):
             said = "needs a person" if waits else "needed a person"
-            console.print(f"  {said}: {screen.safe(brake)}", style="yellow" if waits else "")
+            console.print(f"  {said}: {screen.safe(reason)}", style="yellow" if waits else "")
         for note in plan.get("notes", []):
             console.print(f"  note: {screen.safe(note)}")
     for command in incident.get("commands", []):

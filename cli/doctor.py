@@ -161,7 +161,7 @@ def judge(seen: Seen) -> Iterator[Finding]:
 
 def _of_probes(app: str, report: Mapping[str, Any], seen: Seen) -> Iterator[Finding]:
     for probe in report["probes"]:
-        what, found = probe["what"], probe["found"]
+        what, found = probe["what"], probe["result"]
         said = f"{found}: {probe['detail']}" if probe.get("detail") else found
         if what.removeprefix("webhook secret of ") in seen.unused and found == "missing":
             yield Finding(f"{app}: {what}", ok=True, what="not used")
@@ -189,14 +189,14 @@ def _of_trips(trips: Mapping[str, list[dict[str, Any]]]) -> Iterator[Finding]:
             yield Finding(f"messages: {trip}", ok=False, what="pipeline did not answer", mend=f"{_PUBLISH}; {_LOGS}")
         else:
             came = f"came as far as {reached[-1]}, not to {missed[0]}" if reached else f"did not come to {missed[0]}"
-            yield Finding(f"messages: {trip}", ok=False, what=came, mend=f"clawback parked list; {_LOGS}")
+            yield Finding(f"messages: {trip}", ok=False, what=came, mend=f"clawback dead-letter list; {_LOGS}")
 
 
 def _of_grants(pipeline: Mapping[str, Any]) -> Iterator[Finding]:
     if (roles := pipeline.get("graphRoles")) is None:
         return
     permissions = json.loads((TEMPLATES / "graph" / "permissions.json").read_text(encoding="utf-8"))["pipeline"]
-    reads = [probe["found"] == "ok" for probe in pipeline["probes"] if probe["what"].startswith("mailbox ")]
+    reads = [probe["result"] == "ok" for probe in pipeline["probes"] if probe["what"].startswith("mailbox ")]
     for permission, told in permissions.items():
         name, granted = f"pipeline: Graph {permission}", permission in roles
         if granted or "exchangeRole" not in told:

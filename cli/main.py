@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cli import commands, doctor, parked
+from cli import commands, dead_letters, doctor
 from cli.api import CommandError
 from cli.dev import demo, demo_crash, local_up
 from cli.show import safe
@@ -58,12 +58,14 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, help="file to write; default: standard output")
     export.set_defaults(run=commands.export)
 
-    parking = groups.add_parser("parked", help="messages that could not be processed").add_subparsers(required=True)
-    parked_list = parking.add_parser("list", parents=[output], help="all of them")
-    parked_list.set_defaults(run=parked.list_parked)
-    replay = parking.add_parser("replay", parents=[output], help="send one to its stage again")
+    letters = groups.add_parser("dead-letter", help="messages that could not be processed").add_subparsers(
+        required=True
+    )
+    letters_list = letters.add_parser("list", parents=[output], help="all of them")
+    letters_list.set_defaults(run=dead_letters.list_all)
+    replay = letters.add_parser("replay", parents=[output], help="send one to its stage again")
     replay.add_argument("message")
-    replay.set_defaults(run=parked.replay)
+    replay.set_defaults(run=dead_letters.replay)
 
     _add_doctor(groups, common)
     show_it = groups.add_parser("demo", help="one phishing mail pulled, proven gone and put back")

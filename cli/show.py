@@ -18,7 +18,7 @@ _STYLES = {
     "restored": "cyan",
     "failed": "bold red",
     "denied": "bold red",
-    "held_by_policy": "yellow",
+    "held": "yellow",
 }
 
 
@@ -101,7 +101,7 @@ def incidents(found: Iterable[dict[str, Any]]) -> Table:
                 one["id"],
                 one["state"],
                 one["openedAt"],
-                one["tally"]["states"].get("quarantined", 0),
+                one["counts"]["states"].get("quarantined", 0),
                 sum(plan["targets"] for plan in one.get("plans", [])),
                 one.get("title"),
             )

@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from shared.adapters.graph.gateway import GraphGateway
     from shared.pipeline.payloads import HealthCheck
     from shared.policy import Policy
+    from shared.ports.activity import ActivityStore
+    from shared.ports.alerts import AlertStore
+    from shared.ports.dead_letters import DeadLetters
     from shared.ports.directory import Directory
     from shared.ports.evidence import EvidenceStore
     from shared.ports.health import GraphToken, Probed
+    from shared.ports.incidents import IncidentStore
     from shared.ports.mailboxes import Mailboxes
-    from shared.ports.parking import Parking
     from shared.ports.queue import MessageQueue
-    from shared.ports.state import ActivityStore, AlertStore, IncidentStore, TargetStore
+    from shared.ports.targets import TargetStore
 
 D = TypeVar("D")
 
@@ -86,10 +89,10 @@ class Services:
         return BlobEvidence(self.settings.blob_service, self.credential)
 
     @cached_property
-    def parking(self) -> Parking:
-        from shared.adapters.blob import BlobParking  # noqa: PLC0415 - cold start
+    def dead_letters(self) -> DeadLetters:
+        from shared.adapters.blob import BlobDeadLetters  # noqa: PLC0415 - cold start
 
-        return BlobParking(self.settings.blob_service, self.credential)
+        return BlobDeadLetters(self.settings.blob_service, self.credential)
 
     @cached_property
     def _database(self) -> Database:

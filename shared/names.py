@@ -29,7 +29,7 @@ BLOB_CONTAINERS: dict[str, str] = _NAMES["blobContainers"]
 RAW_CONTAINER: str = _NAMES["blobContainers"]["raw"]
 """What senders posted, untouched. Apart from the rest of the evidence, since the web app may add to it."""
 EVIDENCE_CONTAINER: str = _NAMES["blobContainers"]["evidence"]
-PARKED_CONTAINER: str = _NAMES["blobContainers"]["parked"]
+DEAD_LETTER_CONTAINER: str = _NAMES["blobContainers"]["deadLetters"]
 SOURCES: tuple[str, ...] = tuple(_NAMES["sources"])
 COSMOS_CONTAINERS: dict[str, str] = {key: c["name"] for key, c in _NAMES["cosmosContainers"].items()}
 

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # The longest that a function may run (host.json functionTimeout) and a minute for a clock that is off:
 # after that, whoever held a claim is dead.
-_CLAIM_SECONDS = 360
+_LEASE_SECONDS = 360
 
 WEBHOOK_SECRETS = "CLAWBACK_WEBHOOK_SECRETS"
 
@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     graph_url: str = Field("https://graph.microsoft.com/v1.0", validation_alias="CLAWBACK_GRAPH_URL")
     policy_path: Path = Field(Path("policy.yaml"), validation_alias="CLAWBACK_POLICY_PATH")
     quarantine_folder: str = Field("Clawback Quarantine", validation_alias="CLAWBACK_QUARANTINE_FOLDER")
-    claim_seconds: int = Field(_CLAIM_SECONDS, validation_alias="CLAWBACK_CLAIM_SECONDS")
+    lease_seconds: int = Field(_LEASE_SECONDS, validation_alias="CLAWBACK_LEASE_SECONDS")
     webhook_secrets: dict[str, list[SecretStr]] = Field(default_factory=dict, validation_alias=WEBHOOK_SECRETS)
     """Secrets by source, each in a setting of its own (`…__<source>`, a JSON list): Key Vault references are whole
     settings. More than one is accepted at a time, so that rotation needs no moment."""

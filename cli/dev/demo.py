@@ -201,13 +201,13 @@ class Demonstration:
         self._checks.that("the record is whole with the undo in it", [] if chain["intact"] else [chain])
         write(OUT / "incident.json", export_json(self._api, incident))
         write(OUT / "activity.csv", self._api.activity_csv(incident))
-        tally = self._api.incident(incident)["tally"]
+        counts = self._api.incident(incident)["counts"]
         self._console.print("\nThe incident", style="bold")
         rows = [
-            *((state, number) for state, number in sorted(tally["states"].items())),
-            ("had read it", tally["read"]),
-            ("had not", tally["unread"]),
-            ("longest exposure", screen.exposure(tally["longestExposure"])),
+            *((state, number) for state, number in sorted(counts["states"].items())),
+            ("had read it", counts["read"]),
+            ("had not", counts["unread"]),
+            ("longest exposure", screen.exposure(counts["longestExposure"])),
         ]
         self._console.print(screen.table(("", ""), rows))
         self._console.print(f"Left behind: {OUT / 'incident.json'}, {OUT / 'activity.csv'}")

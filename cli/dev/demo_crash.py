@@ -21,10 +21,9 @@ from local.tenant.generate import Generated
 _PATIENCE = 240.0
 _POLL = 0.1
 
-# What a host that was killed had taken is seen again after its lease, and its claims end, so much later: seconds
-# instead of Azure's ten minutes and six, so that nobody has to wait for them.
+# Seconds. Messages that a killed host had taken come back, and its chunk leases expire, after this time instead of
+# after ten and six minutes as in Azure.
 _LEASE_SECONDS = 5
-_CLAIM_SECONDS = "5"
 
 # So slow that there is a middle to be killed in.
 _LATENCY_MS = 80
@@ -40,7 +39,7 @@ class Result:
     """What an incident came to, without times and ids that differ from run to run."""
 
     targets: dict[str, tuple[Any, ...]]
-    tally: dict[str, Any]
+    counts: dict[str, Any]
     moves: int
     folders: dict[str, int]
     intact: bool
@@ -59,10 +58,10 @@ def run(_: argparse.Namespace) -> int:
     console.print("The same result?", style="bold")
     wanted = len(made.expected)
     ended = [t for t in peace.targets.values() if t[0] == "quarantined"]
-    checks.that(f"in peace, all {wanted} were pulled", [] if len(ended) == wanted else [peace.tally])
+    checks.that(f"in peace, all {wanted} were pulled", [] if len(ended) == wanted else [peace.counts])
     different = [key for key in peace.targets | crash.targets if peace.targets.get(key) != crash.targets.get(key)]
     checks.that("every target ended in the same state", sorted(different))
-    checks.that("the sums are the same", [] if crash.tally == peace.tally else [crash.tally, peace.tally])
+    checks.that("the sums are the same", [] if crash.counts == peace.counts else [crash.counts, peace.counts])
     checks.that("every copy was moved once", [] if crash.moves == peace.moves == wanted else [crash.moves, peace.moves])
     checks.that("the mailboxes look the same", [] if crash.folders == peace.folders else [crash.folders])
     checks.that("both chains are whole", [] if crash.intact and peace.intact else ["broken"])
@@ -76,7 +75,7 @@ def _pull(directory: Path, made: Generated, tenant: Path, checks: Checks, *, kil
         tenant=tenant,
         graph_latency_ms=_LATENCY_MS,
         lease_seconds=_LEASE_SECONDS,
-        settings={"CLAWBACK_CLAIM_SECONDS": _CLAIM_SECONDS},
+        settings={"CLAWBACK_LEASE_SECONDS": str(_LEASE_SECONDS)},
     ) as stack:
         stack.post_alert("proofpoint_tap", json.dumps(made.alert).encode())
         if kill:
@@ -87,7 +86,7 @@ def _pull(directory: Path, made: Generated, tenant: Path, checks: Checks, *, kil
             checks.that(claim, [] if 0 < moved < len(made.expected) else [moved])
             stack.start_hosts()
         incident = _until_contained(stack)
-        checks.that(f"contained: {screen.safe(incident['tally']['states'])}")
+        checks.that(f"contained: {screen.safe(incident['counts']['states'])}")
         return _result(stack, incident["id"], made)
 
 
@@ -118,7 +117,7 @@ def _result(stack: Stack, incident: str, made: Generated) -> Result:
         t["mailbox"]["address"]: (t["state"], t.get("reason"), t["read"], len(t.get("copies", [])))
         for t in api.targets(incident)
     }
-    tally = {key: value for key, value in api.incident(incident)["tally"].items() if key in _COUNTS}
+    counts = {key: value for key, value in api.incident(incident)["counts"].items() if key in _COUNTS}
     wanted = {one.message_id for one in made.expected}
     folders: dict[str, int] = {}
     for mailbox in made.tenant.mailboxes:
@@ -126,7 +125,7 @@ def _result(stack: Stack, incident: str, made: Generated) -> Result:
             if item["internetMessageId"] in wanted:
                 folders[item["folder"]] = folders.get(item["folder"], 0) + 1
     chain = api.verification(incident)
-    return Result(targets, tally, _moves(stack), folders, bool(chain["intact"]))
+    return Result(targets, counts, _moves(stack), folders, bool(chain["intact"]))
 
 
 _COUNTS = {"states", "read", "unread", "readUnknown", "exposedTargets"}

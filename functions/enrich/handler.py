@@ -11,7 +11,7 @@ from shared.enrichment import Enrichment, enrichment_path
 from shared.errors import NotFoundError
 from shared.pipeline.payloads import EnrichAlert, ExpandRecipients, IncidentChanged
 from shared.pipeline.stage import Done, Outcome, Reject
-from shared.policy import Facts, decide
+from shared.policy import PolicyInput, decide
 from shared.ports.directory import RecipientKind
 
 
@@ -55,7 +55,7 @@ async def enrich(incident_id: IncidentId, alert: Alert, deps: Deps) -> Enrichmen
         privileged=special_people,
         now=now,
     )
-    facts = Facts(alert=alert, priority=priority, recipients=len(people), privileged=special_people, at=now)
+    facts = PolicyInput(alert=alert, priority=priority, recipients=len(people), privileged=special_people, at=now)
     return Enrichment(
         incident_id=incident_id,
         alert_id=alert.id,
@@ -76,4 +76,4 @@ def _with_decision(incident: Incident, enrichment: Enrichment) -> Incident:
             return link
         return link.model_copy(update={"decision": enrichment.decision})
 
-    return incident.model_copy(update={"alerts": tuple(map(decided, incident.alerts))}).settled()
+    return incident.model_copy(update={"alerts": tuple(map(decided, incident.alerts))}).with_state()

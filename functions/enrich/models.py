@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from shared.clock import Clock
 from shared.policy import Policy
+from shared.ports.alerts import AlertStore
 from shared.ports.directory import Directory
 from shared.ports.evidence import EvidenceStore
+from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
-from shared.ports.state import AlertStore, IncidentStore
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from shared.domain.ids import MailboxId
 from shared.domain.message import visible
 from shared.enrichment import Person
 from shared.policy import Policy
-from shared.ports.answers import Answer, Refusal, RefusalKind, ask, insist
+from shared.ports.answers import Answer, Refusal, RefusalKind, ask, raise_for_refusals
 from shared.ports.directory import Directory, MailboxKind, Recipient, RecipientKind
 
 _NO_MAILBOX = {RefusalKind.ON_PREMISES, RefusalKind.MAILBOX_MISSING}
@@ -22,7 +22,7 @@ async def special(policy: Policy, directory: Directory) -> tuple[frozenset[str],
     named = dict.fromkeys([*policy.privileged.groups, *policy.protected.groups, *policy.protected.people])
     addresses = [name for name in named if "@" in name]
     answers = await ask(directory.resolve, addresses)
-    insist("resolve policy", answers)
+    raise_for_refusals("resolve policy", answers)
     ids = {name: name for name in named if "@" not in name}
     notes: list[str] = []
     for name, answer in zip(addresses, answers, strict=True):
@@ -32,7 +32,7 @@ async def special(policy: Policy, directory: Directory) -> tuple[frozenset[str],
             ids[name] = answer.id
     groups = list(dict.fromkeys(ids[n] for n in [*policy.privileged.groups, *policy.protected.groups] if n in ids))
     members = await ask(directory.transitive_members, groups)
-    insist("members of policy", members)
+    raise_for_refusals("members of policy", members)
     by_group = dict(zip(groups, members, strict=True))
 
     def people_of(names: Sequence[str]) -> frozenset[str]:
@@ -58,7 +58,7 @@ async def recipients(
         UnavailableError, DeniedError: as `special`.
     """
     resolved = await ask(directory.resolve, addresses)
-    insist("resolve recipients", resolved)
+    raise_for_refusals("resolve recipients", resolved)
     users = dict.fromkeys(
         MailboxId(answer.id)
         for answer in resolved

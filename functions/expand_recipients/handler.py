@@ -3,7 +3,7 @@
 from asyncio import gather
 from datetime import timedelta
 
-from functions.expand_recipients.brakes import brakes
+from functions.expand_recipients.limits import approval_reasons
 from functions.expand_recipients.manifest import Manifest, freeze, identified, manifest_hash, manifest_path
 from functions.expand_recipients.models import Deps
 from functions.expand_recipients.search import search
@@ -12,12 +12,12 @@ from shared.domain.alert import Alert
 from shared.domain.incident import Action, Incident, Plan, PlanState, plan_id
 from shared.enrichment import Enrichment
 from shared.errors import NotFoundError, UnavailableError
-from shared.pipeline.payloads import ChunkSettled, ExpandRecipients, IncidentChanged, Payload, PullChunk
-from shared.pipeline.stage import Done, Outcome, Reject, Wait
+from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, Payload, PullChunk
+from shared.pipeline.stage import Done, Outcome, Reject, RetryLater
 
 # Choosing takes well under a second for most plans.
 _TURN_SECONDS = 1.0
-# A brake that cannot be computed holds the plan, but not before the directory had some time to answer.
+# A limit that cannot be computed holds the plan, but not before the directory had some time to answer.
 _PATIENCE = timedelta(minutes=5)
 
 
@@ -41,7 +41,7 @@ async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
     except NotFoundError:
         found = await search(alert, enrichment, deps)
         if not await take_turn(message.incident_id, message.alert_id, deps):
-            return Wait("another plan chooses", _TURN_SECONDS)
+            return RetryLater("another plan chooses", _TURN_SECONDS)
         places = identified(message.incident_id, found.tree)
         known = await deps.targets.known(message.incident_id, list(places))
         # One plan looks at each of them once: whoever sends the same Message-ID again counts on that.
@@ -61,12 +61,14 @@ async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
 
 
 async def _record(manifest: Manifest, digest: str, alert: Alert, enrichment: Enrichment, deps: Deps) -> Plan:
-    """Put the plan on the incident: running, held by a brake, or finished because there is nothing to do."""
+    """Put the plan on the incident: running, held by a limit, or finished because there is nothing to do."""
     now, pending = deps.now(), manifest.pending
     total = await _mailbox_total(enrichment, deps) if pending else 0
 
     def make(incident: Incident) -> Plan:
-        held = brakes(deps.policy, enrichment.decision, alert, manifest, incident=incident, mailbox_total=total)
+        held = approval_reasons(
+            deps.policy, enrichment.decision, alert, manifest, incident=incident, mailbox_total=total
+        )
         running = PlanState.RUNNING if pending else PlanState.FINISHED
         return Plan(
             id=manifest.plan_id,
@@ -77,7 +79,7 @@ async def _record(manifest: Manifest, digest: str, alert: Alert, enrichment: Enr
             mailboxes=len({target.mailbox.id for target in manifest.targets} - {None}),
             chunks=len({target.chunk_id for target in manifest.targets}),
             state=PlanState.AWAITING_APPROVAL if held else running,
-            brakes=held,
+            approval_reasons=held,
             notes=manifest.notes,
             planned_at=now,
         )
@@ -99,7 +101,7 @@ def _what_follows(manifest: Manifest, plan: Plan) -> list[Payload]:
     follows: list[Payload] = [IncidentChanged(incident_id=manifest.incident_id)]
     for chunk, targets in manifest.chunks():
         if any(target.terminal for target in targets):
-            follows.append(ChunkSettled(incident_id=manifest.incident_id, chunk_id=chunk.id))
+            follows.append(ChunkChanged(incident_id=manifest.incident_id, chunk_id=chunk.id))
         if plan.state is PlanState.RUNNING and not all(target.terminal for target in targets):
             follows.append(PullChunk(incident_id=manifest.incident_id, chunk_id=chunk.id))
     return follows

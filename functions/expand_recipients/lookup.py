@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from shared.ports.answers import Answer, Refusal, RefusalKind, ask, insist
+from shared.ports.answers import Answer, Refusal, RefusalKind, ask, raise_for_refusals
 from shared.ports.directory import Directory, Recipient, RecipientKind
 
 
@@ -27,7 +27,7 @@ class Lookup:
         """
         new = sorted(set(addresses) - self._people.keys())
         answers = await ask(self._directory.resolve, new)
-        insist("resolve", answers)
+        raise_for_refusals("resolve", answers)
         for address, answer in zip(new, answers, strict=True):
             # A permanent refusal: the directory takes this for no address at all.
             unknown = Recipient(RecipientKind.UNKNOWN, address)
@@ -43,7 +43,9 @@ class Lookup:
         """
         new = sorted(set(groups) - self._members.keys())
         answers = await ask(self._directory.members, new)
-        insist("members", [a for a in answers if not (isinstance(a, Refusal) and a.kind is RefusalKind.DENIED)])
+        raise_for_refusals(
+            "members", [a for a in answers if not (isinstance(a, Refusal) and a.kind is RefusalKind.DENIED)]
+        )
         for group, answer in zip(new, answers, strict=True):
             self._members[group] = answer
             for member in () if isinstance(answer, Refusal) else answer:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from shared.clock import Clock
 from shared.policy import Policy
+from shared.ports.alerts import AlertStore
 from shared.ports.directory import Directory
 from shared.ports.evidence import EvidenceStore
+from shared.ports.incidents import IncidentStore
 from shared.ports.mailboxes import Mailboxes
 from shared.ports.queue import MessageQueue
-from shared.ports.state import AlertStore, IncidentStore, TargetStore
+from shared.ports.targets import TargetStore
 from shared.settings import Settings
 
 

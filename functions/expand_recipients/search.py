@@ -18,7 +18,7 @@ from shared.domain.ids import MailboxId
 from shared.domain.incident import NOBODY, NOT_IDENTIFIED
 from shared.domain.target import Hop, TargetState, Via
 from shared.enrichment import Enrichment
-from shared.ports.answers import Answer, Refusal, RefusalKind, ask, insist
+from shared.ports.answers import Answer, Refusal, RefusalKind, ask, raise_for_refusals
 from shared.ports.mailboxes import ForwardingRule, Where
 
 if TYPE_CHECKING:
@@ -204,7 +204,7 @@ class _Search:
         """What a refusal means: no mailbox, come back later, or a note that nobody could look."""
         refusals = [(m, a) for m, a in zip(mailboxes, answers, strict=True) if isinstance(a, Refusal)]
         if self.patient:
-            insist(what, [refusal for _, refusal in refusals if refusal.kind.passing])
+            raise_for_refusals(what, [refusal for _, refusal in refusals if refusal.kind.retryable])
         for mailbox, refusal in refusals:
             if refusal.kind in _NO_MAILBOX:
                 self.ends[mailbox] = (_NO_MAILBOX[refusal.kind], refusal.code)

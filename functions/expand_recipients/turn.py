@@ -29,7 +29,7 @@ async def take_turn(incident_id: IncidentId, alert_id: AlertId, deps: Deps) -> b
             if holder.until > now:
                 return False
             await _finish(incident_id, holder.alert_id, deps)
-        ours = Planning(alert_id=alert_id, until=now + timedelta(seconds=deps.settings.claim_seconds))
+        ours = Planning(alert_id=alert_id, until=now + timedelta(seconds=deps.settings.lease_seconds))
         try:
             await deps.incidents.replace(read.value.model_copy(update={"planning": ours}), read.etag)
         except ConflictError:

@@ -15,7 +15,7 @@ from shared.errors import NotFoundError
 from shared.health.check import TRIPS, Asked, about_us, stop
 from shared.names import RAW_CONTAINER, SOURCES
 from shared.pipeline.payloads import HEALTH_ID, HealthCheck
-from shared.ports.health import Found, Probe, look
+from shared.ports.health import Probe, ProbeResult, look
 from shared.settings import WEBHOOK_SECRETS, Settings
 from shared.web.command_body import caller, parse_command
 
@@ -48,7 +48,7 @@ async def begin(headers: Mapping[str, str], body: bytes, deps: BeginDeps) -> dic
 def settings_wrong(error: ValidationError) -> dict[str, Any]:
     """The answer of a web that cannot be built: which settings are wrong, without what is in them."""
     detail = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['type']}" for e in error.errors(include_input=False))
-    return {"web": about_us(utc_now(), Probe(what="settings", found=Found.WRONG, detail=detail)).to_document()}
+    return {"web": about_us(utc_now(), Probe(what="settings", result=ProbeResult.WRONG, detail=detail)).to_document()}
 
 
 async def read(check_id: str, deps: ReadDeps) -> dict[str, Any]:
@@ -78,10 +78,10 @@ async def _stop(check: HealthCheck, deps: ReadDeps) -> dict[str, Any]:
 def _secrets(source: str, settings: Settings) -> Probe:
     what, setting = f"webhook secret of {source}", f"{WEBHOOK_SECRETS}__{source}"
     if any(secret.get_secret_value() for secret in settings.webhook_secrets.get(source, [])):
-        return Probe(what=what, found=Found.OK)
+        return Probe(what=what, result=ProbeResult.OK)
     text = os.environ.get(setting)
     if text is None:
-        return Probe(what=what, found=Found.MISSING, detail=f"there is no setting {setting}")
+        return Probe(what=what, result=ProbeResult.MISSING, detail=f"there is no setting {setting}")
     if text.startswith(_UNRESOLVED):
-        return Probe(what=what, found=Found.MISSING, detail="its Key Vault reference is not resolved")
-    return Probe(what=what, found=Found.WRONG, detail="it is no JSON list of texts, or all of them are empty")
+        return Probe(what=what, result=ProbeResult.MISSING, detail="its Key Vault reference is not resolved")
+    return Probe(what=what, result=ProbeResult.WRONG, detail="it is no JSON list of texts, or all of them are empty")

@@ -15,7 +15,7 @@ from functions.ingest_alert.joining import join
 from functions.ingest_alert.models import Deps, WrongShapeError
 from functions.ingest_alert.receive import read
 from functions.ingest_alert.strict_json import MalformedError
-from shared.domain.alert import Alert, Disposition, Evidence, alert_id
+from shared.domain.alert import Alert, Disposition, RawPayload, alert_id
 from shared.domain.ids import derive
 from shared.errors import NotFoundError
 from shared.pipeline.payloads import EnrichAlert, IncidentChanged, IngestAlert
@@ -31,7 +31,7 @@ async def handle(message: IngestAlert, deps: Deps) -> Outcome:
         body = await deps.evidence.read(message.evidence)
     except NotFoundError:
         return Reject("evidence_missing")
-    evidence = Evidence(path=message.evidence, sha256=hashlib.sha256(body).hexdigest(), size=len(body))
+    evidence = RawPayload(path=message.evidence, sha256=hashlib.sha256(body).hexdigest(), size=len(body))
     if PurePosixPath(evidence.path).stem != evidence.sha256:
         # Whoever can write the container does not thereby decide what is pulled.
         return Reject("evidence_changed")

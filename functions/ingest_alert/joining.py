@@ -6,7 +6,7 @@ from shared.domain.ids import AlertId, IncidentId, derive
 from shared.domain.incident import AlertLink, Incident
 from shared.domain.message import Message
 from shared.errors import ConflictError, NotFoundError
-from shared.ports.state import Versioned
+from shared.ports.versioned import Versioned
 
 # An incident is one document, of at most 2 MB (Cosmos DB service limit). A link with its plan is under 2.5 KB and a
 # message under 4 KB, at their longest.
@@ -129,7 +129,7 @@ async def _add(
             "related": tuple(sorted({*incident.related, *related})),
         }
     )
-    return (await deps.incidents.replace(joined.settled(), now.etag)).value
+    return (await deps.incidents.replace(joined.with_state(), now.etag)).value
 
 
 async def _read(incident_id: IncidentId, deps: Deps) -> Versioned[Incident] | None:

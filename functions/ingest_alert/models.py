@@ -8,12 +8,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.clock import Clock
-from shared.domain.alert import Alert, Disposition, Evidence, Indicator, Severity, ThreatType, alert_id
+from shared.domain.alert import Alert, Disposition, Indicator, RawPayload, Severity, ThreatType, alert_id
 from shared.domain.base import Frozen, Instant
 from shared.domain.message import Message
+from shared.ports.alerts import AlertStore
 from shared.ports.evidence import EvidenceStore
+from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
-from shared.ports.state import AlertStore, IncidentStore
 from shared.settings import Settings
 
 # More than this tells nobody more.
@@ -56,7 +57,7 @@ class VendorEvent(Frozen):
     messages: tuple[Message, ...]
     indicators: tuple[Indicator, ...] = ()
 
-    def to_alert(self, source: str, received_at: Instant, evidence: Evidence) -> Alert:
+    def to_alert(self, source: str, received_at: Instant, evidence: RawPayload) -> Alert:
         """The alert that this event is."""
         return Alert(
             **self.model_dump(by_alias=False),

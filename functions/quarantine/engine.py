@@ -26,8 +26,8 @@ from shared.domain.ids import ChunkId, TargetId
 from shared.domain.incident import PlanState
 from shared.domain.target import TargetState
 from shared.pipeline.events import Event, emit
-from shared.pipeline.payloads import ChunkSettled
-from shared.pipeline.stage import Done, Outcome, Reject, Wait
+from shared.pipeline.payloads import ChunkChanged
+from shared.pipeline.stage import Done, Outcome, Reject, RetryLater
 
 # A transactional batch takes 2 MB (Cosmos DB service limit). A copy is 0.4 KB of its target in the demo, 0.7 KB with
 # Graph's long ids, some KB with a deep folder and many categories. 99 targets of a copy or two are far from it.
@@ -44,8 +44,8 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     """
     header, targets = await deps.targets.read_chunk(chunk_id)
     chunk, now = header.value, deps.now()
-    if chunk.claimed_until is not None and chunk.claimed_until > now:
-        return Wait("claimed", (chunk.claimed_until - now).total_seconds())
+    if chunk.lease_until is not None and chunk.lease_until > now:
+        return RetryLater("claimed", (chunk.lease_until - now).total_seconds())
     incident = (await deps.incidents.read(chunk.incident_id)).value
     plan = incident.plan(chunk.plan_id)
     approved = plan is not None and plan.state is not PlanState.AWAITING_APPROVAL
@@ -60,27 +60,27 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     work.fit(_MAX_COPIES)
     acting = bool(work.to_act(TargetState.LOCATED) or work.to_act(TargetState.RESTORING))
     if changed := work.changed():
-        claimed_until = now + timedelta(seconds=deps.settings.claim_seconds) if acting else None
-        claimed = chunk.model_copy(update={"claimed_until": claimed_until})
+        lease_until = now + timedelta(seconds=deps.settings.lease_seconds) if acting else None
+        claimed = chunk.model_copy(update={"lease_until": lease_until})
         header = await deps.targets.commit(claimed, header.etag, changed)
     if acting:
         await _act(work, deps)
-        released = chunk.model_copy(update={"claimed_until": None})
+        released = chunk.model_copy(update={"lease_until": None})
         await deps.targets.commit(released, header.etag, work.changed())
     await deps.queue.send(
-        ChunkSettled(incident_id=chunk.incident_id, chunk_id=chunk_id), correlation_id=chunk.incident_id
+        ChunkChanged(incident_id=chunk.incident_id, chunk_id=chunk_id), correlation_id=chunk.incident_id
     )
     states = Counter(str(target.state) for target in work.targets.values())
     if stuck := sum(not_put_back(target) for target in work.targets.values()):
         states["restore_failed"] = stuck
-    emit(Event.CHUNK_SETTLED, incident_id=chunk.incident_id, chunk_id=chunk_id, **states)
+    emit(Event.CHUNK_CHANGED, incident_id=chunk.incident_id, chunk_id=chunk_id, **states)
     if any(target.state is TargetState.LOCATED for target in wanted):
         # Its pull had to be finished before it can come back.
-        return Wait("undo follows the pull", 0.0)
+        return RetryLater("undo follows the pull", 0.0)
     left = [t for t in work.targets.values() if not t.terminal and (approved or t.state is not TargetState.PLANNED)]
     if work.postponed:
-        return Wait("targets left", work.retry_after or 0.0)
-    return Wait("targets left", work.retry_after, service=True) if left else Done()
+        return RetryLater("targets left", work.retry_after or 0.0)
+    return RetryLater("targets left", work.retry_after, service=True) if left else Done()
 
 
 async def _look(work: Round, deps: Deps, *, pull: bool) -> None:

@@ -8,9 +8,10 @@ from shared.domain.ids import MailboxId, TargetId
 from shared.domain.target import Target, TargetState
 from shared.policy import Policy
 from shared.ports.answers import Refusal
+from shared.ports.incidents import IncidentStore
 from shared.ports.mailboxes import Mailboxes
 from shared.ports.queue import MessageQueue
-from shared.ports.state import IncidentStore, TargetStore
+from shared.ports.targets import TargetStore
 from shared.settings import Settings
 
 
@@ -49,7 +50,7 @@ class Round:
 
     def refuse(self, target_id: TargetId, refusal: Refusal) -> None:
         """Graph refused something about this target; the first refusal of a round decides what becomes of it."""
-        if refusal.kind.passing and refusal.retry_after is not None:
+        if refusal.kind.retryable and refusal.retry_after is not None:
             self.retry_after = max(self.retry_after or 0.0, refusal.retry_after)
         if target_id in self.ready:
             self.put(refused(self.targets[target_id], refusal))

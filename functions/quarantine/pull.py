@@ -42,9 +42,9 @@ async def locate(work: Round, deps: Deps) -> None:
     for target in [t for t in targets if t.id in work.ready]:
         named = [item for item in items[target.id] if is_named(target, item)]
         if items[target.id] and not named:
-            _end(work, target, TargetState.HELD_BY_POLICY, "sender_differs")
-        elif len(named) > deps.policy.brakes.copies_per_mailbox:
-            _end(work, target, TargetState.HELD_BY_POLICY, "too_many_copies")
+            _end(work, target, TargetState.HELD, "sender_differs")
+        elif len(named) > deps.policy.limits.copies_per_mailbox:
+            _end(work, target, TargetState.HELD, "too_many_copies")
         items[target.id] = named
     await _explain_missing(work, [t for t in targets if not items[t.id] and not pulled[t.id]], deps)
     await _record(work, [t for t in targets if t.id in work.ready], items, pulled, deps)

@@ -18,7 +18,7 @@ def wanted_back(target: Target) -> Target:
             return target.to(TargetState.RESTORING, attempts=0)
         case TargetState.PLANNED:
             # It was never touched, and must not be any more.
-            return target.to(TargetState.HELD_BY_POLICY, "undo_requested")
+            return target.to(TargetState.HELD, "undo_requested")
         case _:
             return target
 

@@ -25,7 +25,7 @@ _RESTORE_FAILED = "restore_failed:"
 
 def refused(target: Target, refusal: Refusal) -> Target:
     """The target after a refusal: one more attempt used, or the terminal state that the refusal is a fact of."""
-    if refusal.kind.passing:
+    if refusal.kind.retryable:
         limit = _ATTEMPTS_MOVING if refusal.kind is RefusalKind.MAILBOX_MOVING else _ATTEMPTS
         if target.attempts < limit:
             return target.model_copy(update={"attempts": target.attempts + 1})

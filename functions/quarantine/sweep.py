@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shared.clock import Clock
 from shared.pipeline.payloads import PullChunk
 from shared.ports.queue import MessageQueue
-from shared.ports.state import TargetStore
+from shared.ports.targets import TargetStore
 
 # One sweep a minute: more than this at once means an outage, and the next sweep takes the rest.
 _AT_ONCE = 200

@@ -8,8 +8,8 @@ from shared.domain.activity import Entry, Head, link, verify
 from shared.domain.ids import IncidentId, PlanId
 from shared.domain.incident import Incident, PlanState
 from shared.errors import ConflictError, NotFoundError
+from shared.ports.activity import ActivityStore
 from shared.ports.evidence import EvidenceStore
-from shared.ports.state import ActivityStore
 
 # A transactional batch has at most 100 operations (Cosmos DB service limit); one is the head.
 BATCH = 99
@@ -54,19 +54,19 @@ async def _tell_batch(incident_id: IncidentId, told: Sequence[Told], activity: A
 
 
 def _counted(head: Head, news: Iterable[Told]) -> Head:
-    tally = head.tally
+    counts = head.counts
     for one in news:
         if one.counts is not None:
-            tally = tally.add(one.counts)
-    return head.model_copy(update={"tally": tally.model_copy(update={"counted_to": head.seq})})
+            counts = counts.add(one.counts)
+    return head.model_copy(update={"counts": counts.model_copy(update={"counted_to": head.seq})})
 
 
-def settled_plans(incident: Incident) -> set[PlanId]:
+def finished_plans(incident: Incident) -> set[PlanId]:
     """The finished plans of which every target is counted on the incident; one without targets leaves no trace."""
     return {
         plan.id
         for plan in incident.plans
-        if plan.state is PlanState.FINISHED and 0 < plan.targets <= incident.tally.plans.get(plan.id, 0)
+        if plan.state is PlanState.FINISHED and 0 < plan.targets <= incident.counts.plans.get(plan.id, 0)
     }
 
 
@@ -82,7 +82,7 @@ async def check(incident: Incident, activity: ActivityStore, evidence: EvidenceS
     now = await activity.head(incident.id)
     entries = [entry async for entry in activity.entries(incident.id)]
     chain = verify(now.value if now else Head(incident_id=incident.id), entries)
-    names: list[str] = sorted(settled_plans(incident))
+    names: list[str] = sorted(finished_plans(incident))
     if incident.sealed:
         names.append(CLOSED)
     anchors = tuple([await _check_anchor(incident.id, name, entries, evidence) for name in names])

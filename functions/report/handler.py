@@ -9,17 +9,17 @@ facts of what the records say now ─▶ chain (each once; the sums in the same 
 anchors of what is finished ─▶ incident: sums, finished plans, state (under its ETag)
 """
 
-from functions.report.chain import CLOSED, anchor, settled_plans, tell
-from functions.report.facts import of_incident, of_targets
+from functions.report.audit_events import of_incident, of_targets
+from functions.report.chain import CLOSED, anchor, finished_plans, tell
 from functions.report.models import Deps
 from shared.domain.activity import Head
-from shared.domain.exposure import Tally
+from shared.domain.exposure import Counts
 from shared.domain.ids import IncidentId
 from shared.domain.incident import Command, Incident, PlanState, unsearched
 from shared.errors import ConflictError
-from shared.pipeline.payloads import ChunkSettled, CloseIncident, IncidentChanged, ReportMessage
+from shared.pipeline.payloads import ChunkChanged, CloseIncident, IncidentChanged, ReportMessage
 from shared.pipeline.stage import Done, Outcome
-from shared.ports.state import Versioned
+from shared.ports.versioned import Versioned
 
 # As in the chain: whoever was first is done by now.
 _TRIES = 5
@@ -28,7 +28,7 @@ _TRIES = 5
 async def handle(message: ReportMessage, deps: Deps) -> Outcome:
     """Handle one message of the report queue."""
     match message:
-        case ChunkSettled():
+        case ChunkChanged():
             _, targets = await deps.targets.read_chunk(message.chunk_id)
             head = await tell(message.incident_id, of_targets(targets, deps.now()), deps.activity)
             await _settle(message.incident_id, head, deps)
@@ -52,8 +52,8 @@ async def _settle(incident_id: IncidentId, head: Head, deps: Deps, *, sealed: bo
     """Bring the incident up to its chain; a chain that is further on already has been, or will be, told by others."""
     for _ in range(_TRIES):
         now = await deps.incidents.read(incident_id)
-        changed = settled(now.value, head.tally, sealed=sealed)
-        for plan in sorted(settled_plans(changed) - settled_plans(now.value)):
+        changed = settled(now.value, head.counts, sealed=sealed)
+        for plan in sorted(finished_plans(changed) - finished_plans(now.value)):
             # Before the incident says so: a finished plan without its anchor would look like tampering.
             await anchor(head, plan, deps.now(), deps.evidence)
         if changed == now.value or await _replaced(changed, now, deps):
@@ -61,17 +61,17 @@ async def _settle(incident_id: IncidentId, head: Head, deps: Deps, *, sealed: bo
     raise ConflictError("the incident changes too fast")
 
 
-def settled(incident: Incident, tally: Tally, *, sealed: bool = False) -> Incident:
+def settled(incident: Incident, counts: Counts, *, sealed: bool = False) -> Incident:
     """The incident with these sums if they are newer, its finished plans, and the state that follows from them."""
-    newest = tally if tally.counted_to > incident.tally.counted_to else incident.tally
+    newest = counts if counts.counted_to > incident.counts.counted_to else incident.counts
     plans = tuple(
         plan.model_copy(update={"state": PlanState.FINISHED})
         if newest.plans.get(plan.id, 0) >= plan.targets and not unsearched(plan)
         else plan
         for plan in incident.plans
     )
-    update = {"tally": newest, "plans": plans, "sealed": incident.sealed or sealed}
-    return incident.model_copy(update=update).settled()
+    update = {"counts": newest, "plans": plans, "sealed": incident.sealed or sealed}
+    return incident.model_copy(update=update).with_state()
 
 
 async def _close(message: CloseIncident, deps: Deps) -> Incident:
@@ -87,7 +87,7 @@ async def _close(message: CloseIncident, deps: Deps) -> Incident:
             "commands": (*now.value.commands, command),
         }
     )
-    return (await deps.incidents.replace(closed.settled(), now.etag)).value
+    return (await deps.incidents.replace(closed.with_state(), now.etag)).value
 
 
 async def _replaced(changed: Incident, now: Versioned[Incident], deps: Deps) -> bool:

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 from shared.clock import Clock
-from shared.domain.activity import ChainReport, Fact
+from shared.domain.activity import AuditEvent, ChainReport
 from shared.domain.base import Frozen, Instant
 from shared.domain.ids import IncidentId
 from shared.domain.target import Target
+from shared.ports.activity import ActivityStore
 from shared.ports.evidence import EvidenceStore
-from shared.ports.state import ActivityStore, IncidentStore, TargetStore
+from shared.ports.incidents import IncidentStore
+from shared.ports.targets import TargetStore
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Deps:
 class Told:
     """A fact, and the target as the fact leaves it if that is to be counted."""
 
-    fact: Fact
+    fact: AuditEvent
     counts: Target | None = None
 
 

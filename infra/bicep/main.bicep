@@ -153,7 +153,7 @@ module dataRoles 'modules/data-roles.bicep' = {
     containers: [
       { name: names.blobContainers.raw, pipeline: ['read'], web: ['read', 'add'] }
       { name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: ['read'] }
-      { name: names.blobContainers.parked, pipeline: ['read', 'write'], web: [] }
+      { name: names.blobContainers.deadLetters, pipeline: ['read', 'write'], web: [] }
     ]
   }
 }
@@ -227,7 +227,7 @@ module pipeline 'modules/function-app.bicep' = {
       CLAWBACK_GRAPH_URL: graphUrl
       CLAWBACK_POLICY_PATH: 'policy.yaml'
       CLAWBACK_QUARANTINE_FOLDER: 'Clawback Quarantine'
-      CLAWBACK_CLAIM_SECONDS: '360'
+      CLAWBACK_LEASE_SECONDS: '360'
     }
     subnetId: net.outputs.pipelineSubnetId
     // Queues and timers only: nobody needs to reach it.

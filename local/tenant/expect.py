@@ -146,7 +146,7 @@ def _end(world: World, mail: Mail, who: str, way: tuple[str, ...]) -> Expected:
             state, reason = TargetState.QUARANTINED, None
             read, folder = any(one.is_read for one in ours), ours[0].folder
         elif within_reach:
-            state, reason = TargetState.HELD_BY_POLICY, "sender_differs"
+            state, reason = TargetState.HELD, "sender_differs"
         elif any(_may_be(mail, one) for one in held):
             state, reason = TargetState.GONE_BY_USER, "purged"
         else:

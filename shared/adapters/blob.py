@@ -11,12 +11,12 @@ from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
 from azure.storage.blob import ContentSettings, StorageErrorCode
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 
-from shared.adapters.storage import RETRIES, told
-from shared.domain.alert import Evidence
+from shared.adapters.storage import RETRIES, translate_errors
+from shared.domain.alert import RawPayload
 from shared.errors import NotFoundError
-from shared.names import EVIDENCE_CONTAINER, PARKED_CONTAINER, RAW_CONTAINER, Stage
+from shared.names import DEAD_LETTER_CONTAINER, EVIDENCE_CONTAINER, RAW_CONTAINER, Stage
+from shared.ports.dead_letters import DeadLetter
 from shared.ports.health import Probe, look
-from shared.ports.parking import ParkedMessage
 
 # What senders posted, and what we could not read of it: the only paths that the web app writes.
 _RAW = ("raw/", "rejected/")
@@ -33,11 +33,11 @@ class BlobEvidence:
         self._service = BlobServiceClient(url, credential=credential, **RETRIES)
         self._containers: dict[str, ContainerClient] = {}
 
-    async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> Evidence:
+    async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> RawPayload:
         """See `EvidenceStore.keep`."""
         settings = ContentSettings(content_type=content_type)
         try:
-            with told("keep evidence"):
+            with translate_errors("keep evidence"):
                 await self._container(path).upload_blob(
                     path,
                     content,
@@ -47,11 +47,11 @@ class BlobEvidence:
                 )
         except (ResourceExistsError, ResourceModifiedError):
             content = await self.read(path)
-        return Evidence(path=path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
+        return RawPayload(path=path, sha256=hashlib.sha256(content).hexdigest(), size=len(content))
 
     async def read(self, path: str) -> bytes:
         """See `EvidenceStore.read`."""
-        with told("read evidence"):
+        with translate_errors("read evidence"):
             download = await self._container(path).download_blob(path)
             return await download.readall()
 
@@ -73,52 +73,52 @@ class BlobEvidence:
         return self._containers[name]
 
 
-class BlobParking:
-    """`Parking`: one blob per message."""
+class BlobDeadLetters:
+    """`DeadLetters`: one blob per message."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:
         self._service = BlobServiceClient(url, credential=credential, **RETRIES)
-        self._container = self._service.get_container_client(PARKED_CONTAINER)
+        self._container = self._service.get_container_client(DEAD_LETTER_CONTAINER)
 
-    async def park(self, stage: Stage, message_id: str, body: bytes, *, reason: str, detail: str, at: datetime) -> None:
-        """See `Parking.park`."""
-        message = ParkedMessage(
+    async def add(self, stage: Stage, message_id: str, body: bytes, *, reason: str, detail: str, at: datetime) -> None:
+        """See `DeadLetters.add`."""
+        message = DeadLetter(
             id=f"{stage}-{message_id}",
             stage=stage,
             message_id=message_id,
             body=base64.b64encode(body).decode(),
             reason=reason,
             detail=detail,
-            parked_at=at,
+            dead_lettered_at=at,
         )
         try:
-            with told("park a message"):
+            with translate_errors("keep a dead letter"):
                 await self._container.upload_blob(
                     f"{stage}/{message_id}.json", _bytes(message), match_condition=MatchConditions.IfMissing
                 )
         except (ResourceExistsError, ResourceModifiedError):
-            # Parked by an earlier delivery, which did not live to have the message deleted.
+            # An earlier delivery kept it, and died before the host deleted the message.
             return
 
-    async def parked(self) -> AsyncIterator[ParkedMessage]:
-        """See `Parking.parked`."""
-        with told("list parked messages"):
+    async def all(self) -> AsyncIterator[DeadLetter]:
+        """See `DeadLetters.all`."""
+        with translate_errors("list dead letters"):
             async for name in self._container.list_blob_names():
                 download = await self._container.download_blob(name)
-                yield ParkedMessage.model_validate_json(await download.readall())
+                yield DeadLetter.model_validate_json(await download.readall())
 
-    async def replace(self, message: ParkedMessage) -> None:
-        """See `Parking.replace`."""
-        with told("replace a parked message"):
+    async def replace(self, message: DeadLetter) -> None:
+        """See `DeadLetters.replace`."""
+        with translate_errors("replace a dead letter"):
             await self._container.upload_blob(
                 f"{message.stage}/{message.message_id}.json", _bytes(message), overwrite=True
             )
 
     async def probe(self) -> list[Probe]:
-        """See `Parking.probe`."""
+        """See `DeadLetters.probe`."""
         return [
-            await look(f"container {PARKED_CONTAINER}: read", _read_nothing(self._container)),
-            await look(f"container {PARKED_CONTAINER}: write", _write_nothing(self._container)),
+            await look(f"container {DEAD_LETTER_CONTAINER}: read", _read_nothing(self._container)),
+            await look(f"container {DEAD_LETTER_CONTAINER}: write", _write_nothing(self._container)),
         ]
 
     async def close(self) -> None:
@@ -128,7 +128,7 @@ class BlobParking:
 
 async def _read_nothing(container: ContainerClient) -> None:
     try:
-        with told("read"):
+        with translate_errors("read"):
             await container.download_blob(_NOBODYS)
     except NotFoundError as error:
         if getattr(error.__cause__, "error_code", None) == StorageErrorCode.CONTAINER_NOT_FOUND:
@@ -138,7 +138,7 @@ async def _read_nothing(container: ContainerClient) -> None:
 async def _write_nothing(container: ContainerClient) -> None:
     """A write on a condition that no blob fulfils: refused for the condition, after the right to write was checked."""
     try:
-        with told("write"):
+        with translate_errors("write"):
             await container.upload_blob(
                 _NOBODYS, b"", overwrite=True, etag=_NO_ETAG, match_condition=MatchConditions.IfNotModified
             )
@@ -146,5 +146,5 @@ async def _write_nothing(container: ContainerClient) -> None:
         return
 
 
-def _bytes(message: ParkedMessage) -> bytes:
+def _bytes(message: DeadLetter) -> bytes:
     return message.model_dump_json(exclude_none=True).encode()

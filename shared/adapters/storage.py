@@ -14,7 +14,7 @@ RETRIES: dict[str, Any] = {"retry_total": 2, "initial_backoff": 1, "increment_ba
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Turn Azure Storage's errors into ours; `what` is the operation, without personal data."""
     try:
         yield

@@ -8,10 +8,10 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from shared.adapters.storage import RETRIES, told
+from shared.adapters.storage import RETRIES, translate_errors
 from shared.clock import Clock
 from shared.names import POISON_SUFFIX, QUEUES, Stage
-from shared.pipeline.envelope import MAX_BODY, Envelope, wrap
+from shared.pipeline.envelope import MAX_BODY, Envelope, new_envelope
 from shared.pipeline.payloads import Payload
 from shared.ports.health import Probe, look
 
@@ -35,7 +35,7 @@ class StorageQueues:
 
     async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
         """See `MessageQueue.send`."""
-        await self._put(wrap(payload, correlation_id=correlation_id, now=self._now()), delay)
+        await self._put(new_envelope(payload, correlation_id=correlation_id, now=self._now()), delay)
 
     async def send_all(self, payloads: Iterable[Payload], *, correlation_id: str) -> None:
         """See `MessageQueue.send_all`."""
@@ -72,7 +72,7 @@ class StorageQueues:
         await self._service.close()
 
     async def _peek(self, name: str) -> None:
-        with told("peek"):
+        with translate_errors("peek"):
             await self._service.get_queue_client(name).peek_messages(1)
 
     async def _put(self, envelope: Envelope, delay: timedelta | None) -> None:
@@ -80,11 +80,11 @@ class StorageQueues:
         if len(body.encode()) > MAX_BODY:
             raise ValueError(f"{envelope.stage}: a message of {len(body)} characters; queues carry ids only")
         seconds = int(delay.total_seconds() + 0.999) if delay else None
-        with told(f"send to {envelope.stage}"):
+        with translate_errors(f"send to {envelope.stage}"):
             await self._client(envelope.stage).send_message(body, visibility_timeout=seconds, time_to_live=_NEVER)
 
     async def _age(self, stage: Stage) -> float:
-        with told(f"peek at {stage}"):
+        with translate_errors(f"peek at {stage}"):
             front = await self._client(stage).peek_messages(_FRONT)
         sent = [message.inserted_on for message in front if message.inserted_on is not None]
         return max((self._now() - min(sent)).total_seconds(), 0.0) if sent else 0.0

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from shared.domain.base import Frozen, Instant
-from shared.domain.exposure import Tally
+from shared.domain.exposure import Counts
 from shared.domain.ids import IncidentId
 
 GENESIS = "0" * 64
@@ -17,7 +17,7 @@ GENESIS = "0" * 64
 HEAD_ID = "head"
 
 
-class Fact(Frozen):
+class AuditEvent(Frozen):
     """Something that happened, before it has its place in the chain."""
 
     id: str
@@ -30,7 +30,7 @@ class Fact(Frozen):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class Entry(Fact):
+class Entry(AuditEvent):
     """A fact with its place in the chain."""
 
     incident_id: IncidentId
@@ -46,7 +46,7 @@ class Head(Frozen):
     incident_id: IncidentId
     seq: int = 0
     hash: str = GENESIS
-    tally: Tally = Tally()
+    counts: Counts = Counts()
 
 
 class ChainReport(Frozen):
@@ -68,7 +68,7 @@ def digest(entry: Entry) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def link(head: Head, facts: Sequence[Fact]) -> tuple[Head, list[Entry]]:
+def link(head: Head, facts: Sequence[AuditEvent]) -> tuple[Head, list[Entry]]:
     """The entries that these facts become at the end of this chain, and the head after them."""
     entries: list[Entry] = []
     previous = head.hash

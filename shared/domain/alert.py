@@ -60,7 +60,7 @@ class Indicator(Frozen):
     source: str
 
 
-class Evidence(Frozen):
+class RawPayload(Frozen):
     """Where the untouched bytes are kept, and what they must still hash to."""
 
     path: str
@@ -83,7 +83,7 @@ class Alert(Frozen):
     campaign_id: str | None = None
     messages: tuple[Message, ...]
     indicators: tuple[Indicator, ...] = ()
-    evidence: Evidence
+    evidence: RawPayload
 
 
 def alert_id(source: str, vendor_alert_id: str) -> AlertId:

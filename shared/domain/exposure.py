@@ -8,7 +8,7 @@ from shared.domain.target import ReadState, Target, TargetState
 _READ_COUNTER = {ReadState.READ: "read", ReadState.UNREAD: "unread", ReadState.UNKNOWN: "read_unknown"}
 
 
-class Tally(Frozen):
+class Counts(Frozen):
     """Sums over the targets of one incident. Seconds are whole, from delivery to the pull."""
 
     counted_to: int = 0
@@ -28,8 +28,8 @@ class Tally(Frozen):
         """How many targets have reached a terminal state."""
         return sum(self.states.values())
 
-    def add(self, target: Target) -> "Tally":
-        """This tally with one target in the terminal state that it has just reached."""
+    def add(self, target: Target) -> "Counts":
+        """This counts with one target in the terminal state that it has just reached."""
         states = dict(self.states)
         if target.state is TargetState.RESTORED:
             # It was counted as quarantined, with its exposure, and is now only one of them.

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from shared.domain.alert import Severity, ThreatType
 from shared.domain.base import Frozen, Instant
-from shared.domain.exposure import Tally
+from shared.domain.exposure import Counts
 from shared.domain.ids import AlertId, IncidentId, PlanId, derive
 from shared.domain.message import Message
 
@@ -77,7 +77,7 @@ class Plan(Frozen):
     mailboxes: int
     chunks: int
     state: PlanState
-    brakes: tuple[str, ...] = ()
+    approval_reasons: tuple[str, ...] = ()
     """Why the plan needs a person; empty if it does not."""
     notes: tuple[str, ...] = ()
     """Where the search for recipients could not look, and how often."""
@@ -120,7 +120,7 @@ class Incident(Frozen):
     planning: Planning | None = None
     commands: tuple[Command, ...] = ()
     related: tuple[IncidentId, ...] = ()
-    tally: Tally = Tally()
+    counts: Counts = Counts()
     """As of the last entry of the activity chain that was counted."""
     closed_at: Instant | None = None
     closed_by: str | None = None
@@ -147,24 +147,24 @@ class Incident(Frozen):
     def with_plan(self, plan: Plan) -> "Incident":
         """This incident with the plan added, or replaced by its newer self; the state follows."""
         others = tuple(p for p in self.plans if p.id != plan.id)
-        return self.model_copy(update={"plans": (*others, plan)}).settled()
+        return self.model_copy(update={"plans": (*others, plan)}).with_state()
 
-    def settled(self) -> "Incident":
+    def with_state(self) -> "Incident":
         """This incident in the state that its plans and decisions give it."""
         return self.model_copy(update={"state": _state_of(self)})
 
 
 NOT_IDENTIFIED = "message_not_identified"
-"""The note and brake that a message has no Message-ID and that the trace does not tell it."""
+"""The note and approval reason that a message has no Message-ID and that the trace does not tell it."""
 
 NOBODY = "recipients_unknown"
-"""The note and brake that neither the alert nor the trace tells who got a message."""
+"""The note and approval reason that neither the alert nor the trace tells who got a message."""
 
 
 def unsearched(plan: "Plan") -> bool:
     """Whether there was something that could not be searched for, and nobody has said that this is all right."""
     waits = plan.state is PlanState.AWAITING_APPROVAL
-    return waits and any(brake.startswith((NOT_IDENTIFIED, NOBODY)) for brake in plan.brakes)
+    return waits and any(reason.startswith((NOT_IDENTIFIED, NOBODY)) for reason in plan.approval_reasons)
 
 
 def _state_of(incident: Incident) -> IncidentState:

@@ -29,7 +29,7 @@ class TargetState(StrEnum):
     MAILBOX_MISSING = "mailbox_missing"
     ON_PREMISES = "on_premises"
     DENIED = "denied"
-    HELD_BY_POLICY = "held_by_policy"
+    HELD = "held"
     FAILED = "failed"
 
 
@@ -164,7 +164,7 @@ class Chunk(Frozen):
     incident_id: IncidentId
     plan_id: PlanId
     targets: int
-    claimed_until: Instant | None = None
+    lease_until: Instant | None = None
     """While this is in the future, somebody has written ahead and is moving; others wait."""
 
 

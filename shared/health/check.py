@@ -25,11 +25,11 @@ from shared.names import WEB_SENDS_TO, Stage
 from shared.pipeline.payloads import HealthCheck
 from shared.policy import PolicyError, load_policy
 from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.dead_letters import DeadLetters
 from shared.ports.directory import Directory, RecipientKind
 from shared.ports.evidence import EvidenceStore
-from shared.ports.health import Found, GraphToken, Probe, Probed
+from shared.ports.health import GraphToken, Probe, Probed, ProbeResult
 from shared.ports.mailboxes import Mailboxes
-from shared.ports.parking import Parking
 from shared.ports.queue import MessageQueue
 from shared.settings import Settings
 
@@ -90,7 +90,7 @@ class HealthDeps:
     settings: Settings
     queue: MessageQueue
     evidence: EvidenceStore
-    parking: Parking
+    dead_letters: DeadLetters
     state: Probed
     graph_token: GraphToken
     directory: Directory
@@ -133,20 +133,20 @@ def fingerprint(root: Path = _ROOT) -> str:
 
 
 async def _look_around(check: HealthCheck, deps: HealthDeps) -> Report:
-    probes = [*await deps.queue.probe(), *await deps.evidence.probe(), *await deps.parking.probe()]
+    probes = [*await deps.queue.probe(), *await deps.evidence.probe(), *await deps.dead_letters.probe()]
     probes += await deps.state.probe()
     probes.append(_policy(deps.settings.policy_path))
     roles: tuple[str, ...] | None = None
     try:
         roles = await deps.graph_token.roles()
     except ClawbackError as error:
-        probes.append(Probe(what="Graph token", found=Found.DENIED, detail=str(error)))
+        probes.append(Probe(what="Graph token", result=ProbeResult.DENIED, detail=str(error)))
     try:
         asked = Asked.model_validate_json(await deps.evidence.read(asked_path(check.id)))
         probes += [await _mailbox(address, deps) for address in asked.mailboxes]
     except ClawbackError as error:
         # Told by web too, which could not keep it, or by the probe of the container.
-        probes.append(Probe(what="what was asked for", found=Found.MISSING, detail=str(error)))
+        probes.append(Probe(what="what was asked for", result=ProbeResult.MISSING, detail=str(error)))
     return about_us(deps.now(), *probes, graph_roles=roles)
 
 
@@ -154,8 +154,8 @@ def _policy(path: Path) -> Probe:
     try:
         load_policy(path)
     except PolicyError as error:
-        return Probe(what="policy", found=Found.WRONG, detail=str(error)[:500])
-    return Probe(what="policy", found=Found.OK)
+        return Probe(what="policy", result=ProbeResult.WRONG, detail=str(error)[:500])
+    return Probe(what="policy", result=ProbeResult.OK)
 
 
 async def _mailbox(address: str, deps: HealthDeps) -> Probe:
@@ -165,20 +165,20 @@ async def _mailbox(address: str, deps: HealthDeps) -> Probe:
         (found,) = await deps.directory.resolve([address])
         if isinstance(found, Refusal):
             # Not "denied": that would say that Exchange keeps us out of the mailbox.
-            return Probe(what=what, found=Found.UNAVAILABLE, detail=f"directory: {found.code}")
+            return Probe(what=what, result=ProbeResult.UNAVAILABLE, detail=f"directory: {found.code}")
         if found.kind is not RecipientKind.USER or found.id is None:
-            return Probe(what=what, found=Found.MISSING, detail=f"the directory says: {found.kind}")
+            return Probe(what=what, result=ProbeResult.MISSING, detail=f"the directory says: {found.kind}")
         (inbox,) = await deps.mailboxes.inboxes([MailboxId(found.id)])
     except ClawbackError as error:
-        return Probe(what=what, found=Found.UNAVAILABLE, detail=str(error))
+        return Probe(what=what, result=ProbeResult.UNAVAILABLE, detail=str(error))
     if isinstance(inbox, Refusal):
-        return Probe(what=what, found=_AS_FOUND.get(inbox.kind, Found.UNAVAILABLE), detail=inbox.code)
-    return Probe(what=what, found=Found.OK)
+        return Probe(what=what, result=_AS_FOUND.get(inbox.kind, ProbeResult.UNAVAILABLE), detail=inbox.code)
+    return Probe(what=what, result=ProbeResult.OK)
 
 
 _AS_FOUND = {
-    RefusalKind.DENIED: Found.DENIED,
-    RefusalKind.MAILBOX_MISSING: Found.MISSING,
-    RefusalKind.ON_PREMISES: Found.MISSING,
-    RefusalKind.NOT_FOUND: Found.MISSING,
+    RefusalKind.DENIED: ProbeResult.DENIED,
+    RefusalKind.MAILBOX_MISSING: ProbeResult.MISSING,
+    RefusalKind.ON_PREMISES: ProbeResult.MISSING,
+    RefusalKind.NOT_FOUND: ProbeResult.MISSING,
 }

@@ -13,7 +13,7 @@ from shared.pipeline.payloads import Payload
 MAX_BODY = 48 * 1024
 
 # Who waits longer than this waits for nothing: a mailbox move or an outage is over by then.
-PATIENCE = timedelta(hours=24)
+MAX_AGE = timedelta(hours=24)
 
 # The first wait is longer than Graph's usual Retry-After for a busy mailbox (a few seconds).
 _FIRST_WAIT = 5.0
@@ -35,7 +35,7 @@ class Envelope(Frozen):
     payload: dict[str, Any]
 
 
-def wrap(payload: Payload, *, correlation_id: str, now: datetime) -> Envelope:
+def new_envelope(payload: Payload, *, correlation_id: str, now: datetime) -> Envelope:
     """A new envelope round this payload."""
     return Envelope(
         id=fresh("m"),
@@ -46,7 +46,7 @@ def wrap(payload: Payload, *, correlation_id: str, now: datetime) -> Envelope:
     )
 
 
-def again(envelope: Envelope) -> Envelope:
+def delayed_copy(envelope: Envelope) -> Envelope:
     """The delayed copy of this envelope."""
     return envelope.model_copy(update={"id": fresh("m"), "attempt": envelope.attempt + 1})
 

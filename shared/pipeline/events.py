@@ -18,11 +18,11 @@ class Event(StrEnum):
 
     ALERT_ACCEPTED = EVENTS["alertAccepted"]
     ALERT_REJECTED = EVENTS["alertRejected"]
-    CHUNK_SETTLED = EVENTS["chunkSettled"]
+    CHUNK_CHANGED = EVENTS["chunkChanged"]
     DENIED = EVENTS["denied"]
     MESSAGE_DONE = EVENTS["messageDone"]
-    MESSAGE_PARKED = EVENTS["messageParked"]
-    MESSAGE_WAITS = EVENTS["messageWaits"]
+    MESSAGE_DEAD_LETTERED = EVENTS["messageDeadLettered"]
+    MESSAGE_RETRIED = EVENTS["messageRetried"]
     PROBLEM = EVENTS["problem"]
     QUEUE_AGE = EVENTS["queueAge"]
 
@@ -30,7 +30,7 @@ class Event(StrEnum):
 _LEVELS = {
     Event.ALERT_REJECTED: logging.WARNING,
     Event.DENIED: logging.ERROR,
-    Event.MESSAGE_PARKED: logging.ERROR,
+    Event.MESSAGE_DEAD_LETTERED: logging.ERROR,
     Event.PROBLEM: logging.WARNING,
 }
 

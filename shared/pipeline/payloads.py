@@ -98,11 +98,11 @@ class IncidentChanged(Frozen):
     incident_id: IncidentId
 
 
-class ChunkSettled(Frozen):
+class ChunkChanged(Frozen):
     """Targets of this chunk reached a terminal state: write them down and count them."""
 
     stage: ClassVar[Stage] = Stage.REPORT
-    kind: Literal["chunk_settled"] = "chunk_settled"
+    kind: Literal["chunk_changed"] = "chunk_changed"
     incident_id: IncidentId
     chunk_id: ChunkId
 
@@ -136,7 +136,7 @@ class HealthCheck(Frozen):
 
 
 QuarantineMessage = Annotated[ApprovePlan | PullChunk | UndoPull | RestoreChunk, Field(discriminator="kind")]
-ReportMessage = Annotated[IncidentChanged | ChunkSettled | CloseIncident, Field(discriminator="kind")]
+ReportMessage = Annotated[IncidentChanged | ChunkChanged | CloseIncident, Field(discriminator="kind")]
 Payload = (
     IngestAlert
     | EnrichAlert
@@ -146,7 +146,7 @@ Payload = (
     | UndoPull
     | RestoreChunk
     | IncidentChanged
-    | ChunkSettled
+    | ChunkChanged
     | CloseIncident
     | HealthCheck
 )

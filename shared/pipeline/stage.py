@@ -5,7 +5,7 @@ envelope ok? ──no──▶ park ("not an envelope")
     ▼ (a health check: say that it was here, send it on; the same outcomes)
 handle(payload, deps)
     ├── Done ────────────────▶ the host deletes the message
-    ├── Wait(seconds) ───────▶ delayed copy, then the host deletes the message; out of patience: park
+    ├── RetryLater(seconds) ───────▶ delayed copy, then the host deletes the message; out of patience: park
     │   UnavailableError, ConflictError: the same as Wait
     ├── Reject(reason) ──────▶ park, then the host deletes the message
     └── anything else ───────▶ raises: the host counts it, shows the message again, and in the end poisons it
@@ -21,10 +21,10 @@ from shared import names
 from shared.clock import Clock
 from shared.domain.base import Frozen
 from shared.errors import ConflictError, DeniedError, UnavailableError
-from shared.pipeline.envelope import PATIENCE, Envelope, again, backoff, spread
+from shared.pipeline.envelope import MAX_AGE, Envelope, backoff, delayed_copy, spread
 from shared.pipeline.events import Event, emit
 from shared.pipeline.payloads import HealthCheck
-from shared.ports.parking import Parking
+from shared.ports.dead_letters import DeadLetters
 from shared.ports.queue import MessageQueue
 
 D = TypeVar("D")
@@ -38,7 +38,7 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class RetryLater:
     """Come back later, after `seconds` if they are known (Retry-After, a claim), else after the back-off."""
 
     reason: str
@@ -55,7 +55,7 @@ class Reject:
     detail: str = ""
 
 
-Outcome = Done | Wait | Reject
+Outcome = Done | RetryLater | Reject
 
 
 @dataclass(frozen=True)
@@ -77,21 +77,21 @@ class Delivery(Frozen):
 
 
 @dataclass(frozen=True, slots=True)
-class Plumbing:
+class RunnerDeps:
     """What the runner itself needs."""
 
     queue: MessageQueue
-    parking: Parking
+    dead_letters: DeadLetters
     now: Clock
     health: Callable[[HealthCheck], Awaitable[None]]
 
 
-async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing) -> None:
+async def run(stage: StageOf[D], delivery: Delivery, deps: D, runner: RunnerDeps) -> None:
     """Handle one delivery. Returns when the host may delete the message; raises when it must not."""
     try:
         envelope = Envelope.model_validate_json(delivery.body)
     except ValidationError as error:
-        await _park(stage, delivery, plumbing, Reject("envelope", _shape_of(error)), "unknown")
+        await _dead_letter(stage, delivery, runner, Reject("envelope", _shape_of(error)), "unknown")
         return
     about: dict[str, str | float] = {
         "stage": stage.name,
@@ -99,31 +99,31 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, plumbing: Plumbing
         "attempt": envelope.attempt,
     }
     try:
-        outcome = await _outcome(stage, envelope, deps, plumbing)
+        outcome = await _outcome(stage, envelope, deps, runner)
     except UnavailableError as error:
-        outcome = Wait(str(error), error.retry_after, service=True)
+        outcome = RetryLater(str(error), error.retry_after, service=True)
     except ConflictError as error:
         # Whoever was first has committed by now; there is no reason to wait long.
-        outcome = Wait(str(error), 0.0)
+        outcome = RetryLater(str(error), 0.0)
     except DeniedError as error:
         # A grant is missing or was taken away: an administrator mends that, and the message waits for it.
         emit(Event.DENIED, **about, reason=str(error))
-        outcome = Wait(str(error))
+        outcome = RetryLater(str(error))
     match outcome:
         case Done():
             emit(Event.MESSAGE_DONE, **about)
-        case Wait(reason, seconds, service):
-            if plumbing.now() - envelope.sent_at > PATIENCE:
-                await _park(stage, delivery, plumbing, Reject("patience", reason), envelope.correlation_id)
+        case RetryLater(reason, seconds, service):
+            if runner.now() - envelope.sent_at > MAX_AGE:
+                await _dead_letter(stage, delivery, runner, Reject("max_age", reason), envelope.correlation_id)
                 return
             delay = backoff(envelope.attempt) if seconds is None else spread(seconds)
-            await plumbing.queue.send_copy(again(envelope), delay=delay)
-            emit(Event.MESSAGE_WAITS, **about, reason=reason, seconds=delay.total_seconds(), service=service)
+            await runner.queue.send_copy(delayed_copy(envelope), delay=delay)
+            emit(Event.MESSAGE_RETRIED, **about, reason=reason, seconds=delay.total_seconds(), service=service)
         case Reject():
-            await _park(stage, delivery, plumbing, outcome, envelope.correlation_id)
+            await _dead_letter(stage, delivery, runner, outcome, envelope.correlation_id)
 
 
-async def _outcome(stage: StageOf[D], envelope: Envelope, deps: D, plumbing: Plumbing) -> Outcome:
+async def _outcome(stage: StageOf[D], envelope: Envelope, deps: D, runner: RunnerDeps) -> Outcome:
     if envelope.stage is not stage.name:
         # A replay sends it to the stage that it is for.
         return Reject("envelope", f"stage: it is for {envelope.stage}")
@@ -133,29 +133,31 @@ async def _outcome(stage: StageOf[D], envelope: Envelope, deps: D, plumbing: Plu
     except ValidationError as error:
         return Reject("payload", _shape_of(error))
     if checks_health:
-        await plumbing.health(payload)
+        await runner.health(payload)
         return Done()
     return await stage.handle(payload, deps)
 
 
-async def park_poison(stage: names.Stage, delivery: Delivery, plumbing: Plumbing) -> None:
+async def dead_letter_poison(stage: names.Stage, delivery: Delivery, runner: RunnerDeps) -> None:
     """Keep a message that the host gave up on. Raises only if keeping it failed."""
     try:
         correlation_id = Envelope.model_validate_json(delivery.body).correlation_id
     except ValidationError:
         # Unparsable is normal here; a poison trigger must never fail on content (fidelity.md 1).
         correlation_id = "unknown"
-    await plumbing.parking.park(
-        stage, delivery.id, delivery.body, reason="poison", detail="dequeue count exceeded", at=plumbing.now()
+    await runner.dead_letters.add(
+        stage, delivery.id, delivery.body, reason="poison", detail="dequeue count exceeded", at=runner.now()
     )
-    emit(Event.MESSAGE_PARKED, stage=stage, reason="poison", correlation_id=correlation_id)
+    emit(Event.MESSAGE_DEAD_LETTERED, stage=stage, reason="poison", correlation_id=correlation_id)
 
 
-async def _park(stage: StageOf[D], delivery: Delivery, plumbing: Plumbing, why: Reject, correlation_id: str) -> None:
-    await plumbing.parking.park(
-        stage.name, delivery.id, delivery.body, reason=why.reason, detail=why.detail, at=plumbing.now()
+async def _dead_letter(
+    stage: StageOf[D], delivery: Delivery, runner: RunnerDeps, why: Reject, correlation_id: str
+) -> None:
+    await runner.dead_letters.add(
+        stage.name, delivery.id, delivery.body, reason=why.reason, detail=why.detail, at=runner.now()
     )
-    emit(Event.MESSAGE_PARKED, stage=stage.name, reason=why.reason, correlation_id=correlation_id)
+    emit(Event.MESSAGE_DEAD_LETTERED, stage=stage.name, reason=why.reason, correlation_id=correlation_id)
 
 
 def _shape_of(error: ValidationError) -> str:

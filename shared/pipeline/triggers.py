@@ -6,7 +6,7 @@ import azure.functions as func
 
 from shared.bootstrap import services
 from shared.names import POISON_SUFFIX, QUEUE_CONNECTION, QUEUES
-from shared.pipeline.stage import Delivery, Plumbing, StageOf, park_poison, run
+from shared.pipeline.stage import Delivery, RunnerDeps, StageOf, dead_letter_poison, run
 
 D = TypeVar("D")
 
@@ -21,12 +21,12 @@ def queue_triggers(stage: StageOf[D]) -> func.Blueprint:
     @blueprint.queue_trigger(arg_name="message", queue_name=queue, connection=QUEUE_CONNECTION)
     async def handle(message: func.QueueMessage) -> None:
         at_hand = services()
-        await run(stage, _delivery(message), at_hand.provide(stage.deps), at_hand.provide(Plumbing))
+        await run(stage, _delivery(message), at_hand.provide(stage.deps), at_hand.provide(RunnerDeps))
 
     @blueprint.function_name(f"{stage.name}_poison")
     @blueprint.queue_trigger(arg_name="message", queue_name=poison, connection=QUEUE_CONNECTION)
-    async def park(message: func.QueueMessage) -> None:
-        await park_poison(stage.name, _delivery(message), services().provide(Plumbing))
+    async def dead_letter(message: func.QueueMessage) -> None:
+        await dead_letter_poison(stage.name, _delivery(message), services().provide(RunnerDeps))
 
     return blueprint
 

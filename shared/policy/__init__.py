@@ -9,9 +9,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 from shared.domain.alert import Disposition
 from shared.domain.incident import Action, Decision
 from shared.errors import ClawbackError
-from shared.policy.conditions import CONDITIONS, Facts, in_domain, parse_conditions
+from shared.policy.conditions import CONDITIONS, PolicyInput, in_domain, parse_conditions
 
-__all__ = ["Brakes", "Facts", "Follow", "Policy", "PolicyError", "Protected", "Rule", "decide", "load_policy"]
+__all__ = ["Follow", "Limits", "Policy", "PolicyError", "PolicyInput", "Protected", "Rule", "decide", "load_policy"]
 
 
 class PolicyError(ClawbackError):
@@ -38,12 +38,12 @@ class Rule(_Part):
     when: Annotated[dict[str, Any], AfterValidator(parse_conditions)] = Field(default_factory=dict)
     then: Action
 
-    def holds(self, facts: Facts) -> bool:
+    def holds(self, facts: PolicyInput) -> bool:
         """Whether all its conditions hold."""
         return all(CONDITIONS[name].holds(wanted, facts) for name, wanted in self.when.items())
 
 
-class Brakes(_Part):
+class Limits(_Part):
     """What turns automatic into "needs approval", or holds a target."""
 
     targets: StrictInt = Field(500, ge=0)
@@ -95,13 +95,13 @@ class Policy(_Part):
 
     version: Literal[1]
     rules: tuple[Rule, ...]
-    brakes: Brakes = Brakes()
+    limits: Limits = Limits()
     protected: Protected = Protected()
     privileged: Privileged = Privileged()
     follow: Follow = Follow()
 
 
-def decide(policy: Policy, facts: Facts) -> Decision:
+def decide(policy: Policy, facts: PolicyInput) -> Decision:
     """What policy says about the alert. Where no rule holds, a person decides."""
     if facts.alert.disposition is Disposition.ENRICH_ONLY:
         # The source tells of something that it stopped itself: there is nothing to pull, whatever the rules say.
@@ -113,7 +113,7 @@ def decide(policy: Policy, facts: Facts) -> Decision:
     return _decision(Action.NEEDS_APPROVAL, "no rule holds", (), facts)
 
 
-def _decision(action: Action, rule: str, reasons: tuple[str, ...], facts: Facts) -> Decision:
+def _decision(action: Action, rule: str, reasons: tuple[str, ...], facts: PolicyInput) -> Decision:
     return Decision(action=action, rule=rule, reasons=reasons, priority=facts.priority, at=facts.at)
 
 

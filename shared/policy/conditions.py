@@ -12,7 +12,7 @@ from shared.domain.incident import Priority
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class PolicyInput:
     """What is known of an alert when policy decides about it."""
 
     alert: Alert
@@ -32,13 +32,13 @@ class Condition:
     says: str
     """The first line of its documentation."""
     takes: TypeAdapter[Any]
-    holds: Callable[[Any, Facts], bool]
+    holds: Callable[[Any, PolicyInput], bool]
 
 
 CONDITIONS: dict[str, Condition] = {}
 
 
-def condition(holds: Callable[[Any, Facts], bool]) -> Callable[[Any, Facts], bool]:
+def condition(holds: Callable[[Any, PolicyInput], bool]) -> Callable[[Any, PolicyInput], bool]:
     """Make this function the condition of its name; the type of `wanted` is what the policy file may give it."""
     CONDITIONS[holds.__name__] = Condition(
         name=holds.__name__,
@@ -71,50 +71,50 @@ def parse_conditions(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @condition
-def source(wanted: tuple[str, ...], facts: Facts) -> bool:
+def source(wanted: tuple[str, ...], facts: PolicyInput) -> bool:
     """The alert came from one of these sources, by the name in the webhook's URL."""
     return facts.alert.source in wanted
 
 
 @condition
-def threat_type(wanted: tuple[ThreatType, ...], facts: Facts) -> bool:
+def threat_type(wanted: tuple[ThreatType, ...], facts: PolicyInput) -> bool:
     """The kind of threat is one of these."""
     return facts.alert.threat_type in wanted
 
 
 @condition
-def severity_at_least(wanted: Severity, facts: Facts) -> bool:
+def severity_at_least(wanted: Severity, facts: PolicyInput) -> bool:
     """The source says that it is at least this bad."""
     return facts.alert.severity.rank >= wanted.rank
 
 
 @condition
-def priority_at_least(wanted: int, facts: Facts) -> bool:
+def priority_at_least(wanted: int, facts: PolicyInput) -> bool:
     """Clawback's own score, from 0 to 100, is at least this."""
     return facts.priority.score >= wanted
 
 
 @condition
-def recipients_at_most(wanted: int, facts: Facts) -> bool:
+def recipients_at_most(wanted: int, facts: PolicyInput) -> bool:
     """The alert names at most this many addresses; a group counts as one."""
     return facts.recipients <= wanted
 
 
 @condition
-def privileged_recipient(wanted: bool, facts: Facts) -> bool:  # noqa: FBT001 - the policy file gives the value
+def privileged_recipient(wanted: bool, facts: PolicyInput) -> bool:  # noqa: FBT001 - the policy file gives the value
     """Whether at least one recipient is privileged."""
     return (facts.privileged > 0) is wanted
 
 
 @condition
-def sender_domain(wanted: tuple[str, ...], facts: Facts) -> bool:
+def sender_domain(wanted: tuple[str, ...], facts: PolicyInput) -> bool:
     """Every message of the alert was sent from one of these domains or a subdomain of one."""
     senders = [message.sender for message in facts.alert.messages]
     return all(sender is not None and in_domain(sender, wanted) for sender in senders)
 
 
 @condition
-def indicator_type(wanted: tuple[IndicatorType, ...], facts: Facts) -> bool:
+def indicator_type(wanted: tuple[IndicatorType, ...], facts: PolicyInput) -> bool:
     """The source named at least one indicator of one of these types."""
     return any(indicator.type in wanted for indicator in facts.alert.indicators)
 

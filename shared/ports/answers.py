@@ -24,7 +24,7 @@ class RefusalKind(StrEnum):
     PERMANENT = "permanent"
 
     @property
-    def passing(self) -> bool:
+    def retryable(self) -> bool:
         """Whether waiting can help."""
         return self in {RefusalKind.THROTTLED, RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING}
 
@@ -68,7 +68,7 @@ async def ask(call: Callable[[Sequence[K]], Awaitable[list[Answer[T]]]], wanted:
     return answers
 
 
-def insist(what: str, answers: Sequence[Answer[T]]) -> None:
+def raise_for_refusals(what: str, answers: Sequence[Answer[T]]) -> None:
     """Go on only if waiting cannot better these answers.
 
     Args:
@@ -80,7 +80,7 @@ def insist(what: str, answers: Sequence[Answer[T]]) -> None:
         DeniedError: some were refused for lack of a right.
     """
     refusals = [answer for answer in answers if isinstance(answer, Refusal)]
-    passing = [refusal for refusal in refusals if refusal.kind.passing]
+    passing = [refusal for refusal in refusals if refusal.kind.retryable]
     if passing:
         waits = [refusal.retry_after for refusal in passing if refusal.retry_after is not None]
         raise UnavailableError(f"{what}: {passing[0].code}", max(waits, default=None))

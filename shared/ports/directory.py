@@ -81,7 +81,7 @@ class Directory(Protocol):
         ...
 
     async def mailbox_count(self) -> int:
-        """How many users the tenant has, for the brake on the share of mailboxes.
+        """How many users the tenant has, for the limit on the share of mailboxes.
 
         Raises:
             UnavailableError: it could not be asked.

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from shared.domain.alert import Evidence
+from shared.domain.alert import RawPayload
 from shared.ports.health import Probe
 
 
@@ -13,7 +13,7 @@ class EvidenceStore(Protocol):
         UnavailableError: the service is throttling or unreachable.
     """
 
-    async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> Evidence:
+    async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> RawPayload:
         """Keep `content` under `path`, unless something is there: that stays then, and is what is told.
 
         A caller that needs its own bytes kept compares the returned hash, or reads what won.

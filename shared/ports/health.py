@@ -8,7 +8,7 @@ from shared.domain.base import Frozen
 from shared.errors import ClawbackError, DeniedError, NotFoundError
 
 
-class Found(StrEnum):
+class ProbeResult(StrEnum):
     """How it is with one thing."""
 
     OK = "ok"
@@ -25,7 +25,7 @@ class Probe(Frozen):
     """One thing, such as `queue enrich-poison`, and how it is with it."""
 
     what: str
-    found: Found
+    result: ProbeResult
     detail: str = ""
 
 
@@ -54,11 +54,11 @@ async def look(what: str, call: Awaitable[object]) -> Probe:
     try:
         await call
     except NotFoundError as error:
-        return Probe(what=what, found=Found.MISSING, detail=str(error))
+        return Probe(what=what, result=ProbeResult.MISSING, detail=str(error))
     except DeniedError as error:
-        return Probe(what=what, found=Found.DENIED, detail=str(error))
+        return Probe(what=what, result=ProbeResult.DENIED, detail=str(error))
     except ClawbackError as error:
-        return Probe(what=what, found=Found.UNAVAILABLE, detail=str(error))
+        return Probe(what=what, result=ProbeResult.UNAVAILABLE, detail=str(error))
     except Exception as error:  # noqa: BLE001 - one thing that is broken in a new way must not hide the others
-        return Probe(what=what, found=Found.WRONG, detail=type(error).__name__)
-    return Probe(what=what, found=Found.OK)
+        return Probe(what=what, result=ProbeResult.WRONG, detail=type(error).__name__)
+    return Probe(what=what, result=ProbeResult.OK)

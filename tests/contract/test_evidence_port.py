@@ -9,7 +9,7 @@ import pytest
 from shared.bootstrap import Services
 from shared.errors import NotFoundError
 from shared.ports.evidence import EvidenceStore
-from shared.ports.health import Found
+from shared.ports.health import ProbeResult
 from tests.fakes.evidence import FakeEvidence
 
 # No text in any encoding, and what a careless store would cut at or translate.
@@ -64,7 +64,7 @@ async def test_what_was_never_kept_is_not_found(evidence: EvidenceStore) -> None
 
 
 async def test_looking_finds_both_containers_well(evidence: EvidenceStore) -> None:
-    assert [(probe.what, probe.found) for probe in await evidence.probe()] == [
-        ("container raw: read", Found.OK),
-        ("container evidence: read", Found.OK),
+    assert [(probe.what, probe.result) for probe in await evidence.probe()] == [
+        ("container raw: read", ProbeResult.OK),
+        ("container evidence: read", ProbeResult.OK),
     ]

@@ -10,9 +10,9 @@ from shared.adapters.storage_queue import StorageQueues
 from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.names import POISON_SUFFIX, QUEUES, Stage
-from shared.pipeline.envelope import MAX_BODY, Envelope, again, wrap
-from shared.pipeline.payloads import ChunkSettled, IncidentChanged, PullChunk, UndoPull
-from shared.ports.health import Found
+from shared.pipeline.envelope import MAX_BODY, Envelope, delayed_copy, new_envelope
+from shared.pipeline.payloads import ChunkChanged, IncidentChanged, PullChunk, UndoPull
+from shared.ports.health import ProbeResult
 from shared.ports.queue import MessageQueue
 from tests.fakes.queue import FakeQueue
 
@@ -60,7 +60,7 @@ async def test_a_message_reaches_its_stage_whole(queue: tuple[MessageQueue, Rece
 
 async def test_many_messages_all_arrive(queue: tuple[MessageQueue, Received]) -> None:
     port, received = queue
-    payloads = [ChunkSettled(incident_id="inc-1", chunk_id=f"plan.{i:04d}") for i in range(40)]
+    payloads = [ChunkChanged(incident_id="inc-1", chunk_id=f"plan.{i:04d}") for i in range(40)]
 
     await port.send_all(payloads, correlation_id="inc-1")
 
@@ -73,8 +73,8 @@ async def test_a_delayed_message_is_not_there_yet(queue: tuple[MessageQueue, Rec
     port, received = queue
 
     await port.send(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", delay=timedelta(hours=1))
-    envelope = wrap(IncidentChanged(incident_id="inc-2"), correlation_id="inc-2", now=utc_now())
-    await port.send_copy(again(envelope), delay=timedelta(0))
+    envelope = new_envelope(IncidentChanged(incident_id="inc-2"), correlation_id="inc-2", now=utc_now())
+    await port.send_copy(delayed_copy(envelope), delay=timedelta(0))
 
     (copy,) = await received(Stage.REPORT)
     assert (copy.payload, copy.attempt, copy.sent_at) == (envelope.payload, 1, envelope.sent_at)
@@ -92,9 +92,13 @@ async def test_what_does_not_fit_a_message_is_a_bug_and_is_said(queue: tuple[Mes
 async def test_the_largest_message_that_we_allow_is_taken(queue: tuple[MessageQueue, Received]) -> None:
     port, received = queue
     payload = UndoPull(incident_id="inc-1", command_id="cmd-1", by="Ann", at=utc_now())
-    room = MAX_BODY - len(wrap(payload, correlation_id="inc-1", now=utc_now()).model_dump_json(exclude_none=True))
+    room = MAX_BODY - len(
+        new_envelope(payload, correlation_id="inc-1", now=utc_now()).model_dump_json(exclude_none=True)
+    )
     # A moment of whole seconds is written shorter.
-    envelope = wrap(payload.model_copy(update={"reason": "x" * (room - 8)}), correlation_id="inc-1", now=utc_now())
+    envelope = new_envelope(
+        payload.model_copy(update={"reason": "x" * (room - 8)}), correlation_id="inc-1", now=utc_now()
+    )
 
     await port.send_copy(envelope, delay=timedelta(0))
 
@@ -125,4 +129,6 @@ def _passes(port: MessageQueue, time: timedelta) -> None:
 
 async def test_looking_finds_each_queue_and_its_poison_queue_well(queue: tuple[MessageQueue, Received]) -> None:
     names = {name for queue_name in QUEUES.values() for name in (queue_name, queue_name + POISON_SUFFIX)}
-    assert {(probe.what, probe.found) for probe in await queue[0].probe()} == {(f"queue {n}", Found.OK) for n in names}
+    assert {(probe.what, probe.result) for probe in await queue[0].probe()} == {
+        (f"queue {n}", ProbeResult.OK) for n in names
+    }

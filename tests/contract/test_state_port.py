@@ -8,14 +8,17 @@ from uuid import uuid4
 import pytest
 
 from shared.bootstrap import Services
-from shared.domain.activity import Fact, Head, link, verify
-from shared.domain.alert import Alert, Evidence, Severity, ThreatType, alert_id
+from shared.domain.activity import AuditEvent, Head, link, verify
+from shared.domain.alert import Alert, RawPayload, Severity, ThreatType, alert_id
 from shared.domain.ids import AlertId, ChunkId, IncidentId, MailboxId
 from shared.domain.incident import AlertLink, Incident, plan_id
 from shared.domain.message import Message
 from shared.domain.target import MAX_CHUNK_TARGETS, Chunk, Hop, Mailbox, Target, TargetState, Via, chunk_id, target_id
 from shared.errors import ConflictError, NotFoundError
-from shared.ports.state import ActivityStore, AlertStore, IncidentStore, TargetStore
+from shared.ports.activity import ActivityStore
+from shared.ports.alerts import AlertStore
+from shared.ports.incidents import IncidentStore
+from shared.ports.targets import TargetStore
 from tests.fakes.clock import START
 from tests.fakes.state import FakeActivity, FakeAlerts, FakeIncidents, FakeTargets
 
@@ -46,7 +49,7 @@ def an_alert(name: str, subject: str = "Invoice") -> Alert:
         vendor_alert_id=name,
         received_at=START,
         messages=(Message(internet_message_id="<1@evil.example>", subject=subject),),
-        evidence=Evidence(path="raw/1", sha256="0" * 64, size=1),
+        evidence=RawPayload(path="raw/1", sha256="0" * 64, size=1),
     )
 
 
@@ -165,7 +168,7 @@ async def test_more_than_a_batch_holds_is_a_bug_and_is_said(state: State) -> Non
         await state.targets.commit(chunk, "etag", targets)
     head, entries = link(
         Head(incident_id=state.incident),
-        [Fact(id=f"fact-{i}", kind="test", at=START, actor="test") for i in range(100)],
+        [AuditEvent(id=f"fact-{i}", kind="test", at=START, actor="test") for i in range(100)],
     )
     with pytest.raises(ValueError, match="at most 100 operations"):
         await state.activity.append(head, None, entries)
@@ -175,7 +178,7 @@ async def test_a_commit_is_all_or_nothing(state: State) -> None:
     chunk, targets = a_chunk(state.incident, 3)
     await state.targets.add_chunk(chunk, targets)
     header, _ = await state.targets.read_chunk(chunk.id)
-    held = chunk.model_copy(update={"claimed_until": START})
+    held = chunk.model_copy(update={"lease_until": START})
     ended = [target.to(TargetState.NOT_FOUND) for target in targets]
 
     written = await state.targets.commit(held, header.etag, ended[:1])
@@ -213,7 +216,7 @@ async def test_a_chunk_whose_claim_has_ended_is_abandoned(state: State) -> None:
     until = START + timedelta(days=365 * 50)
     for number, end in enumerate((until, until + timedelta(hours=1), None)):
         chunk, targets = a_chunk(state.incident, 1, number)
-        await state.targets.add_chunk(chunk.model_copy(update={"claimed_until": end}), targets)
+        await state.targets.add_chunk(chunk.model_copy(update={"lease_until": end}), targets)
 
     def ours(chunks: list[Chunk]) -> list[ChunkId]:
         return [chunk.id for chunk in chunks if chunk.incident_id == state.incident]
@@ -224,7 +227,7 @@ async def test_a_chunk_whose_claim_has_ended_is_abandoned(state: State) -> None:
 
 
 async def test_a_chain_grows_only_at_its_end(state: State) -> None:
-    facts = [Fact(id=f"fact-{i}", kind="test", at=START, actor="test", data={"i": i}) for i in range(99)]
+    facts = [AuditEvent(id=f"fact-{i}", kind="test", at=START, actor="test", data={"i": i}) for i in range(99)]
     assert await state.activity.head(state.incident) is None
     head, entries = link(Head(incident_id=state.incident), facts)
     await state.activity.append(head, None, entries)
@@ -234,7 +237,7 @@ async def test_a_chain_grows_only_at_its_end(state: State) -> None:
     assert kept is not None
     assert kept.value == head
 
-    longer, more = link(head, [Fact(id="fact-99", kind="test", at=START, actor="test")])
+    longer, more = link(head, [AuditEvent(id="fact-99", kind="test", at=START, actor="test")])
     await state.activity.append(longer, kept.etag, more)
     with pytest.raises(ConflictError):
         await state.activity.append(longer, kept.etag, more)
@@ -247,7 +250,7 @@ async def test_a_chain_grows_only_at_its_end(state: State) -> None:
 
 
 async def test_an_entry_is_never_there_twice(state: State) -> None:
-    fact = Fact(id="fact-1", kind="test", at=START, actor="test")
+    fact = AuditEvent(id="fact-1", kind="test", at=START, actor="test")
     head, entries = link(Head(incident_id=state.incident), [fact])
     await state.activity.append(head, None, entries)
     kept = await state.activity.head(state.incident)

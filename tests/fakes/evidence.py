@@ -2,10 +2,10 @@
 
 import hashlib
 
-from shared.domain.alert import Evidence
+from shared.domain.alert import RawPayload
 from shared.errors import NotFoundError
 from shared.names import EVIDENCE_CONTAINER, RAW_CONTAINER
-from shared.ports.health import Found, Probe
+from shared.ports.health import Probe, ProbeResult
 from tests.fakes.checkpoints import Checkpoints
 
 
@@ -16,11 +16,11 @@ class FakeEvidence:
         self.blobs: dict[str, bytes] = {}
         self._checkpoint = (checkpoints or Checkpoints()).checkpoint
 
-    async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> Evidence:
+    async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> RawPayload:
         self._checkpoint(f"before keep {path}")
         kept = self.blobs.setdefault(path, content)
         self._checkpoint(f"after keep {path}")
-        return Evidence(path=path, sha256=hashlib.sha256(kept).hexdigest(), size=len(kept))
+        return RawPayload(path=path, sha256=hashlib.sha256(kept).hexdigest(), size=len(kept))
 
     async def read(self, path: str) -> bytes:
         self._checkpoint(f"read {path}")
@@ -30,4 +30,6 @@ class FakeEvidence:
 
     async def probe(self) -> list[Probe]:
         self._checkpoint("probe evidence")
-        return [Probe(what=f"container {name}: read", found=Found.OK) for name in (RAW_CONTAINER, EVIDENCE_CONTAINER)]
+        return [
+            Probe(what=f"container {name}: read", result=ProbeResult.OK) for name in (RAW_CONTAINER, EVIDENCE_CONTAINER)
+        ]

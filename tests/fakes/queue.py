@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from shared.clock import Clock
 from shared.names import POISON_SUFFIX, QUEUES, Stage
-from shared.pipeline.envelope import MAX_BODY, Envelope, wrap
+from shared.pipeline.envelope import MAX_BODY, Envelope, new_envelope
 from shared.pipeline.payloads import Payload
-from shared.ports.health import Found, Probe
+from shared.ports.health import Probe, ProbeResult
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import FakeClock
 
@@ -38,7 +38,7 @@ class FakeQueue:
 
     async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
         self._checkpoint(f"before send {payload.kind}")
-        envelope = wrap(payload, correlation_id=correlation_id, now=self._now())
+        envelope = new_envelope(payload, correlation_id=correlation_id, now=self._now())
         _fits(envelope)
         self.sent.append(payload)
         self.waiting.append(Sent(envelope, self._now() + (delay or timedelta()), self._now()))
@@ -66,7 +66,7 @@ class FakeQueue:
     async def probe(self) -> list[Probe]:
         self._checkpoint("probe queues")
         names = [name for queue in QUEUES.values() for name in (queue, queue + POISON_SUFFIX)]
-        return [Probe(what=f"queue {name}", found=Found.OK) for name in names]
+        return [Probe(what=f"queue {name}", result=ProbeResult.OK) for name in names]
 
 
 def _fits(envelope: Envelope) -> None:

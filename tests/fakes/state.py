@@ -13,7 +13,7 @@ from shared.domain.ids import AlertId, ChunkId, IncidentId, TargetId
 from shared.domain.incident import Incident
 from shared.domain.target import Chunk, Target
 from shared.errors import ConflictError, NotFoundError
-from shared.ports.state import Versioned
+from shared.ports.versioned import Versioned
 from tests.fakes.checkpoints import Checkpoints
 
 # Cosmos DB: operations of a transactional batch.
@@ -191,7 +191,7 @@ class FakeTargets:
     async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
         self._checkpoint("abandoned chunks")
         chunks = [stored.read().value for stored in self._chunks.values()]
-        return [c for c in chunks if c.claimed_until is not None and c.claimed_until < now][:limit]
+        return [c for c in chunks if c.lease_until is not None and c.lease_until < now][:limit]
 
 
 class FakeActivity:

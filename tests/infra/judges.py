@@ -56,7 +56,7 @@ PIPELINE_ONLY = {
     "CLAWBACK_GRAPH_URL",
     "CLAWBACK_POLICY_PATH",
     "CLAWBACK_QUARANTINE_FOLDER",
-    "CLAWBACK_CLAIM_SECONDS",
+    "CLAWBACK_LEASE_SECONDS",
 }
 
 
@@ -225,7 +225,7 @@ def rights_are_narrow(deployment: Deployment) -> Iterator[str]:
         changes = any(action.endswith(("write", "add/action")) for action in grant.actions)
         if grant.identity == "web" and grant.scope.endswith("containers/evidence") and changes:
             yield f"web: {grant.role} on {grant.scope}"
-        if grant.identity == "web" and grant.scope.endswith("containers/parked"):
+        if grant.identity == "web" and grant.scope.endswith("containers/dead-letters"):
             yield f"web: {grant.role} on {grant.scope}"
         if grant.identity == "pipeline" and "KeyVault" in grant.scope:
             yield "pipeline may read webhook secrets"

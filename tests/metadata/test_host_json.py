@@ -36,4 +36,4 @@ def test_the_local_host_honours_it() -> None:
 
 def test_a_claim_outlives_the_function_that_holds_it() -> None:
     timeout = read_host_json(ROOT / "host.json").function_timeout.total_seconds()
-    assert Settings.model_fields["claim_seconds"].default >= timeout + 60
+    assert Settings.model_fields["lease_seconds"].default >= timeout + 60

@@ -54,7 +54,7 @@ async def main(body: bytes) -> None:
         for name, module in sys.modules.items()
         if (path := getattr(module, "__file__", None)) and "site-packages" in path and str(package) not in path
     )
-    print(json.dumps({"python": sys.version_info[:2], "outside": outside, "states": found and found.tally.states}))  # noqa: T201 - its result
+    print(json.dumps({"python": sys.version_info[:2], "outside": outside, "states": found and found.counts.states}))  # noqa: T201 - its result
 
 
 def _signed(body: bytes) -> func.HttpRequest:

@@ -32,11 +32,11 @@ from shared.pipeline.payloads import (
     QuarantineMessage,
     ReportMessage,
 )
-from shared.pipeline.stage import Delivery, Plumbing, StageOf, run
+from shared.pipeline.stage import Delivery, RunnerDeps, StageOf, run
 from shared.policy import Policy
 from shared.settings import Settings
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
-from tests.fakes.parking import FakeParking
+from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.queue import Sent
 from tests.fakes.state import FakeActivity
 from tests.unit.functions.tenant import AUTOMATIC, CLAIM_SECONDS, DELIVERED, MESSAGE_ID, SENDER, Tenant
@@ -59,13 +59,13 @@ class Pipeline(Tenant):
 
     def __init__(self, checkpoints: Checkpoints | None = None) -> None:
         super().__init__(checkpoints or Checkpoints(), dict(AUTOMATIC))
-        self.parking = FakeParking(self.checkpoints)
+        self.dead_letters = FakeDeadLetters(self.checkpoints)
         self.activity = FakeActivity(self.checkpoints)
         self.settings = Settings(
             queue_service="https://queue.example.com",
             blob_service="https://blob.example.com",
             cosmos_endpoint="https://cosmos.example.com",
-            claim_seconds=CLAIM_SECONDS,
+            lease_seconds=CLAIM_SECONDS,
             webhook_secrets={"clawback": [SECRET]},
         )
         self.deliveries = 0
@@ -110,7 +110,7 @@ class Pipeline(Tenant):
         self.queue.waiting.remove(message)
         later = Sent(message.envelope, self.now() + timedelta(seconds=CLAIM_SECONDS + 1), message.sent_at)
         try:
-            await run(stage, delivery, self.provide(stage.deps), self.provide(Plumbing))
+            await run(stage, delivery, self.provide(stage.deps), self.provide(RunnerDeps))
         except ProcessDied:
             self.queue.waiting.append(later)
             self.checkpoints.revive()

@@ -94,7 +94,7 @@ async def through(pipeline: Pipeline, steps: list[Step]) -> None:
 
 async def check(pipeline: Pipeline) -> None:
     """Everything that must hold of the finished incident, whatever happened on the way."""
-    assert pipeline.parking.messages == {}
+    assert pipeline.dead_letters.messages == {}
     ends = {
         key: (target.state, target.reason, way)
         for key, target in pipeline.targets_by_way().items()
@@ -104,8 +104,8 @@ async def check(pipeline: Pipeline) -> None:
     assert pipeline.mailboxes.moves == PULLED
     incident = pipeline.incident
     assert incident.state is IncidentState.CONTAINED
-    assert incident.tally.states == {"quarantined": 5, "gone_by_user": 1, "not_found": 1, "on_premises": 1}
-    assert (incident.tally.read, incident.tally.unread) == (1, 4)
+    assert incident.counts.states == {"quarantined": 5, "gone_by_user": 1, "not_found": 1, "on_premises": 1}
+    assert (incident.counts.read, incident.counts.unread) == (1, 4)
     assert (await pipeline.verified()).intact
 
 
@@ -138,7 +138,7 @@ async def test_every_copy_is_found_pulled_counted_and_put_back() -> None:
     await pipeline.settle()
 
     assert pipeline.mailboxes.snapshot() == before
-    assert pipeline.incident.tally.states["restored"] == 5
+    assert pipeline.incident.counts.states["restored"] == 5
     assert (await pipeline.verified()).intact
 
 
@@ -161,7 +161,7 @@ async def test_repeats_reordering_and_crashes_change_nothing(pulling: list[Step]
     await through(pipeline, undoing)
 
     assert pipeline.mailboxes.snapshot() == before
-    assert pipeline.parking.messages == {}
+    assert pipeline.dead_letters.messages == {}
     assert {t.state for t in pipeline.targets.all if t.copies} == {TargetState.RESTORED}
     assert pipeline.mailboxes.moves == dict.fromkeys(PULLED, 2)
     assert (await pipeline.verified()).intact
@@ -183,7 +183,7 @@ async def test_two_alerts_about_one_mail_are_one_incident(steps: list[Step]) -> 
     targets = pipeline.targets_by_way()
     assert len(targets) == len(pipeline.targets.all) == len(ENDS) + 1
     assert targets[f"tom {MESSAGE_ID}"].state is TargetState.NOT_FOUND
-    assert sum(pipeline.incident.tally.states.values()) == len(targets)
+    assert sum(pipeline.incident.counts.states.values()) == len(targets)
     assert pipeline.incident.state is IncidentState.CONTAINED
     assert pipeline.mailboxes.moves == PULLED
     assert (await pipeline.verified()).intact

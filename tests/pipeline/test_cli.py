@@ -24,14 +24,14 @@ from local.stack import Stack
 from shared.domain.alert import alert_id
 from shared.domain.ids import AlertId, IncidentId
 from shared.names import POISON_SUFFIX, QUEUES, RAW_CONTAINER, Stage
-from shared.pipeline.envelope import wrap
+from shared.pipeline.envelope import new_envelope
 from shared.pipeline.payloads import EnrichAlert, IngestAlert
 from tests.pipeline.polling import wait
 from tests.unit.local.test_cloud import _token
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("cli")]
 
-POLICY = "version: 1\nrules: [{ name: a person decides, then: needs_approval }]\nbrakes: { mailbox_share: 1.0 }\n"
+POLICY = "version: 1\nrules: [{ name: a person decides, then: needs_approval }]\nlimits: { mailbox_share: 1.0 }\n"
 LURE = "<lure@evil.example>"
 DELIVERED = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
@@ -53,7 +53,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     model.dump(replace(empty, mailboxes=mailboxes), directory / "tenant.json")
     (directory / "policy.yaml").write_text(POLICY)
     settings = {"CLAWBACK_POLICY_PATH": str(directory / "policy.yaml")}
-    # Where `clawback parked`, which asks the services and not the API, looks for a local cloud.
+    # Where `clawback dead-letter`, which asks the services and not the API, looks for a local cloud.
     with Stack(directory / "out" / "local", tenant=directory / "tenant.json", settings=settings) as running:
         yield running
 
@@ -63,14 +63,14 @@ def clawback(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """Runs a command; what it says as JSON."""
 
     def run(*arguments: str, status: int = 0) -> Any:
-        where = [] if arguments[0] == "parked" else ["--url", stack.url, "--key", stack.key]
+        where = [] if arguments[0] == "dead-letter" else ["--url", stack.url, "--key", stack.key]
         got = main([*arguments, "--json", *where])
         captured = capsys.readouterr()
         assert got == status, captured.err
         return json.loads(captured.out if status == 0 else captured.err)
 
     monkeypatch.chdir(stack.cloud.directory.parents[1])
-    # `parked` takes over the app's settings, for the rest of the process.
+    # `dead-letter` takes over the app's settings, for the rest of the process.
     apps = ("CLAWBACK_", "PipelineStorage__", "IDENTITY_")
     with patch.dict(os.environ, {k: v for k, v in os.environ.items() if not k.startswith(apps)}, clear=True):
         yield run
@@ -101,7 +101,7 @@ def test_nothing_is_pulled_before_a_person_says_so(stack: Stack, clawback: Run, 
     def reaches(state: str, **states: int) -> Any:
         return wait(
             lambda: incidents(clawback, ours),
-            lambda found: [(one["state"], one["tally"]["states"]) for one in found] == [(state, states)],
+            lambda found: [(one["state"], one["counts"]["states"]) for one in found] == [(state, states)],
         )[0]
 
     untouched, pulled = mailboxes(stack), "Clawback Quarantine"
@@ -111,7 +111,7 @@ def test_nothing_is_pulled_before_a_person_says_so(stack: Stack, clawback: Run, 
     waiting = reaches("awaiting_approval")
     incident, (plan,) = waiting["id"], waiting["plans"]
     assert (plan["state"], plan["targets"]) == ("awaiting_approval", 2)
-    assert plan["brakes"] == ["rule: a person decides"]
+    assert plan["approvalReasons"] == ["rule: a person decides"]
     assert {t["state"] for t in clawback("incident", "show", incident)["targets"]} == {"planned"}
 
     wrong = {"planId": plan["id"], "planHash": plan["hash"][::-1], "by": "Sam"}
@@ -140,9 +140,11 @@ def test_nothing_is_pulled_before_a_person_says_so(stack: Stack, clawback: Run, 
     assert {t["mailbox"]["address"]: t["state"] for t in told["targets"]} == {ADA: "restored", BEN: "quarantined"}
 
 
-def parked(clawback: Run, text: str) -> list[dict[str, Any]]:
-    """What is parked under this id, or has it in its body."""
-    return [one for one in clawback("parked", "list") if text in one["id"] + base64.b64decode(one["body"]).decode()]
+def dead_letters(clawback: Run, text: str) -> list[dict[str, Any]]:
+    """What is dead-lettered under this id, or has it in its body."""
+    return [
+        one for one in clawback("dead-letter", "list") if text in one["id"] + base64.b64decode(one["body"]).decode()
+    ]
 
 
 def put(stack: Stack, queue: str, text: str) -> str:
@@ -153,16 +155,16 @@ def put(stack: Stack, queue: str, text: str) -> str:
     return str(sent.id)
 
 
-def test_what_cannot_be_handled_is_parked_again(stack: Stack, clawback: Run) -> None:
+def test_what_cannot_be_handled_is_dead_lettered_again(stack: Stack, clawback: Run) -> None:
     payload = {"kind": "enrich_alert", "incidentId": "somebody@contoso.example"}
     sound = EnrichAlert(incident_id=IncidentId("incident-1"), alert_id=AlertId("alert-1"))
-    envelope = wrap(sound, correlation_id="poison", now=DELIVERED).model_copy(update={"payload": payload})
+    envelope = new_envelope(sound, correlation_id="poison", now=DELIVERED).model_copy(update={"payload": payload})
     key = f"enrich-{put(stack, QUEUES[Stage.ENRICH], envelope.model_dump_json())}"
-    (first,) = wait(lambda: parked(clawback, envelope.id))
+    (first,) = wait(lambda: dead_letters(clawback, envelope.id))
     assert (first["id"], first["reason"], first["detail"]) == (key, "payload", "alertId: missing")
-    assert clawback("parked", "replay", key) == {"replayed": key}
-    # The queue gave it a new id, and so has what is parked now. What was replayed stays, and says so.
-    found = wait(lambda: parked(clawback, envelope.id), lambda found: len(found) == 2)
+    assert clawback("dead-letter", "replay", key) == {"replayed": key}
+    # The queue gave it a new id, and so has what is dead-lettered now. What was replayed stays, and says so.
+    found = wait(lambda: dead_letters(clawback, envelope.id), lambda found: len(found) == 2)
     old, new = sorted(found, key=lambda one: one["id"] != key)
     assert old == {**first, "replayedAt": old["replayedAt"]}
     assert (new["stage"], new["reason"], new["detail"]) == ("enrich", "payload", "alertId: missing")
@@ -173,18 +175,18 @@ def test_only_what_is_ours_is_replayed(stack: Stack, clawback: Run) -> None:
     body = alert("mended", "<mended@evil.example>")
     evidence = f"raw/clawback/2026-11-24/{hashlib.sha256(body).hexdigest()}.json"
     message = IngestAlert(source="clawback", evidence=evidence, received_at=DELIVERED)
-    text = wrap(message, correlation_id="mended", now=DELIVERED).model_dump_json()
+    text = new_envelope(message, correlation_id="mended", now=DELIVERED).model_dump_json()
     # As if the host had given up on it, which takes it two minutes.
     key = f"ingest_alert-{put(stack, QUEUES[Stage.INGEST_ALERT] + POISON_SUFFIX, text)}"
-    assert wait(lambda: parked(clawback, key))[0]["reason"] == "poison"
+    assert wait(lambda: dead_letters(clawback, key))[0]["reason"] == "poison"
     credential, ca = _Token(_token(stack.cloud, "pipeline")), stack.cloud.state.ca
     with BlobServiceClient(stack.cloud.state.blob_url, credential=credential, connection_verify=ca) as blobs:
         blobs.get_blob_client(RAW_CONTAINER, evidence).upload_blob(body)
-    clawback("parked", "replay", key)
+    clawback("dead-letter", "replay", key)
     wait(lambda: incidents(clawback, alert_id("clawback", "mended")))
-    assert "replayedAt" in parked(clawback, key)[0]
+    assert "replayedAt" in dead_letters(clawback, key)[0]
 
     key = f"report-{put(stack, QUEUES[Stage.REPORT], 'not ours')}"
-    assert wait(lambda: parked(clawback, key))[0]["reason"] == "envelope"
-    assert "no message of ours" in clawback("parked", "replay", key, status=1)["error"]
-    assert "replayedAt" not in parked(clawback, key)[0]
+    assert wait(lambda: dead_letters(clawback, key))[0]["reason"] == "envelope"
+    assert "no message of ours" in clawback("dead-letter", "replay", key, status=1)["error"]
+    assert "replayedAt" not in dead_letters(clawback, key)[0]

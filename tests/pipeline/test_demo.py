@@ -118,15 +118,15 @@ def test_a_case_from_alert_to_export(up: dict[str, str], elsewhere: Path, capsys
     assert all(t["state"] != "quarantined" for t in run("incident", "show", waiting["id"])["targets"])
     run("approve", waiting["id"], "--by", "Sam", "--reason", "seen")
     contained = wait(lambda one: one["state"] == "contained")
-    pulled = contained["tally"]["states"]["quarantined"]
+    pulled = contained["counts"]["states"]["quarantined"]
     assert pulled > 0
 
     targets = run("incident", "show", waiting["id"])["targets"]
     whose = next(t["mailbox"]["address"] for t in targets if t["state"] == "quarantined")
     of_one = sum(t["mailbox"]["address"] == whose and t["state"] == "quarantined" for t in targets)
     run("undo", waiting["id"], "--by", "Sam", "--mailbox", whose)
-    restored = wait(lambda one: one["tally"]["states"].get("restored") == of_one)
-    assert restored["tally"]["states"].get("quarantined", 0) == pulled - of_one
+    restored = wait(lambda one: one["counts"]["states"].get("restored") == of_one)
+    assert restored["counts"]["states"].get("quarantined", 0) == pulled - of_one
 
     run("close", waiting["id"], "--by", "Sam", "--reason", "done")
     wait(lambda one: one["state"] == "closed")
@@ -134,7 +134,7 @@ def test_a_case_from_alert_to_export(up: dict[str, str], elsewhere: Path, capsys
     with Path("activity.csv").open(newline="") as file:
         assert len(list(csv.DictReader(file))) == len(targets)
     # In a process of its own: it takes over the app's settings.
-    listed = subprocess.run([*_CLAWBACK, "parked", "list", "--json"], capture_output=True, text=True, check=True)
+    listed = subprocess.run([*_CLAWBACK, "dead-letter", "list", "--json"], capture_output=True, text=True, check=True)
     assert json.loads(listed.stdout) == []
     assert main(["alert", "submit", "alert.json", "--secret", "wrong"]) == 1
     assert "wrong" not in capsys.readouterr().err

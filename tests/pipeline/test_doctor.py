@@ -107,12 +107,12 @@ def test_a_missing_container(sound: Stack, capsys: pytest.CaptureFixture[str]) -
     state = sound.cloud.state
     credential = _Token(_token(sound.cloud, "pipeline"))
     with BlobServiceClient(state.blob_url, credential=credential, connection_verify=state.ca) as blobs:
-        blobs.delete_container("parked")
+        blobs.delete_container("dead-letters")
         try:
-            ill = {"pipeline: container parked: read", "pipeline: container parked: write"}
+            ill = {"pipeline: container dead-letters: read", "pipeline: container dead-letters: write"}
             assert examine(sound, capsys) == (1, ill)
         finally:
-            blobs.create_container("parked")
+            blobs.create_container("dead-letters")
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +168,7 @@ def test_an_app_that_is_not_there(sound: Stack, capsys: pytest.CaptureFixture[st
 
 
 def test_a_wrong_setting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Stack(tmp_path / "cloud", settings={"CLAWBACK_CLAIM_SECONDS": "long"}) as stack:
+    with Stack(tmp_path / "cloud", settings={"CLAWBACK_LEASE_SECONDS": "long"}) as stack:
         status, ill = examine(stack, capsys, wait=2)
     assert status == 1
     assert "web: settings" in ill

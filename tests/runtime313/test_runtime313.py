@@ -17,7 +17,7 @@ from azure.identity.aio import ManagedIdentityCredential
 from azure.storage.blob.aio import ContainerClient
 
 from local.cloud import LocalCloud
-from shared.names import PARKED_CONTAINER
+from shared.names import DEAD_LETTER_CONTAINER
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements-runtime313.txt"
@@ -79,13 +79,13 @@ async def test_the_app_is_indexed_and_its_functions_run(interpreter: Path, stora
 
     assert told["python"].startswith("3.13.")
     assert {"enrich", "expand_recipients", "ingest_alert", "quarantine", "report"} <= set(told["functions"])
-    parked, refused = told["answers"]
-    # The queue function went through identity and Blob Storage: its message is parked, as it could not be read.
-    assert parked is None
+    dead_lettered, refused = told["answers"]
+    # The queue function went through identity and Blob Storage: its message is dead-lettered, as it could not be read.
+    assert dead_lettered is None
     client_id = storage_environment.environment()["CLAWBACK_CLIENT_ID"]
     async with (
         ManagedIdentityCredential(client_id=client_id) as credential,
-        ContainerClient(storage_environment.state.blob_url, PARKED_CONTAINER, credential=credential) as container,
+        ContainerClient(storage_environment.state.blob_url, DEAD_LETTER_CONTAINER, credential=credential) as container,
     ):
         assert [name async for name in container.list_blob_names() if "m-313" in name]
     assert refused["status"] == "404"

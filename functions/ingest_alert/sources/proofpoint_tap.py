@@ -1,4 +1,4 @@
-"""Proofpoint TAP, SIEM API: `messagesDelivered`. Facts and traps: alert-formats.md 3.1.
+"""Proofpoint TAP, SIEM API: `messagesDelivered`. PolicyInput and traps: alert-formats.md 3.1.
 
 TAP does not push; a forwarder posts what `/v2/siem/all`, `/issues` or `/messages/delivered` gave it, as it came. Of
 the whole answer only `messagesDelivered` is read: blocked mail never arrived, and a click is about a message that has

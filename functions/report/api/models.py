@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from shared.clock import Clock
+from shared.ports.activity import ActivityStore
 from shared.ports.evidence import EvidenceStore
+from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
-from shared.ports.state import ActivityStore, IncidentStore, TargetStore
+from shared.ports.targets import TargetStore
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
     targets, following = await _page(now.id, query, MAX_TARGETS, deps)
     return {
         "incident": now.to_document(),
-        "tally": now.tally.to_document(),
+        "counts": now.counts.to_document(),
         "targets": [target.to_document() for target in targets],
         "tree": tree(targets),
         **({"next": following} if following else {}),

@@ -12,10 +12,10 @@ func rowsOf(event string) string =>
 @description('One rule for each event that somebody must act on.')
 var rules = [
   {
-    name: 'message-parked'
+    name: 'message-dead-lettered'
     severity: 1
-    says: 'a message could not be processed and is parked'
-    query: '${rowsOf(names.events.messageParked)} | project TimeGenerated, stage = tostring(f.stage), reason = tostring(f.reason)'
+    says: 'a message could not be processed and is dead-lettered'
+    query: '${rowsOf(names.events.messageDeadLettered)} | project TimeGenerated, stage = tostring(f.stage), reason = tostring(f.reason)'
     windowMinutes: 5
     threshold: 0
     dimension: 'stage'
@@ -32,7 +32,7 @@ var rules = [
     name: 'targets-failed'
     severity: 1
     says: 'mail could not be pulled, or not be put back'
-    query: '${rowsOf(names.events.chunkSettled)} | where toint(f.failed) > 0 or toint(f.denied) > 0 or toint(f.restore_failed) > 0 | project TimeGenerated, incident = tostring(f.incident_id)'
+    query: '${rowsOf(names.events.chunkChanged)} | where toint(f.failed) > 0 or toint(f.denied) > 0 or toint(f.restore_failed) > 0 | project TimeGenerated, incident = tostring(f.incident_id)'
     windowMinutes: 15
     threshold: 0
     dimension: 'incident'
@@ -60,7 +60,7 @@ var rules = [
     name: 'throttled'
     severity: 2
     says: 'work has been waiting for throttled services'
-    query: '${rowsOf(names.events.messageWaits)} | where tobool(f.service) | project TimeGenerated, stage = tostring(f.stage)'
+    query: '${rowsOf(names.events.messageRetried)} | where tobool(f.service) | project TimeGenerated, stage = tostring(f.stage)'
     windowMinutes: 30
     threshold: 100
     dimension: 'stage'
@@ -91,8 +91,8 @@ func quietRule(hours int) object => {
 @description('The workbook, from top to bottom.')
 var figures = [
   {
-    title: 'What needs somebody: parked messages, by stage and reason'
-    query: '${rowsOf(names.events.messageParked)} | summarize messages = count(), newest = max(TimeGenerated) by stage = tostring(f.stage), reason = tostring(f.reason) | order by newest desc'
+    title: 'What needs somebody: dead letters, by stage and reason'
+    query: '${rowsOf(names.events.messageDeadLettered)} | summarize messages = count(), newest = max(TimeGenerated) by stage = tostring(f.stage), reason = tostring(f.reason) | order by newest desc'
     shown: 'table'
   }
   {
@@ -103,7 +103,7 @@ var figures = [
   {
     // A chunk is told each time that it is settled; only the newest says how it stands.
     title: 'Targets, by incident and state'
-    query: '${rowsOf(names.events.chunkSettled)} | summarize arg_max(TimeGenerated, f) by incident = tostring(f.incident_id), chunk = tostring(f.chunk_id) | mv-expand state = bag_keys(f) to typeof(string) | where state !in ("incident_id", "chunk_id") | summarize targets = sum(toint(f[state])), newest = max(TimeGenerated) by incident, state | order by newest desc, incident asc, state asc'
+    query: '${rowsOf(names.events.chunkChanged)} | summarize arg_max(TimeGenerated, f) by incident = tostring(f.incident_id), chunk = tostring(f.chunk_id) | mv-expand state = bag_keys(f) to typeof(string) | where state !in ("incident_id", "chunk_id") | summarize targets = sum(toint(f[state])), newest = max(TimeGenerated) by incident, state | order by newest desc, incident asc, state asc'
     shown: 'table'
   }
   {
@@ -128,7 +128,7 @@ var figures = [
   }
   {
     title: 'Waits, by stage and reason'
-    query: '${rowsOf(names.events.messageWaits)} | summarize waits = count(), longestSeconds = max(todouble(f.seconds)) by stage = tostring(f.stage), reason = tostring(f.reason) | order by waits desc'
+    query: '${rowsOf(names.events.messageRetried)} | summarize waits = count(), longestSeconds = max(todouble(f.seconds)) by stage = tostring(f.stage), reason = tostring(f.reason) | order by waits desc'
     shown: 'table'
   }
   {

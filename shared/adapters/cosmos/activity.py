@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from shared.adapters.cosmos.database import MAX_BATCH, Database, document, query, record, told
+from shared.adapters.cosmos.database import MAX_BATCH, Database, document, query, record, translate_errors
 from shared.domain.activity import HEAD_ID, Entry, Head
 from shared.domain.ids import IncidentId
 from shared.errors import NotFoundError
-from shared.ports.state import Versioned
+from shared.ports.versioned import Versioned
 
 
 class CosmosActivity:
@@ -20,7 +20,7 @@ class CosmosActivity:
         """See `ActivityStore.head`."""
         container = await self._database.container("activity")
         try:
-            with told("read the head of a chain"):
+            with translate_errors("read the head of a chain"):
                 stored = await container.read_item(HEAD_ID, incident_id)
         except NotFoundError:
             return None
@@ -47,7 +47,7 @@ class CosmosActivity:
         if len(operations) > MAX_BATCH:
             raise ValueError("a transactional batch has at most 100 operations")
         container = await self._database.container("activity")
-        with told("append to a chain"):
+        with translate_errors("append to a chain"):
             await container.execute_item_batch(operations, partition_key=head.incident_id)
 
     async def entries(self, incident_id: IncidentId) -> AsyncIterator[Entry]:

@@ -62,7 +62,7 @@ class Database:
         if not self._open:
             async with self._opening:
                 if not self._open:
-                    with told("open Cosmos DB"):
+                    with translate_errors("open Cosmos DB"):
                         await self._client.__aenter__()
                     self._open = True
         if key not in self._containers:
@@ -91,13 +91,13 @@ async def query(
     """The results of a query, in one partition or in all; parameters are never part of the text."""
     options: dict[str, Any] = {} if partition is None else {"partition_key": partition}
     given = [{"name": f"@{name}", "value": value} for name, value in parameters.items()]
-    with told("query"):
+    with translate_errors("query"):
         async for item in container.query_items(text, parameters=given, **options):
             yield item
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Turn azure-cosmos' errors into ours; `what` is the operation, without personal data."""
     try:
         yield

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 
 from azure.core import MatchConditions
 
-from shared.adapters.cosmos.database import Database, document, query, record, told
+from shared.adapters.cosmos.database import Database, document, query, record, translate_errors
 from shared.domain.alert import Alert
 from shared.domain.base import Frozen
 from shared.domain.ids import AlertId, IncidentId
 from shared.domain.incident import Incident
 from shared.errors import ConflictError, NotFoundError
-from shared.ports.state import Versioned
+from shared.ports.versioned import Versioned
 
 
 class Claim(Frozen):
@@ -33,7 +33,7 @@ class CosmosAlerts:
     async def read(self, alert_id: AlertId) -> Alert:
         """See `AlertStore.read`."""
         container = await self._database.container("alerts")
-        with told("read an alert"):
+        with translate_errors("read an alert"):
             return record(Alert, await container.read_item(alert_id, alert_id))
 
 
@@ -68,7 +68,7 @@ class CosmosIncidents:
     async def read(self, incident_id: IncidentId) -> Versioned[Incident]:
         """See `IncidentStore.read`."""
         container = await self._database.container("incidents")
-        with told("read an incident"):
+        with translate_errors("read an incident"):
             stored = await container.read_item(incident_id, incident_id)
         if stored["type"] != "incident":
             # The claim of a message, whose key people see too.
@@ -88,13 +88,13 @@ class CosmosIncidents:
 
     async def _claim(self, message_key: str) -> Versioned[Claim]:
         container = await self._database.container("incidents")
-        with told("read a message's incident"):
+        with translate_errors("read a message's incident"):
             stored = await container.read_item(message_key, message_key)
         return Versioned(record(Claim, stored), stored["_etag"])
 
     async def _replace(self, value: Incident | Claim, kind: str, etag: str) -> str:
         container = await self._database.container("incidents")
-        with told(f"replace the {kind}"):
+        with translate_errors(f"replace the {kind}"):
             stored = await container.replace_item(
                 value.id, document(value, kind), etag=etag, match_condition=MatchConditions.IfNotModified
             )
@@ -105,7 +105,7 @@ class CosmosIncidents:
 async def _create(database: Database, key: str, stored: dict[str, object]) -> bool:
     container = await database.container(key)
     try:
-        with told(f"add to {key}"):
+        with translate_errors(f"add to {key}"):
             await container.create_item(stored, no_response=True)
     except ConflictError:
         return False

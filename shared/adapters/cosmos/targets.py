@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.adapters.cosmos.database import MAX_BATCH, Database, document, query, record, told
+from shared.adapters.cosmos.database import MAX_BATCH, Database, document, query, record, translate_errors
 from shared.domain.ids import ChunkId, IncidentId, TargetId
 from shared.domain.target import Chunk, Target
 from shared.errors import ConflictError, NotFoundError
-from shared.ports.state import Versioned
+from shared.ports.versioned import Versioned
 
 # A query's text and parameters are at most 512 KB together (Cosmos DB service limit), at about 35 bytes an id.
 _IDS_AT_ONCE = 5000
@@ -93,10 +93,10 @@ class CosmosTargets:
         """See `TargetStore.abandoned`."""
         container = await self._database.container("targets")
         # Moments are compared as text, which can be wrong within one second; claims last for minutes.
-        moment = Chunk(id=ChunkId(""), incident_id="", plan_id="", targets=0, claimed_until=now).to_document()
-        text = "SELECT TOP @limit * FROM c WHERE c.type = 'chunk' AND c.claimedUntil < @now"
+        moment = Chunk(id=ChunkId(""), incident_id="", plan_id="", targets=0, lease_until=now).to_document()
+        text = "SELECT TOP @limit * FROM c WHERE c.type = 'chunk' AND c.leaseUntil < @now"
         found = []
-        async for stored in query(container, text, limit=limit, now=moment["claimedUntil"]):
+        async for stored in query(container, text, limit=limit, now=moment["leaseUntil"]):
             del stored["chunkId"]
             found.append(record(Chunk, stored))
         return found
@@ -105,7 +105,7 @@ class CosmosTargets:
         if len(operations) > MAX_BATCH:
             raise ValueError("a transactional batch has at most 100 operations")
         container = await self._database.container("targets")
-        with told("commit a chunk"):
+        with translate_errors("commit a chunk"):
             return list(await container.execute_item_batch(operations, partition_key=chunk_id))
 
 

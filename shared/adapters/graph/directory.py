@@ -114,7 +114,7 @@ class GraphDirectory:
         rows = read(answer, lambda raw: tuple(map(_row, raw)))
         if not isinstance(rows, Refusal):
             return rows
-        if rows.kind.passing:
+        if rows.kind.retryable:
             raise UnavailableError(f"message trace: {rows.code}", rows.retry_after)
         raise DeniedError(f"message trace: {rows.code}")
 

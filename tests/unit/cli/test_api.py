@@ -126,9 +126,9 @@ def test_all_pages_of_the_activity_are_read_under_one_header(stub: StubApi) -> N
 
 
 def test_an_incident_is_shown_without_the_part_of_its_targets_that_came_along(stub: StubApi) -> None:
-    whole = {"incident": {"id": "i"}, "tally": {}, "targets": [{}], "tree": [], "next": "?after=a"}
+    whole = {"incident": {"id": "i"}, "counts": {}, "targets": [{}], "tree": [], "next": "?after=a"}
     stub.answers["/api/incidents/i?top=1"] = Answer.json(whole)
-    assert _api(stub).incident("i") == {"incident": {"id": "i"}, "tally": {}}
+    assert _api(stub).incident("i") == {"incident": {"id": "i"}, "counts": {}}
 
 
 def test_where_people_sign_in_the_token_goes_with_every_request(stub: StubApi, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from tests.unit.cli.stub_api import Answer, StubApi
 from tools.deployment import TEMPLATES
 
 PERMISSIONS = json.loads((TEMPLATES / "graph" / "permissions.json").read_text(encoding="utf-8"))["pipeline"]
-MAILBOX = {"what": "mailbox ann@contoso.example", "found": "ok", "detail": ""}
+MAILBOX = {"what": "mailbox ann@contoso.example", "result": "ok", "detail": ""}
 
 
 def report(*probes: dict[str, str], **changes: Any) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def test_a_grant_that_nothing_needs_is_named() -> None:
     ],
 )
 def test_a_mailbox_outside_is_to_be_denied(found: str, well: bool, mend: str) -> None:
-    probe = {"what": "mailbox ceo@contoso.example", "found": found, "detail": ""}
+    probe = {"what": "mailbox ceo@contoso.example", "result": found, "detail": ""}
     wrong = ill(seen(probe, outside=frozenset({"ceo@contoso.example"})))
     assert (wrong == {}) is well
     assert all(mend in finding.mend for finding in wrong.values())
@@ -124,14 +124,14 @@ def test_where_the_message_stopped_is_told(until: dict[str, int], said: str) -> 
     ],
 )
 def test_what_mends_it_is_what_made_it(what: str, mend: str) -> None:
-    (finding,) = ill(seen({"what": what, "found": "missing", "detail": ""})).values()
+    (finding,) = ill(seen({"what": what, "result": "missing", "detail": ""})).values()
     assert mend in finding.mend
 
 
 def test_a_source_that_nobody_uses_needs_no_secret() -> None:
-    secret = {"what": "webhook secret of proofpoint_tap", "found": "missing", "detail": ""}
+    secret = {"what": "webhook secret of proofpoint_tap", "result": "missing", "detail": ""}
     assert ill(seen(secret, unused=frozenset({"proofpoint_tap"}))) == {}
-    assert ill(seen({**secret, "found": "wrong"}, unused=frozenset({"proofpoint_tap"})))
+    assert ill(seen({**secret, "result": "wrong"}, unused=frozenset({"proofpoint_tap"})))
     assert ill(seen(secret, unused=frozenset({"clawback"})))
 
 
@@ -151,13 +151,13 @@ def test_a_clock_is_ahead_of_when_we_asked_or_heard(told: str, ahead: float) -> 
 def test_settings_that_are_wrong_are_told_though_nothing_was_sent(
     stub: StubApi, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wrong = {"what": "settings", "found": "wrong", "detail": "CLAWBACK_CLAIM_SECONDS: int_parsing"}
+    wrong = {"what": "settings", "result": "wrong", "detail": "CLAWBACK_LEASE_SECONDS: int_parsing"}
     stub.answers["/api/health-checks"] = Answer.json({"web": report(wrong)})
 
     assert main(["doctor"]) == 1
 
     said = capsys.readouterr().out
-    assert "CLAWBACK_CLAIM_SECONDS: int_parsing" in said
+    assert "CLAWBACK_LEASE_SECONDS: int_parsing" in said
     assert "pipeline did not answer" in said
 
 
@@ -168,7 +168,7 @@ def test_an_address_is_on_one_side(stub: StubApi, capsys: pytest.CaptureFixture[
 
 
 def test_reports_that_cannot_be_read_hide_nothing_else(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
-    denied = {"what": "container evidence: read", "found": "denied", "detail": ""}
+    denied = {"what": "container evidence: read", "result": "denied", "detail": ""}
     stub.answers["/api/health-checks"] = Answer.json({"id": "health-1", "web": report(denied)})
     stub.answers["/api/health-checks/health-1"] = Answer.json({"title": "not now"}, status=503)
 
@@ -180,7 +180,7 @@ def test_reports_that_cannot_be_read_hide_nothing_else(stub: StubApi, capsys: py
 
 
 def test_what_the_apps_say_cannot_lie_on_a_screen(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
-    hostile = {"what": "mailbox \x1b[2J\u202ex", "found": "missing", "detail": "\x1b]0;owned\x07"}
+    hostile = {"what": "mailbox \x1b[2J\u202ex", "result": "missing", "detail": "\x1b]0;owned\x07"}
     stub.answers["/api/health-checks"] = Answer.json({"web": report(hostile)})
     assert main(["doctor"]) == 1
     assert not {"\x1b", "\u202e", "\x07"} & set(capsys.readouterr().out)

@@ -25,11 +25,11 @@ INCIDENT: dict[str, Any] = {
             "hash": "h2",
             "targets": 3,
             "state": "awaiting_approval",
-            "brakes": ["too many"],
+            "approvalReasons": ["too many"],
             "notes": ["no trace"],
         },
     ],
-    "tally": {"states": {"quarantined": 2}},
+    "counts": {"states": {"quarantined": 2}},
     "messages": [{"internetMessageId": "<1@evil.example>", "sender": "ceo@evil.example", "subject": "Pay\x1b[2J"}]
     + [{"networkMessageId": str(number)} for number in range(11)],
 }
@@ -47,7 +47,7 @@ TARGETS = [
 @pytest.fixture
 def api(stub: StubApi) -> StubApi:
     stub.answers["/api/incidents/incident-1?top=1"] = Answer.json(
-        {"incident": INCIDENT, "tally": INCIDENT["tally"], "targets": TARGETS[:1], "tree": [], "next": "?after=x"}
+        {"incident": INCIDENT, "counts": INCIDENT["counts"], "targets": TARGETS[:1], "tree": [], "next": "?after=x"}
     )
     stub.answers["/api/incidents/incident-1?top=1000"] = Answer.json({"targets": TARGETS})
     stub.answers["/api/incidents/incident-1/verify-chain"] = Answer.json({"intact": True})
@@ -105,7 +105,7 @@ def test_show(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_show_for_scripts_has_every_target_once(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["incident", "show", "incident-1", "--json"]) == 0
-    assert _said_json(capsys) == {"incident": INCIDENT, "tally": INCIDENT["tally"], "targets": TARGETS}
+    assert _said_json(capsys) == {"incident": INCIDENT, "counts": INCIDENT["counts"], "targets": TARGETS}
 
 
 def test_approve_names_exactly_the_plan_that_waits(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +190,7 @@ def test_export_of_all_of_it(api: StubApi, tmp_path: Path) -> None:
     out = tmp_path / "incident.json"
     assert main(["export", "incident-1", "--json", "--out", str(out)]) == 0
     told = json.loads(out.read_text())
-    assert told.keys() == {"incident", "tally", "targets", "verification"}
+    assert told.keys() == {"incident", "counts", "targets", "verification"}
     assert told["targets"] == TARGETS
 
 

@@ -104,7 +104,7 @@ def test_incidents_say_how_many_were_pulled_of_how_many() -> None:
         "id": "incident-1",
         "state": "pulling",
         "openedAt": "2026-03-02T09:00:00Z",
-        "tally": {"states": {"quarantined": 2}},
+        "counts": {"states": {"quarantined": 2}},
         "plans": [{"targets": 3}, {"targets": 4}],
         "title": BAD,
     }

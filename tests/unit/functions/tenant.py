@@ -8,7 +8,7 @@ from functions.enrich.handler import handle as enrich
 from functions.enrich.models import Deps as EnrichDeps
 from functions.expand_recipients.handler import handle as expand
 from functions.expand_recipients.models import Deps as ExpandDeps
-from shared.domain.alert import Alert, Evidence, Severity, ThreatType, alert_id
+from shared.domain.alert import Alert, RawPayload, Severity, ThreatType, alert_id
 from shared.domain.ids import AlertId, IncidentId
 from shared.domain.incident import AlertLink, Incident, Plan
 from shared.domain.message import Message
@@ -36,7 +36,7 @@ SENDER = "ceo@evil.example"
 DELIVERED = START - timedelta(minutes=10)
 CLAIM_SECONDS = 60
 
-AUTOMATIC = {"version": 1, "rules": [{"name": "all", "then": "automatic"}], "brakes": {"mailbox_share": 1.0}}
+AUTOMATIC = {"version": 1, "rules": [{"name": "all", "then": "automatic"}], "limits": {"mailbox_share": 1.0}}
 
 
 @dataclass
@@ -59,7 +59,7 @@ class Tenant:
             queue_service="https://queue.example.com",
             blob_service="https://blob.example.com",
             cosmos_endpoint="https://cosmos.example.com",
-            claim_seconds=CLAIM_SECONDS,
+            lease_seconds=CLAIM_SECONDS,
         )
 
     def person(self, name: str, *aliases: str, department: str = "Sales") -> Recipient:
@@ -114,7 +114,7 @@ class Tenant:
             severity=Severity.HIGH,
             threat_type=ThreatType.PHISH,
             messages=(Message.model_validate({**known, **changes}),),
-            evidence=Evidence(path="raw/1", sha256="0" * 64, size=1),
+            evidence=RawPayload(path="raw/1", sha256="0" * 64, size=1),
         )
         await self.alerts.add(alert)
         link = AlertLink(

@@ -12,7 +12,7 @@ from shared.adapters.storage_queue import StorageQueues
 from shared.bootstrap import Services
 from shared.clock import Clock
 from shared.ports.queue import MessageQueue
-from shared.ports.state import TargetStore
+from shared.ports.targets import TargetStore
 from shared.settings import Settings
 
 ROOT = Path(bootstrap.__file__).parents[1]
@@ -52,7 +52,7 @@ async def test_a_service_is_built_when_it_is_first_asked_for(services: Services)
     services.provide(Deps)
 
     assert {"queue", "targets", "credential", "_database"} <= set(vars(services))
-    assert not {"evidence", "parking", "alerts", "incidents", "activity", "mailboxes"} & set(vars(services))
+    assert not {"evidence", "dead_letters", "alerts", "incidents", "activity", "mailboxes"} & set(vars(services))
 
 
 async def test_the_containers_share_one_connection(services: Services) -> None:

@@ -22,7 +22,7 @@ def test_the_poison_suffix_is_the_hosts() -> None:
 
 
 def test_blob_containers_are_apart() -> None:
-    assert len({names.RAW_CONTAINER, names.EVIDENCE_CONTAINER, names.PARKED_CONTAINER}) == 3
+    assert len({names.RAW_CONTAINER, names.EVIDENCE_CONTAINER, names.DEAD_LETTER_CONTAINER}) == 3
 
 
 def test_every_payload_goes_to_a_stage() -> None:

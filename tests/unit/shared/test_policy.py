@@ -13,16 +13,16 @@ from shared.bootstrap import Services
 from shared.domain.alert import (
     Alert,
     Disposition,
-    Evidence,
     Indicator,
     IndicatorType,
+    RawPayload,
     Severity,
     ThreatType,
     alert_id,
 )
 from shared.domain.incident import Action, Priority
 from shared.domain.message import Message
-from shared.policy import Facts, Policy, PolicyError, Protected, decide, load_policy
+from shared.policy import Policy, PolicyError, PolicyInput, Protected, decide, load_policy
 from shared.policy.conditions import CONDITIONS, parse_conditions
 from shared.settings import Settings
 
@@ -30,17 +30,17 @@ ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 
 
-def facts(*, score: int = 50, recipients: int = 1, privileged: int = 0, **alert: Any) -> Facts:
+def facts(*, score: int = 50, recipients: int = 1, privileged: int = 0, **alert: Any) -> PolicyInput:
     given_alert = {
         "id": alert_id("tap", "1"),
         "source": "tap",
         "vendor_alert_id": "1",
         "received_at": NOW,
         "messages": (Message(internet_message_id="<a@evil.example>", sender="x@mail.evil.example"),),
-        "evidence": Evidence(path="raw/tap/1", sha256="0" * 64, size=1),
+        "evidence": RawPayload(path="raw/tap/1", sha256="0" * 64, size=1),
         **alert,
     }
-    return Facts(
+    return PolicyInput(
         alert=Alert(**given_alert),
         priority=Priority(score=score),
         recipients=recipients,
@@ -62,7 +62,7 @@ def load(tmp_path: Path, text: str) -> Policy:
 
 # One case that holds and one that does not, for every condition.
 URL = Indicator(type=IndicatorType.URL, value="http://evil.example/", source="tap")
-CASES: dict[str, tuple[Any, Facts, Facts]] = {
+CASES: dict[str, tuple[Any, PolicyInput, PolicyInput]] = {
     "source": (["tap", "native"], facts(), facts(source="defender")),
     "threat_type": (["phish"], facts(threat_type=ThreatType.PHISH), facts(threat_type=ThreatType.SPAM)),
     "severity_at_least": ("high", facts(severity=Severity.CRITICAL), facts(severity=Severity.MEDIUM)),
@@ -145,7 +145,7 @@ def test_deciding_is_a_function_of_its_input(actions: list[Action], score: int) 
     [
         ("rules: []", "version: Field required"),
         ("version: 2\nrules: []", "version: Input should be 1"),
-        ("version: 1\nrules: []\nbrake: {}", "brake: Extra inputs are not permitted"),
+        ("version: 1\nrules: []\nlimit: {}", "limit: Extra inputs are not permitted"),
         ("version: 1\nrules: [{name: a, then: auto}]", "rules.0.then: Input should be 'automatic'"),
         ("version: 1\nrules: [{name: a, when: {colour: [red]}, then: ignore}]", "colour: no such condition"),
         (
@@ -156,11 +156,11 @@ def test_deciding_is_a_function_of_its_input(actions: list[Action], score: int) 
             "version: 1\nrules: [{name: a, then: ignore}, {name: a, then: automatic}]",
             "rules: these names are there twice: a",
         ),
-        ("version: 1\nrules: []\nbrakes: {targets: yes}", "brakes.targets: Input should be a valid integer"),
-        ("version: 1\nrules: []\nbrakes: {targets: 5, targets: 5000}", "line 3: said twice: targets"),
+        ("version: 1\nrules: []\nlimits: {targets: yes}", "limits.targets: Input should be a valid integer"),
+        ("version: 1\nrules: []\nlimits: {targets: 5, targets: 5000}", "line 3: said twice: targets"),
         ("version: 1\nrules: []\nfollow: {depth: -1}", "follow.depth"),
-        ("version: 1\nrules: []\nbrakes: {mailbox_share: 50}", "brakes.mailbox_share"),
-        ("version: 1\nrules: []\nbrakes: {mailboxShare: 0.5}", "brakes.mailboxShare"),
+        ("version: 1\nrules: []\nlimits: {mailbox_share: 50}", "limits.mailbox_share"),
+        ("version: 1\nrules: []\nlimits: {mailboxShare: 0.5}", "limits.mailboxShare"),
         ("version: [", "while parsing"),
         ("!!python/object/apply:os.getcwd []", "could not determine a constructor"),
         ("", "file: Input should be"),

@@ -22,13 +22,13 @@ def test_settings_are_read_from_the_app_settings(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CLAWBACK_ROLE", "web")
     monkeypatch.setenv("CLAWBACK_CLIENT_ID", "id-1")
     monkeypatch.setenv("CLAWBACK_POLICY_PATH", "/etc/policy.yaml")
-    monkeypatch.setenv("CLAWBACK_CLAIM_SECONDS", "60")
+    monkeypatch.setenv("CLAWBACK_LEASE_SECONDS", "60")
 
     settings = Settings()
 
     assert (settings.queue_service, settings.blob_service) == ("https://queues.example", "https://blobs.example")
     assert (settings.cosmos_endpoint, settings.cosmos_database) == ("https://cosmos.example", "clawback")
-    assert (settings.role, settings.client_id, settings.claim_seconds) == (Role.WEB, "id-1", 60)
+    assert (settings.role, settings.client_id, settings.lease_seconds) == (Role.WEB, "id-1", 60)
     assert settings.policy_path == Path("/etc/policy.yaml")
 
 
@@ -40,7 +40,7 @@ def test_a_missing_setting_is_told_by_its_name(name: str, monkeypatch: pytest.Mo
         Settings()
 
 
-@pytest.mark.parametrize(("name", "value"), [("CLAWBACK_ROLE", "boss"), ("CLAWBACK_CLAIM_SECONDS", "long")])
+@pytest.mark.parametrize(("name", "value"), [("CLAWBACK_ROLE", "boss"), ("CLAWBACK_LEASE_SECONDS", "long")])
 def test_a_wrong_setting_is_told_by_its_name(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
 
@@ -71,9 +71,9 @@ def test_a_secret_that_cannot_be_used_closes_its_own_source_alone(text: str, mon
 
 
 def test_what_is_wrong_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLAWBACK_CLAIM_SECONDS", "do-not-repeat")
+    monkeypatch.setenv("CLAWBACK_LEASE_SECONDS", "do-not-repeat")
 
-    with pytest.raises(ValidationError, match="CLAWBACK_CLAIM_SECONDS") as failed:
+    with pytest.raises(ValidationError, match="CLAWBACK_LEASE_SECONDS") as failed:
         Settings()
 
     assert "do-not-repeat" not in str(failed.value)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.enrich.indicators import collect, normalised
-from shared.domain.alert import Alert, Evidence, Indicator, IndicatorType, alert_id
+from shared.domain.alert import Alert, Indicator, IndicatorType, RawPayload, alert_id
 from shared.domain.message import Message
 
 T = IndicatorType
@@ -23,7 +23,7 @@ def alert(*indicators: Indicator, sender: str | None = None) -> Alert:
         received_at=datetime(2026, 11, 24, tzinfo=UTC),
         messages=(Message(sender=sender),),
         indicators=indicators,
-        evidence=Evidence(path="raw/1", sha256="0" * 64, size=1),
+        evidence=RawPayload(path="raw/1", sha256="0" * 64, size=1),
     )
 
 

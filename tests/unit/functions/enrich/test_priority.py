@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.enrich.priority import score
-from shared.domain.alert import Alert, Evidence, Severity, ThreatType, alert_id
+from shared.domain.alert import Alert, RawPayload, Severity, ThreatType, alert_id
 from shared.domain.message import Message
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -21,7 +21,7 @@ def alert(severity: Severity = Severity.MEDIUM, threat: ThreatType = ThreatType.
         severity=severity,
         threat_type=threat,
         messages=(Message(received_at=NOW - timedelta(minutes=age)),),
-        evidence=Evidence(path="raw/1", sha256="0" * 64, size=1),
+        evidence=RawPayload(path="raw/1", sha256="0" * 64, size=1),
     )
 
 

@@ -8,8 +8,8 @@ import pytest
 from functions.expand_recipients.manifest import Manifest
 from shared.domain.ids import AlertId
 from shared.domain.incident import PlanState
-from shared.pipeline.payloads import ChunkSettled, PullChunk
-from shared.pipeline.stage import Done, Wait
+from shared.pipeline.payloads import ChunkChanged, PullChunk
+from shared.pipeline.stage import Done, RetryLater
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.tenant import ALERT, CLAIM_SECONDS, MESSAGE_ID, Tenant
 
@@ -38,7 +38,7 @@ async def until_done(tenant: Tenant, alert: AlertId) -> None:
         outcome = await tenant.expand(alert)
         if outcome == Done():
             return
-        assert isinstance(outcome, Wait)
+        assert isinstance(outcome, RetryLater)
         tenant.now.advance(outcome.seconds or 1)
     raise AssertionError("never its turn")
 
@@ -63,7 +63,7 @@ def check(tenant: Tenant) -> None:
     assert sorted(frozen, key=lambda t: t.id) == sorted(targets, key=lambda t: t.id)
     pulled = {message.chunk_id for message in tenant.queue.sent if isinstance(message, PullChunk)}
     assert pulled == {target.chunk_id for target in targets if not target.terminal}
-    settled = {message.chunk_id for message in tenant.queue.sent if isinstance(message, ChunkSettled)}
+    settled = {message.chunk_id for message in tenant.queue.sent if isinstance(message, ChunkChanged)}
     assert settled == {target.chunk_id for target in targets if target.terminal}
 
 

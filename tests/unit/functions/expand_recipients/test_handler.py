@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from shared.domain.alert import Evidence
+from shared.domain.alert import RawPayload
 from shared.domain.incident import IncidentState, Planning, PlanState
 from shared.domain.target import TargetState
 from shared.errors import DeniedError, UnavailableError
-from shared.pipeline.payloads import ChunkSettled, IncidentChanged, PullChunk
-from shared.pipeline.stage import Done, Reject, Wait
+from shared.pipeline.payloads import ChunkChanged, IncidentChanged, PullChunk
+from shared.pipeline.stage import Done, Reject, RetryLater
 from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.directory import MailboxKind, Recipient, RecipientKind
 from shared.ports.mailboxes import ForwardingRule, Item
@@ -51,7 +51,13 @@ async def test_an_automatic_plan_runs() -> None:
     await planned(tenant, "ann", "bob")
 
     plan = tenant.plan
-    assert (plan.state, plan.targets, plan.mailboxes, plan.chunks, plan.brakes) == (PlanState.RUNNING, 2, 2, 1, ())
+    assert (plan.state, plan.targets, plan.mailboxes, plan.chunks, plan.approval_reasons) == (
+        PlanState.RUNNING,
+        2,
+        2,
+        1,
+        (),
+    )
     assert plan.hash == hashlib.sha256(tenant.evidence.blobs[plan.manifest]).hexdigest()
     assert tenant.incident.state is IncidentState.PULLING
     assert tenant.incident.planning is None
@@ -65,7 +71,7 @@ async def test_an_automatic_plan_runs() -> None:
 
 async def test_a_held_plan_waits_for_a_person() -> None:
     tenant = await planned(held("ann"), "ann")
-    assert (tenant.plan.state, tenant.plan.brakes) == (PlanState.AWAITING_APPROVAL, ("rule: ask",))
+    assert (tenant.plan.state, tenant.plan.approval_reasons) == (PlanState.AWAITING_APPROVAL, ("rule: ask",))
     assert tenant.incident.state is IncidentState.AWAITING_APPROVAL
     assert tenant.queue.sent == [CHANGED]
     assert len(tenant.targets.all) == 1
@@ -99,17 +105,17 @@ async def test_nested_groups_aliases_and_dead_ends_are_one_list() -> None:
     (chunk,) = {target.chunk_id for target in tenant.targets.all}
     assert tenant.queue.sent == [
         CHANGED,
-        ChunkSettled(incident_id=INCIDENT, chunk_id=chunk),
+        ChunkChanged(incident_id=INCIDENT, chunk_id=chunk),
         PullChunk(incident_id=INCIDENT, chunk_id=chunk),
     ]
 
 
 async def test_a_plan_without_anything_to_do_is_finished() -> None:
     tenant = await planned(held(), "typo")
-    assert (tenant.plan.state, tenant.plan.targets, tenant.plan.brakes) == (PlanState.FINISHED, 1, ())
+    assert (tenant.plan.state, tenant.plan.targets, tenant.plan.approval_reasons) == (PlanState.FINISHED, 1, ())
     assert tenant.incident.state is IncidentState.CONTAINED
     (chunk,) = {target.chunk_id for target in tenant.targets.all}
-    assert tenant.queue.sent == [CHANGED, ChunkSettled(incident_id=INCIDENT, chunk_id=chunk)]
+    assert tenant.queue.sent == [CHANGED, ChunkChanged(incident_id=INCIDENT, chunk_id=chunk)]
 
 
 @pytest.mark.parametrize("known_before", [True, False])
@@ -279,14 +285,17 @@ async def test_a_message_that_nobody_can_identify_needs_a_person() -> None:
     await tenant.enrich()
     await tenant.expand()
     assert (tenant.plan.state, tenant.plan.targets) == (PlanState.AWAITING_APPROVAL, 0)
-    assert tenant.plan.brakes == tenant.plan.notes == ("message_not_identified: 1",)
+    assert tenant.plan.approval_reasons == tenant.plan.notes == ("message_not_identified: 1",)
 
 
 async def test_a_message_whose_recipients_nobody_tells_needs_a_person() -> None:
     tenant = Tenant()
     tenant.group("empty")
     await planned(tenant, "empty")
-    assert (tenant.plan.state, tenant.plan.brakes) == (PlanState.AWAITING_APPROVAL, ("recipients_unknown: 1",))
+    assert (tenant.plan.state, tenant.plan.approval_reasons) == (
+        PlanState.AWAITING_APPROVAL,
+        ("recipients_unknown: 1",),
+    )
 
 
 async def test_a_trace_that_is_down_is_waited_for_and_then_noted() -> None:
@@ -356,14 +365,17 @@ async def test_an_unknown_number_of_mailboxes_is_waited_for_and_then_holds_the_p
         await tenant.expand()
     tenant.now.advance(301)
     assert await tenant.expand() == Done()
-    assert (tenant.plan.state, tenant.plan.brakes) == (PlanState.AWAITING_APPROVAL, ("mailbox_count_unknown",))
+    assert (tenant.plan.state, tenant.plan.approval_reasons) == (
+        PlanState.AWAITING_APPROVAL,
+        ("mailbox_count_unknown",),
+    )
 
 
 async def test_protected_people_hold_the_plan() -> None:
     tenant = Tenant(policy={**AUTOMATIC, "protected": {"people": ["ann@contoso.example"]}})
     tenant.group("sales", tenant.person("ann"))
     await planned(tenant, "sales")
-    assert tenant.plan.brakes == ("protected_people: 1",)
+    assert tenant.plan.approval_reasons == ("protected_people: 1",)
     assert tenant.targets.all[0].mailbox.protected
 
 
@@ -420,7 +432,7 @@ async def test_while_another_plan_chooses_this_one_waits() -> None:
     read = await tenant.incidents.read(INCIDENT)
     planning = Planning(alert_id=other, until=tenant.now() + timedelta(minutes=10))
     await tenant.incidents.replace(read.value.model_copy(update={"planning": planning}), read.etag)
-    assert await tenant.expand() == Wait("another plan chooses", 1.0)
+    assert await tenant.expand() == RetryLater("another plan chooses", 1.0)
     assert tenant.incident.planning == planning
     assert not tenant.incident.plans
     tenant.now.advance(601)
@@ -448,7 +460,7 @@ async def test_the_plan_that_was_kept_first_is_the_plan() -> None:
     second = tenant_of("ann")
     keep = second.evidence.keep
 
-    async def late(path: str, content: bytes, content_type: str) -> Evidence:
+    async def late(path: str, content: bytes, content_type: str) -> RawPayload:
         # Another delivery of the same alert keeps its plan a moment before this one does.
         return await keep(path, first.evidence.blobs.get(path, content), content_type)
 

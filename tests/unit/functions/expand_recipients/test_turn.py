@@ -5,8 +5,8 @@ import pytest
 from functions.expand_recipients.turn import record
 from shared.domain.incident import Incident, Plan, PlanState
 from shared.errors import ConflictError
-from shared.pipeline.stage import Done, Wait
-from shared.ports.state import Versioned
+from shared.pipeline.stage import Done, RetryLater
+from shared.ports.versioned import Versioned
 from tests.fakes.state import FakeIncidents
 from tests.unit.functions.tenant import INCIDENT, Tenant
 
@@ -44,7 +44,7 @@ async def test_a_changed_incident_is_read_again_and_nothing_of_it_is_lost() -> N
 
 async def test_an_incident_that_never_rests_is_left_for_later() -> None:
     tenant, incidents = await busy(1000)
-    assert isinstance(await tenant.expand(), Wait)
+    assert isinstance(await tenant.expand(), RetryLater)
     incidents.times = 0
     assert await tenant.expand() == Done()
 

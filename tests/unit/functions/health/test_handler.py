@@ -7,7 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from functions.health.handler import begin, read, settings_wrong
 from functions.health.models import BeginDeps, ReadDeps
-from shared.domain.alert import Evidence
+from shared.domain.alert import RawPayload
 from shared.errors import DeniedError, NotFoundError
 from shared.health.check import ROUND, TRIPS, about_us, stop
 from shared.names import SOURCES
@@ -37,7 +37,7 @@ def deps(secrets: dict[str, list[SecretStr]] | None = None, evidence: FakeEviden
 
 
 def ill(answer: dict[str, Any]) -> dict[str, str]:
-    return {probe["what"]: probe["found"] for probe in answer["web"]["probes"] if probe["found"] != "ok"}
+    return {probe["what"]: probe["result"] for probe in answer["web"]["probes"] if probe["result"] != "ok"}
 
 
 async def test_messages_go_out_on_every_trip_and_who_asked_is_kept() -> None:
@@ -55,7 +55,7 @@ async def test_messages_go_out_on_every_trip_and_who_asked_is_kept() -> None:
 
 async def test_what_web_may_not_is_told_and_the_rest_goes_on() -> None:
     class Full(FakeEvidence):
-        async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> Evidence:
+        async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> RawPayload:
             raise DeniedError("keep evidence")
 
     at = deps(evidence=Full())
@@ -121,12 +121,12 @@ async def test_what_is_no_id_is_not_looked_for(check_id: str) -> None:
 
 
 def test_wrong_settings_are_told_by_name_and_not_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CLAWBACK_CLAIM_SECONDS", "do-not-repeat")
+    monkeypatch.setenv("CLAWBACK_LEASE_SECONDS", "do-not-repeat")
     with pytest.raises(ValidationError) as failed:
         Settings()
 
     answer = json.dumps(settings_wrong(failed.value))
 
-    assert "CLAWBACK_CLAIM_SECONDS: int_parsing" in answer
+    assert "CLAWBACK_LEASE_SECONDS: int_parsing" in answer
     assert "CLAWBACK_COSMOS_ENDPOINT: missing" in answer
     assert "do-not-repeat" not in answer

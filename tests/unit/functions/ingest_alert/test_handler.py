@@ -20,7 +20,7 @@ async def close(intake: Intake, incident: Incident, *, decided: bool = True) -> 
     decision = Decision(action=Action.AUTOMATIC, rule="r", priority=Priority(score=1), at=intake.now())
     alerts = tuple(link.model_copy(update={"decision": decision if decided else None}) for link in read.value.alerts)
     closed = read.value.model_copy(update={"alerts": alerts, "closed_at": intake.now(), "closed_by": "ann"})
-    await intake.incidents.replace(closed.settled(), read.etag)
+    await intake.incidents.replace(closed.with_state(), read.etag)
 
 
 def links(intake: Intake) -> list[list[str]]:

@@ -9,7 +9,7 @@ from functions.quarantine.handler import handle
 from functions.quarantine.sweep import SweepDeps, sweep
 from shared.domain.target import TargetState
 from shared.pipeline.payloads import PullChunk, RestoreChunk
-from shared.pipeline.stage import Outcome, Wait
+from shared.pipeline.stage import Outcome, RetryLater
 from shared.ports.mailboxes import Item, Where
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.quarantine.world import CHUNK, CLAIM_SECONDS, INCIDENT, World
@@ -44,7 +44,7 @@ async def deliver(message: PullChunk | RestoreChunk, world: World) -> Outcome:
     """Until it is done, with time passing as the outcome asks."""
     for _ in range(10):
         outcome = await handle(message, world.deps)
-        if not isinstance(outcome, Wait):
+        if not isinstance(outcome, RetryLater):
             return outcome
         world.now.advance(outcome.seconds or 1)
     raise AssertionError(f"still waiting: {outcome}")
@@ -124,7 +124,7 @@ async def test_another_worker_waits_while_the_claim_may_still_be_alive() -> None
         await handle(PULL, world.deps)
     checkpoints.revive()
 
-    assert await handle(PULL, world.deps) == Wait("claimed", CLAIM_SECONDS)
+    assert await handle(PULL, world.deps) == RetryLater("claimed", CLAIM_SECONDS)
     assert not world.mailboxes.moves
 
 

@@ -6,7 +6,7 @@ from functions.quarantine import engine
 from functions.quarantine.handler import handle
 from shared.domain.target import TargetState
 from shared.pipeline.payloads import PullChunk, RestoreChunk
-from shared.pipeline.stage import Done, Wait
+from shared.pipeline.stage import Done, RetryLater
 from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, World
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
@@ -34,7 +34,7 @@ async def rounds(world: World, message: PullChunk | RestoreChunk, most: int) -> 
         assert sum(sizes) <= most or len([size for size in sizes if size]) == 1
         if outcome == Done():
             return number
-        assert isinstance(outcome, Wait)
+        assert isinstance(outcome, RetryLater)
         world.now.advance(1)
     raise AssertionError("it does not end")
 

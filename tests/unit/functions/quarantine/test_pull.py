@@ -8,8 +8,8 @@ from functions.quarantine.handler import handle
 from shared.domain.ids import MailboxId
 from shared.domain.incident import PlanState
 from shared.domain.target import ReadState, TargetState
-from shared.pipeline.payloads import ChunkSettled, PullChunk
-from shared.pipeline.stage import Done, Reject, Wait
+from shared.pipeline.payloads import ChunkChanged, PullChunk
+from shared.pipeline.stage import Done, Reject, RetryLater
 from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.mailboxes import Item, Where
 from tests.fakes.mailboxes import QUARANTINE
@@ -37,7 +37,7 @@ async def test_a_copy_is_moved_to_the_hidden_folder_seen_there_and_reported() ->
     box = world.mailboxes.boxes["ann"]
     assert box.items["ann/1"].folder_id == world.mailboxes.folder("ann", QUARANTINE)
     assert box.items["ann/2"] == other
-    assert world.queue.sent == [ChunkSettled(incident_id=INCIDENT, chunk_id=CHUNK)]
+    assert world.queue.sent == [ChunkChanged(incident_id=INCIDENT, chunk_id=CHUNK)]
 
 
 async def test_all_copies_are_pulled_wherever_clients_can_reach_them() -> None:
@@ -62,19 +62,19 @@ async def test_the_mail_of_another_sender_under_the_same_message_id_is_left_alon
 
     await handle(PULL, world.deps)
 
-    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.HELD_BY_POLICY, "sender_differs")
+    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.HELD, "sender_differs")
     assert world.mailboxes.snapshot() == before
 
 
 async def test_more_copies_than_the_brake_allows_are_left_alone() -> None:
     world = World()
-    for number in range(world.deps.policy.brakes.copies_per_mailbox + 1):
+    for number in range(world.deps.policy.limits.copies_per_mailbox + 1):
         world.mail("ann", "Inbox", number)
     await world.plan("ann")
 
     await handle(PULL, world.deps)
 
-    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.HELD_BY_POLICY, "too_many_copies")
+    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.HELD, "too_many_copies")
     assert not world.mailboxes.moves
 
 
@@ -122,7 +122,7 @@ async def test_a_throttled_mailbox_waits_as_long_as_it_asked_and_the_others_do_n
     await world.plan("ann", "bob")
     world.mailboxes.refuse("ann", RefusalKind.THROTTLED, after=17.0)
 
-    assert await handle(PULL, world.deps) == Wait("targets left", 17.0, service=True)
+    assert await handle(PULL, world.deps) == RetryLater("targets left", 17.0, service=True)
     assert world.states == {"ann": TargetState.PLANNED, "bob": TargetState.QUARANTINED}
     assert world.target("ann").attempts == 1
 
@@ -151,7 +151,7 @@ async def test_a_move_whose_answer_was_lost_is_not_done_again() -> None:
     await world.plan("ann")
     world.mailboxes.lost["ann"] = 1
 
-    assert isinstance(await handle(PULL, world.deps), Wait)
+    assert isinstance(await handle(PULL, world.deps), RetryLater)
     assert world.target("ann").state is TargetState.LOCATED
     assert await handle(PULL, world.deps) == Done()
 
@@ -174,7 +174,7 @@ async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone(m
 
     monkeypatch.setattr(world.mailboxes, "move", and_a_rule_moves_it_back)
 
-    assert isinstance(await handle(PULL, world.deps), Wait)
+    assert isinstance(await handle(PULL, world.deps), RetryLater)
     assert world.target("ann").state is TargetState.LOCATED
     assert await handle(PULL, world.deps) == Done()
     assert world.target("ann").state is TargetState.QUARANTINED
@@ -214,9 +214,9 @@ async def test_a_claimed_chunk_is_waited_for() -> None:
     await world.plan("ann")
     header, _ = await world.targets.read_chunk(CHUNK)
     until = world.now.now.replace(minute=1)
-    await world.targets.commit(header.value.model_copy(update={"claimed_until": until}), header.etag, [])
+    await world.targets.commit(header.value.model_copy(update={"lease_until": until}), header.etag, [])
 
-    assert await handle(PULL, world.deps) == Wait("claimed", CLAIM_SECONDS)
+    assert await handle(PULL, world.deps) == RetryLater("claimed", CLAIM_SECONDS)
     assert not world.mailboxes.moves
 
 

@@ -6,7 +6,7 @@ from functions.quarantine.handler import handle
 from shared.domain.incident import PlanState
 from shared.domain.target import TargetState
 from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, RestoreChunk, UndoPull
-from shared.pipeline.stage import Done, Reject, Wait
+from shared.pipeline.stage import Done, Reject, RetryLater
 from shared.ports.answers import RefusalKind
 from shared.ports.mailboxes import Where
 from tests.fakes.mailboxes import QUARANTINE
@@ -87,7 +87,7 @@ async def test_a_passing_refusal_waits(kind: RefusalKind) -> None:
     world = await pulled("Inbox")
     world.mailboxes.refuse("ann", kind, after=9.0)
 
-    assert await handle(RESTORE, world.deps) == Wait("targets left", 9.0, service=True)
+    assert await handle(RESTORE, world.deps) == RetryLater("targets left", 9.0, service=True)
     assert world.states == {"ann": TargetState.RESTORING, "bob": TargetState.RESTORED}
     assert await handle(RESTORE, world.deps) == Done()
     assert world.mailboxes.snapshot() == world.before
@@ -102,7 +102,7 @@ async def test_undo_of_what_was_never_pulled_keeps_it_from_being_pulled() -> Non
     await handle(approval(), world.deps)
     await handle(PULL, world.deps)
 
-    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.HELD_BY_POLICY, "undo_requested")
+    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.HELD, "undo_requested")
     assert not world.mailboxes.moves
 
 
@@ -127,7 +127,7 @@ async def test_undo_in_the_middle_of_a_pull_finishes_it_first() -> None:
 
     outcomes = [await handle(RESTORE, world.deps) for _ in range(2)]
 
-    assert outcomes == [Wait("undo follows the pull", 0.0), Done()]
+    assert outcomes == [RetryLater("undo follows the pull", 0.0), Done()]
     assert world.states["ann"] is TargetState.RESTORED
     assert world.mailboxes.snapshot() == before
 

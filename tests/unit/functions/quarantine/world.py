@@ -56,7 +56,7 @@ class World:
                 queue_service="https://queue.example.com",
                 blob_service="https://blob.example.com",
                 cosmos_endpoint="https://cosmos.example.com",
-                claim_seconds=CLAIM_SECONDS,
+                lease_seconds=CLAIM_SECONDS,
             ),
             now=self.now,
         )

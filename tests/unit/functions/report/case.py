@@ -80,7 +80,7 @@ def incident(*plans: Plan, **changes: Any) -> Incident:
         decision=Decision(action=Action.AUTOMATIC, rule="known bad", priority=Priority(score=70), at=START),
     )
     found = Incident(id=INCIDENT, opened_at=START, alerts=(link,), plans=plans)
-    return found.model_copy(update=changes).settled()
+    return found.model_copy(update=changes).with_state()
 
 
 class Case:
@@ -115,7 +115,7 @@ class Case:
     async def change(self, **changes: Any) -> None:
         """Change the incident."""
         read = await self.incidents.read(INCIDENT)
-        await self.incidents.replace(read.value.model_copy(update=changes).settled(), read.etag)
+        await self.incidents.replace(read.value.model_copy(update=changes).with_state(), read.etag)
 
     async def handle(self, message: ReportMessage) -> Outcome:
         """One delivery."""

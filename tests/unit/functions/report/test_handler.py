@@ -9,18 +9,18 @@ from functions.report import chain
 from functions.report.chain import check
 from functions.report.handler import settled
 from shared.domain.activity import verify
-from shared.domain.exposure import Tally
+from shared.domain.exposure import Counts
 from shared.domain.ids import ChunkId, PlanId
 from shared.domain.incident import IncidentState, PlanState
 from shared.domain.target import Target, TargetState
 from shared.errors import ConflictError, UnavailableError
-from shared.pipeline.payloads import ChunkSettled, CloseIncident, IncidentChanged, ReportMessage
+from shared.pipeline.payloads import ChunkChanged, CloseIncident, IncidentChanged, ReportMessage
 from shared.pipeline.stage import Done
 from tests.fakes.checkpoints import ProcessDied
 from tests.fakes.clock import START
 from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, incident, plan, target
 
-SETTLED = ChunkSettled(incident_id=INCIDENT, chunk_id=CHUNK)
+SETTLED = ChunkChanged(incident_id=INCIDENT, chunk_id=CHUNK)
 CHANGED = IncidentChanged(incident_id=INCIDENT)
 CLOSE = CloseIncident(incident_id=INCIDENT, command_id="cmd-1", by="ann", at=START, reason="done")
 
@@ -28,12 +28,12 @@ CLOSE = CloseIncident(incident_id=INCIDENT, command_id="cmd-1", by="ann", at=STA
 async def test_a_chunk_is_counted_when_it_is_over() -> None:
     case = await Case().keep(incident(plan(2)), [target("ann", TargetState.QUARANTINED), target("bob")])
     assert await case.handle(SETTLED) == Done()
-    assert case.incident.tally.states == {"quarantined": 1}
+    assert case.incident.counts.states == {"quarantined": 1}
     assert (case.incident.state, case.evidence.blobs) == (IncidentState.PULLING, {})
 
     await case.put(target("bob", TargetState.NOT_FOUND))
     await case.handle(SETTLED)
-    assert case.incident.tally.states == {"quarantined": 1, "not_found": 1}
+    assert case.incident.counts.states == {"quarantined": 1, "not_found": 1}
     assert case.incident.state is IncidentState.CONTAINED
     assert case.incident.plans[0].state is PlanState.FINISHED
     assert list(case.evidence.blobs) == [f"anchors/{INCIDENT}/{PLAN}.json"]
@@ -45,8 +45,8 @@ async def test_a_restore_moves_the_count() -> None:
     await case.handle(SETTLED)
     await case.put(target("ann", TargetState.RESTORED))
     await case.handle(SETTLED)
-    assert case.incident.tally.states == {"restored": 1}
-    assert case.incident.tally.exposed_seconds == 60
+    assert case.incident.counts.states == {"restored": 1}
+    assert case.incident.counts.exposed_seconds == 60
     assert case.incident.plans[0].state is PlanState.FINISHED
 
 
@@ -54,7 +54,7 @@ async def test_more_facts_than_a_batch_holds() -> None:
     targets = [target(f"p{n:03}", TargetState.RESTORED) for n in range(99)]
     case = await Case().keep(incident(plan(99)), targets)
     await case.handle(SETTLED)
-    assert case.incident.tally.states == {"restored": 99}
+    assert case.incident.counts.states == {"restored": 99}
     assert len(await case.entries()) == 198
 
 
@@ -111,9 +111,9 @@ async def test_a_closing_that_is_not_through_yet_does_not_look_like_tampering() 
 
 
 def test_older_sums_do_not_replace_newer_ones() -> None:
-    newer = incident(tally=Tally(counted_to=5, read=2))
-    assert settled(newer, Tally(counted_to=4, read=1)).tally.read == 2
-    assert settled(newer, Tally(counted_to=6, read=3)).tally.read == 3
+    newer = incident(counts=Counts(counted_to=5, read=2))
+    assert settled(newer, Counts(counted_to=4, read=1)).counts.read == 2
+    assert settled(newer, Counts(counted_to=6, read=3)).counts.read == 3
 
 
 @pytest.mark.parametrize("port", ["activity", "incidents"])
@@ -127,12 +127,12 @@ async def test_whoever_is_second_tries_again_at_once(port: str, monkeypatch: pyt
 
     async def slow(*given: object) -> object:
         monkeypatch.setattr(store, method, write)
-        await case.handle(ChunkSettled(incident_id=INCIDENT, chunk_id=other))
+        await case.handle(ChunkChanged(incident_id=INCIDENT, chunk_id=other))
         return await write(*given)
 
     monkeypatch.setattr(store, method, slow)
     assert await case.handle(SETTLED) == Done()
-    assert case.incident.tally.states == {"quarantined": 1, "failed": 1}
+    assert case.incident.counts.states == {"quarantined": 1, "failed": 1}
     assert case.incident.plans[0].state is PlanState.FINISHED
     assert (await check(case.incident, case.activity, case.evidence)).intact
 
@@ -155,7 +155,7 @@ ENDS: list[list[Target]] = [
     [target("carol", TargetState.RESTORED, CHUNKS[1])],
     [target("dan", TargetState.QUARANTINED, CHUNKS[2], reason="restore_failed:copy_missing")],
 ]
-ALL: list[ReportMessage] = [CHANGED, *(ChunkSettled(incident_id=INCIDENT, chunk_id=chunk) for chunk in CHUNKS)]
+ALL: list[ReportMessage] = [CHANGED, *(ChunkChanged(incident_id=INCIDENT, chunk_id=chunk) for chunk in CHUNKS)]
 
 
 async def _whole() -> Case:
@@ -167,7 +167,7 @@ async def _same_as_once(case: Case) -> None:
     for message in ALL:
         await once.handle(message)
     assert {entry.id for entry in await case.entries()} == {entry.id for entry in await once.entries()}
-    assert case.incident.tally == once.incident.tally
+    assert case.incident.counts == once.incident.counts
     assert case.incident.state is IncidentState.CONTAINED
     assert verify(await case.head(), await case.entries()).intact
     assert (await check(case.incident, case.activity, case.evidence)).intact
@@ -212,9 +212,9 @@ async def test_undo_told_late_or_never_in_between_counts_exactly(steps: list[str
             case _:
                 await case.handle(SETTLED)
     await case.handle(SETTLED)
-    (state,) = case.incident.tally.states
+    (state,) = case.incident.counts.states
     assert state == (await case.targets.read_chunk(CHUNK))[1][0].state
-    assert (case.incident.tally.targets, case.incident.tally.read) == (1, 1)
+    assert (case.incident.counts.targets, case.incident.counts.read) == (1, 1)
 
 
 async def test_a_changed_entry_and_a_new_chain_are_both_seen() -> None:
@@ -245,17 +245,17 @@ async def test_a_missing_anchor_is_seen() -> None:
     assert not (await check(case.incident, case.activity, case.evidence)).intact
 
 
-@pytest.mark.parametrize("brake", ["recipients_unknown: 1", "message_not_identified: 1"])
+@pytest.mark.parametrize("reason", ["recipients_unknown: 1", "message_not_identified: 1"])
 @pytest.mark.parametrize("targets", [0, 1])
 async def test_a_plan_that_could_not_search_waits_for_a_person_although_nothing_is_left_of_it(
-    brake: str, targets: int
+    reason: str, targets: int
 ) -> None:
-    held = plan(targets, PlanState.AWAITING_APPROVAL, brakes=(brake,))
+    held = plan(targets, PlanState.AWAITING_APPROVAL, approval_reasons=(reason,))
     chunks = [[target("ann", TargetState.NOT_FOUND)]] if targets else []
     case = await Case().keep(incident(held), *chunks)
     await case.handle(SETTLED if targets else CHANGED)
     assert case.incident.plans[0].state is PlanState.AWAITING_APPROVAL
     assert case.incident.state is IncidentState.AWAITING_APPROVAL
 
-    approved = settled(incident(plan(0, PlanState.RUNNING, brakes=(brake,))), Tally())
+    approved = settled(incident(plan(0, PlanState.RUNNING, approval_reasons=(reason,))), Counts())
     assert approved.state is IncidentState.CONTAINED

@@ -121,7 +121,7 @@ def test_the_demonstration_has_each_kind_of_end(phishing: Generated) -> None:
         ("gone_by_user", "purged"),
         ("on_premises", "MailboxNotEnabledForRESTAPI"),
         ("denied", "ErrorAccessDenied"),
-        ("held_by_policy", "sender_differs"),
+        ("held", "sender_differs"),
         ("mailbox_missing", "guest"),
         ("mailbox_missing", "mail_contact"),
         ("mailbox_missing", "unknown_address"),
@@ -264,14 +264,14 @@ def test_a_mail_that_only_bears_the_message_id_is_held_where_nothing_else_is() -
     look = {"why": "w", "where": ["ann"], "sender": {"address": "good@example.com"}, "minutes_ago": 90}
     assert ends(made(lookalikes=[look]))["ann"][:2] == ("quarantined", None)
     gone = {"did": "remove", "who": "ann", "whereto": "vanished"}
-    assert ends(made(lookalikes=[look], deeds=[gone]))["ann"][:2] == ("held_by_policy", "sender_differs")
+    assert ends(made(lookalikes=[look], deeds=[gone]))["ann"][:2] == ("held", "sender_differs")
 
 
 @pytest.mark.parametrize(("minutes_ago", "known"), [(90, True), (60 + 24 * 60 + 1, False)])
 def test_the_trace_tells_of_a_reused_message_id_if_it_is_recent(minutes_ago: int, known: bool) -> None:
     look = {"why": "w", "where": ["kim"], "sender": {"address": "good@example.com"}, "minutes_ago": minutes_ago}
     found = ends(made(lookalikes=[look])).get("kim")
-    assert found == (("held_by_policy", "sender_differs", ("trace:message trace",)) if known else None)
+    assert found == (("held", "sender_differs", ("trace:message trace",)) if known else None)
 
 
 def test_members_of_a_hidden_group_are_known_from_the_trace_only() -> None:

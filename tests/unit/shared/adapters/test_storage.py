@@ -12,7 +12,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from shared.adapters.storage import told
+from shared.adapters.storage import translate_errors
 from shared.errors import DeniedError, NotFoundError, UnavailableError
 
 
@@ -43,20 +43,20 @@ def http(kind: type[HttpResponseError], status: int | None, headers: dict[str, s
     ],
 )
 def test_errors_in_our_words(error: Exception, ours: type[Exception]) -> None:
-    with pytest.raises(ours, match="read evidence") as raised, told("read evidence"):
+    with pytest.raises(ours, match="read evidence") as raised, translate_errors("read evidence"):
         raise error
     assert raised.value.__cause__ is error
 
 
 @pytest.mark.parametrize("error", [http(ResourceExistsError, 409), http(HttpResponseError, 400), KeyError("a bug")])
 def test_what_waiting_cannot_mend_stays_what_it_is(error: Exception) -> None:
-    with pytest.raises(type(error)) as raised, told("read evidence"):
+    with pytest.raises(type(error)) as raised, translate_errors("read evidence"):
         raise error
     assert raised.value is error
 
 
 @pytest.mark.parametrize(("header", "seconds"), [({"Retry-After": "7"}, 7.0), ({}, None), ({"Retry-After": "?"}, None)])
 def test_how_long_the_service_asked_us_to_wait(header: dict[str, str], seconds: float | None) -> None:
-    with pytest.raises(UnavailableError) as raised, told("read evidence"):
+    with pytest.raises(UnavailableError) as raised, translate_errors("read evidence"):
         raise http(HttpResponseError, 503, header)
     assert raised.value.retry_after == seconds

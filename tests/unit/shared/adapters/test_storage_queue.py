@@ -12,8 +12,8 @@ from azure.storage.queue.aio import QueueServiceClient
 
 from shared.adapters.storage_queue import StorageQueues
 from shared.errors import UnavailableError
-from shared.pipeline.envelope import Envelope, wrap
-from shared.pipeline.payloads import ChunkSettled, IncidentChanged
+from shared.pipeline.envelope import Envelope, new_envelope
+from shared.pipeline.payloads import ChunkChanged, IncidentChanged
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.credential import FakeCredential
 
@@ -71,7 +71,7 @@ async def test_what_goes_over_the_wire_is_base64_that_never_expires(queues: tupl
     text = ET.fromstring(request.data).findtext("MessageText")  # noqa: S314 - our own SDK wrote it
     assert text is not None
     envelope = Envelope.model_validate_json(base64.b64decode(text, validate=True))
-    assert envelope == wrap(PAYLOAD, correlation_id="inc-1", now=START).model_copy(update={"id": envelope.id})
+    assert envelope == new_envelope(PAYLOAD, correlation_id="inc-1", now=START).model_copy(update={"id": envelope.id})
     assert request.url.startswith("https://queues.example/report/messages?")
     assert "messagettl=-1" in request.url
     # Whole seconds, and not too early.
@@ -82,7 +82,7 @@ async def test_many_that_cannot_be_sent_are_one_error(
     queues: tuple[StorageQueues, Wire], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port, wire = queues
-    payloads = [ChunkSettled(incident_id="inc-1", chunk_id=f"plan.{i:04d}") for i in range(100)]
+    payloads = [ChunkChanged(incident_id="inc-1", chunk_id=f"plan.{i:04d}") for i in range(100)]
 
     # The stage runner knows UnavailableError, not a group that has some in it.
     with pytest.raises(UnavailableError, match="send to report"):

@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.activity import GENESIS, Entry, Fact, Head, digest, link, verify
+from shared.domain.activity import GENESIS, AuditEvent, Entry, Head, digest, link, verify
 from shared.domain.ids import IncidentId
 from tests.fakes.clock import START
 
@@ -16,7 +16,7 @@ values = st.recursive(
     max_leaves=6,
 )
 facts = st.builds(
-    Fact,
+    AuditEvent,
     id=texts,
     kind=texts,
     at=st.just(START),
@@ -41,7 +41,7 @@ def test_an_empty_chain_is_intact() -> None:
 
 
 @given(st.lists(chains, min_size=1, max_size=3))
-def test_a_chain_that_grew_in_parts_is_intact_when_it_is_read_back(parts: list[list[Fact]]) -> None:
+def test_a_chain_that_grew_in_parts_is_intact_when_it_is_read_back(parts: list[list[AuditEvent]]) -> None:
     head, chain = EMPTY, []
     for part in parts:
         head, entries = link(head, part)
@@ -55,7 +55,7 @@ def test_a_chain_that_grew_in_parts_is_intact_when_it_is_read_back(parts: list[l
 
 
 @given(chains, st.data())
-def test_an_edited_entry_breaks_the_chain_where_it_stands(chain: list[Fact], data: st.DataObject) -> None:
+def test_an_edited_entry_breaks_the_chain_where_it_stands(chain: list[AuditEvent], data: st.DataObject) -> None:
     head, entries = link(EMPTY, chain)
     place = data.draw(st.integers(0, len(entries) - 1))
     edit: dict[str, Any] = data.draw(
@@ -84,7 +84,7 @@ def test_an_edited_entry_breaks_the_chain_where_it_stands(chain: list[Fact], dat
 
 
 @given(chains, st.data())
-def test_a_removed_entry_breaks_the_chain(chain: list[Fact], data: st.DataObject) -> None:
+def test_a_removed_entry_breaks_the_chain(chain: list[AuditEvent], data: st.DataObject) -> None:
     head, entries = link(EMPTY, chain)
     place = data.draw(st.integers(0, len(entries) - 1))
 
@@ -95,7 +95,7 @@ def test_a_removed_entry_breaks_the_chain(chain: list[Fact], data: st.DataObject
 
 
 @given(chains, st.data())
-def test_another_order_breaks_the_chain(chain: list[Fact], data: st.DataObject) -> None:
+def test_another_order_breaks_the_chain(chain: list[AuditEvent], data: st.DataObject) -> None:
     head, entries = link(EMPTY, chain)
     order = data.draw(st.permutations(entries))
 
@@ -103,7 +103,7 @@ def test_another_order_breaks_the_chain(chain: list[Fact], data: st.DataObject) 
 
 
 @given(chains, facts, st.data())
-def test_an_added_entry_breaks_the_chain(chain: list[Fact], more: Fact, data: st.DataObject) -> None:
+def test_an_added_entry_breaks_the_chain(chain: list[AuditEvent], more: AuditEvent, data: st.DataObject) -> None:
     head, entries = link(EMPTY, chain)
     place = data.draw(st.integers(0, len(entries)))
     before = Head(incident_id=head.incident_id, seq=place, hash=entries[place - 1].hash if place else GENESIS)
@@ -113,7 +113,7 @@ def test_an_added_entry_breaks_the_chain(chain: list[Fact], more: Fact, data: st
 
 
 @given(chains)
-def test_a_chain_of_another_beginning_is_not_this_one(chain: list[Fact]) -> None:
+def test_a_chain_of_another_beginning_is_not_this_one(chain: list[AuditEvent]) -> None:
     head, _ = link(EMPTY, chain)
     _, other = link(EMPTY, [chain[0].model_copy(update={"actor": chain[0].actor + "x"}), *chain[1:]])
 
@@ -122,7 +122,9 @@ def test_a_chain_of_another_beginning_is_not_this_one(chain: list[Fact]) -> None
 
 def test_the_digest_is_that_of_canonical_json_and_never_changes() -> None:
     # What docs tell an auditor to compute; the anchors of last year's chains carry it.
-    _, (entry,) = link(EMPTY, [Fact(id="fact-1", kind="opened", at=START, actor="ann", data={"z": 1, "ü": [2, "x"]})])
+    _, (entry,) = link(
+        EMPTY, [AuditEvent(id="fact-1", kind="opened", at=START, actor="ann", data={"z": 1, "ü": [2, "x"]})]
+    )
 
     text = (
         '{"actor":"ann","at":"2026-03-02T09:00:00Z","data":{"z":1,"ü":[2,"x"]},"id":"fact-1","incidentId":"inc-1",'

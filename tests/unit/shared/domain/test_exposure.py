@@ -4,7 +4,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.exposure import Tally
+from shared.domain.exposure import Counts
 from shared.domain.ids import ChunkId, IncidentId, PlanId, TargetId
 from shared.domain.target import TERMINAL, Hop, Mailbox, ReadState, Target, TargetState, Via
 from tests.fakes.clock import START
@@ -41,28 +41,28 @@ def ended(draw: st.DrawFn) -> list[Target]:
 
 @given(ended())
 def test_the_sums_are_what_counting_by_hand_gives(steps: list[Target]) -> None:
-    tally = Tally()
+    counts = Counts()
     for target in steps:
-        tally = tally.add(target)
+        counts = counts.add(target)
 
     last = {target.id: target for target in steps}
     pulled = [target for target in steps if target.state is TargetState.QUARANTINED]
     seconds = [target.exposed_seconds for target in pulled if target.exposed_seconds is not None]
-    assert tally.states == Counter(str(target.state) for target in last.values())
-    assert tally.targets == len(last)
-    assert tally.plans == Counter(target.plan_id for target in last.values())
-    assert (tally.read, tally.unread, tally.read_unknown) == tuple(
+    assert counts.states == Counter(str(target.state) for target in last.values())
+    assert counts.targets == len(last)
+    assert counts.plans == Counter(target.plan_id for target in last.values())
+    assert (counts.read, counts.unread, counts.read_unknown) == tuple(
         sum(target.read is state for target in pulled)
         for state in (ReadState.READ, ReadState.UNREAD, ReadState.UNKNOWN)
     )
-    assert (tally.exposed_targets, tally.exposed_seconds) == (len(seconds), sum(seconds))
-    assert tally.longest_exposure == max(seconds, default=0)
+    assert (counts.exposed_targets, counts.exposed_seconds) == (len(seconds), sum(seconds))
+    assert counts.longest_exposure == max(seconds, default=0)
 
 
 @given(ended())
 def test_a_tally_survives_its_document(steps: list[Target]) -> None:
-    tally = Tally()
+    counts = Counts()
     for target in steps:
-        tally = tally.add(target)
+        counts = counts.add(target)
 
-    assert Tally.model_validate(tally.to_document()) == tally
+    assert Counts.model_validate(counts.to_document()) == counts

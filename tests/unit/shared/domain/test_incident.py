@@ -66,12 +66,12 @@ def an_incident(*decided: Action | None) -> Incident:
 def test_the_state_follows_plans_and_decisions(
     plans: list[PlanState], decided: list[Action | None], state: IncidentState
 ) -> None:
-    incident = an_incident(*decided).settled()
+    incident = an_incident(*decided).with_state()
     for number, plan_state in enumerate(plans):
         incident = incident.with_plan(a_plan(number, plan_state))
 
     assert incident.state is state
-    closed = incident.model_copy(update={"closed_at": START}).settled()
+    closed = incident.model_copy(update={"closed_at": START}).with_state()
     assert closed.state is IncidentState.CLOSED
 
 

@@ -30,7 +30,7 @@ STEPS = {
         S.MAILBOX_MISSING,
         S.ON_PREMISES,
         S.DENIED,
-        S.HELD_BY_POLICY,
+        S.HELD,
         S.FAILED,
     },
     S.LOCATED: {
@@ -40,7 +40,7 @@ STEPS = {
         S.MAILBOX_MISSING,
         S.ON_PREMISES,
         S.DENIED,
-        S.HELD_BY_POLICY,
+        S.HELD,
         S.FAILED,
     },
     S.QUARANTINED: {S.RESTORING},

@@ -12,14 +12,14 @@ from shared.names import WEB_SENDS_TO, Stage
 from shared.pipeline.payloads import HealthCheck
 from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.directory import Recipient, RecipientKind
-from shared.ports.health import Found, Probe, look
+from shared.ports.health import Probe, ProbeResult, look
 from shared.settings import Settings
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.clock import FakeClock
+from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.directory import FakeDirectory
 from tests.fakes.evidence import FakeEvidence
 from tests.fakes.mailboxes import FakeMailboxes
-from tests.fakes.parking import FakeParking
 from tests.fakes.queue import FakeQueue
 
 ROOT = Path(__file__).parents[4]
@@ -42,10 +42,10 @@ class Token:
 class State:
     """`Probed`."""
 
-    found: Found = Found.OK
+    result: ProbeResult = ProbeResult.OK
 
     async def probe(self) -> list[Probe]:
-        return [Probe(what="Cosmos DB container alerts: read", found=self.found)]
+        return [Probe(what="Cosmos DB container alerts: read", result=self.result)]
 
 
 class World:
@@ -64,7 +64,7 @@ class World:
             settings=settings,
             queue=self.queue,
             evidence=self.evidence,
-            parking=FakeParking(),
+            dead_letters=FakeDeadLetters(),
             state=self.state,
             graph_token=self.token,
             directory=self.directory,
@@ -87,7 +87,7 @@ class World:
 
     def probes(self, check: HealthCheck) -> dict[str, tuple[str, str]]:
         report = json.loads(self.evidence.blobs[stop(check)])
-        return {probe["what"]: (probe["found"], probe["detail"]) for probe in report["probes"]}
+        return {probe["what"]: (probe["result"], probe["detail"]) for probe in report["probes"]}
 
 
 def a_check(trip: str = ROUND) -> HealthCheck:
@@ -165,7 +165,7 @@ async def test_what_is_broken_hides_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text("version: 2", encoding="utf-8")
     world = World(policy=tmp_path / "policy.yaml")
     world.token.error = DeniedError("Graph: no token")
-    world.state.found = Found.DENIED
+    world.state.result = ProbeResult.DENIED
 
     await visit(a_check(), world.deps)
 
@@ -175,22 +175,22 @@ async def test_what_is_broken_hides_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "found"),
+    ("error", "result"),
     [
-        (None, Found.OK),
-        (NotFoundError("peek"), Found.MISSING),
-        (DeniedError("peek"), Found.DENIED),
-        (UnavailableError("peek"), Found.UNAVAILABLE),
-        (ValueError("secret"), Found.WRONG),
+        (None, ProbeResult.OK),
+        (NotFoundError("peek"), ProbeResult.MISSING),
+        (DeniedError("peek"), ProbeResult.DENIED),
+        (UnavailableError("peek"), ProbeResult.UNAVAILABLE),
+        (ValueError("secret"), ProbeResult.WRONG),
     ],
 )
-async def test_look_makes_a_probe_of_whatever_happens(error: Exception | None, found: Found) -> None:
+async def test_look_makes_a_probe_of_whatever_happens(error: Exception | None, result: ProbeResult) -> None:
     async def call() -> None:
         if error is not None:
             raise error
 
     probe = await look("queue x", call())
-    assert (probe.what, probe.found) == ("queue x", found)
+    assert (probe.what, probe.result) == ("queue x", result)
     assert "secret" not in probe.detail
 
 

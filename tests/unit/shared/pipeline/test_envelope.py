@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.names import Stage
-from shared.pipeline.envelope import Envelope, again, backoff, spread, wrap
+from shared.pipeline.envelope import Envelope, backoff, delayed_copy, new_envelope, spread
 from shared.pipeline.payloads import IncidentChanged, PullChunk
 from tests.fakes.clock import START
 
@@ -14,7 +14,7 @@ from tests.fakes.clock import START
 def test_an_envelope_goes_to_its_payloads_stage() -> None:
     payload = PullChunk(incident_id="inc-1", chunk_id="plan.0001")
 
-    envelope = wrap(payload, correlation_id="inc-1", now=START)
+    envelope = new_envelope(payload, correlation_id="inc-1", now=START)
 
     assert (envelope.stage, envelope.attempt, envelope.sent_at) == (Stage.QUARANTINE, 0, START)
     assert envelope.payload == {"kind": "pull_chunk", "incidentId": "inc-1", "chunkId": "plan.0001"}
@@ -22,9 +22,9 @@ def test_an_envelope_goes_to_its_payloads_stage() -> None:
 
 
 def test_a_delayed_copy_is_a_message_of_its_own_and_as_old_as_the_first() -> None:
-    envelope = wrap(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", now=START)
+    envelope = new_envelope(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", now=START)
 
-    copy = again(again(envelope))
+    copy = delayed_copy(delayed_copy(envelope))
 
     assert copy.attempt == 2
     assert copy.id != envelope.id
@@ -32,7 +32,7 @@ def test_a_delayed_copy_is_a_message_of_its_own_and_as_old_as_the_first() -> Non
 
 
 def test_a_later_version_is_not_read_as_this_one() -> None:
-    envelope = wrap(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", now=START)
+    envelope = new_envelope(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", now=START)
 
     with pytest.raises(ValidationError):
         Envelope.model_validate({**envelope.to_document(), "v": 2})

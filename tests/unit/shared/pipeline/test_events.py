@@ -24,7 +24,7 @@ def test_a_field_cannot_begin_a_line_of_its_own(caplog: pytest.LogCaptureFixture
     assert "\n" not in caplog.messages[0]
 
 
-@pytest.mark.parametrize("event", [Event.DENIED, Event.MESSAGE_PARKED])
+@pytest.mark.parametrize("event", [Event.DENIED, Event.MESSAGE_DEAD_LETTERED])
 def test_what_needs_a_person_is_an_error(event: Event, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "clawback"):
         emit(event)

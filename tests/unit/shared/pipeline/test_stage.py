@@ -13,13 +13,23 @@ from pydantic import TypeAdapter
 
 from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
 from shared.names import Stage
-from shared.pipeline.envelope import PATIENCE, Envelope, wrap
-from shared.pipeline.payloads import ChunkSettled, HealthCheck, IncidentChanged, PullChunk, ReportMessage
-from shared.pipeline.stage import Delivery, Done, Outcome, Plumbing, Reject, StageOf, Wait, park_poison, run
-from shared.ports.parking import ParkedMessage
+from shared.pipeline.envelope import MAX_AGE, Envelope, new_envelope
+from shared.pipeline.payloads import ChunkChanged, HealthCheck, IncidentChanged, PullChunk, ReportMessage
+from shared.pipeline.stage import (
+    Delivery,
+    Done,
+    Outcome,
+    Reject,
+    RetryLater,
+    RunnerDeps,
+    StageOf,
+    dead_letter_poison,
+    run,
+)
+from shared.ports.dead_letters import DeadLetter
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.clock import FakeClock
-from tests.fakes.parking import FakeParking
+from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.queue import FakeQueue
 
 
@@ -42,20 +52,20 @@ class World:
     ) -> None:
         self.clock = FakeClock()
         self.queue = FakeQueue(checkpoints, self.clock)
-        self.parking = FakeParking(checkpoints)
+        self.dead_letters = FakeDeadLetters(checkpoints)
         self.checked: list[HealthCheck] = []
-        self.plumbing = Plumbing(self.queue, self.parking, self.clock, self.check)
+        self.runner = RunnerDeps(self.queue, self.dead_letters, self.clock, self.check)
         self.stage = StageOf(Stage.REPORT, TypeAdapter(ReportMessage), handle, Deps)
 
     async def check(self, check: HealthCheck) -> None:
         self.checked.append(check)
 
     async def deliver(self, body: bytes) -> None:
-        await run(self.stage, Delivery(id="message-1", body=body), DEPS, self.plumbing)
+        await run(self.stage, Delivery(id="message-1", body=body), DEPS, self.runner)
 
     @property
-    def parked(self) -> ParkedMessage:
-        (message,) = self.parking.messages.values()
+    def dead_letter(self) -> DeadLetter:
+        (message,) = self.dead_letters.messages.values()
         return message
 
     @property
@@ -77,7 +87,7 @@ PAYLOAD = IncidentChanged(incident_id="inc-1")
 
 
 def a_body(clock: FakeClock, attempt: int = 0) -> bytes:
-    envelope = wrap(PAYLOAD, correlation_id="inc-1", now=clock.now)
+    envelope = new_envelope(PAYLOAD, correlation_id="inc-1", now=clock.now)
     return envelope.model_copy(update={"attempt": attempt}).model_dump_json().encode()
 
 
@@ -90,53 +100,53 @@ async def test_the_handler_is_given_the_payload_and_its_deps() -> None:
 
     world = World(handle)
     await world.deliver(a_body(world.clock))
-    settled = ChunkSettled(incident_id="inc-1", chunk_id="plan.0000")
-    await world.deliver(wrap(settled, correlation_id="inc-1", now=world.clock.now).model_dump_json().encode())
+    settled = ChunkChanged(incident_id="inc-1", chunk_id="plan.0000")
+    await world.deliver(new_envelope(settled, correlation_id="inc-1", now=world.clock.now).model_dump_json().encode())
 
     assert seen == [(PAYLOAD, DEPS), (settled, DEPS)]
     assert not world.queue.waiting
-    assert not world.parking.messages
+    assert not world.dead_letters.messages
 
 
-async def test_a_message_on_the_queue_of_another_stage_is_parked() -> None:
+async def test_a_message_on_the_queue_of_another_stage_is_dead_lettered() -> None:
     world = ending(Done())
-    envelope = wrap(PAYLOAD, correlation_id="inc-1", now=world.clock.now)
+    envelope = new_envelope(PAYLOAD, correlation_id="inc-1", now=world.clock.now)
 
     await world.deliver(envelope.model_copy(update={"stage": Stage.ENRICH}).model_dump_json().encode())
 
-    assert (world.parked.reason, world.parked.detail) == ("envelope", "stage: it is for enrich")
+    assert (world.dead_letter.reason, world.dead_letter.detail) == ("envelope", "stage: it is for enrich")
 
 
 async def test_a_health_check_is_not_the_stages_business() -> None:
     world = ending(RuntimeError("the handler was asked"))
     check = HealthCheck(id=HEALTH, trip="round", route=(Stage.REPORT,))
 
-    await world.deliver(wrap(check, correlation_id=HEALTH, now=world.clock.now).model_dump_json().encode())
+    await world.deliver(new_envelope(check, correlation_id=HEALTH, now=world.clock.now).model_dump_json().encode())
 
     assert world.checked == [check]
     assert not world.queue.waiting
-    assert not world.parking.messages
+    assert not world.dead_letters.messages
 
 
-async def test_a_health_check_of_no_shape_is_parked() -> None:
+async def test_a_health_check_of_no_shape_is_dead_lettered() -> None:
     world = ending(RuntimeError("the handler was asked"))
-    envelope = wrap(PAYLOAD, correlation_id="x", now=world.clock.now)
+    envelope = new_envelope(PAYLOAD, correlation_id="x", now=world.clock.now)
 
     await world.deliver(envelope.model_copy(update={"payload": {"kind": "health_check"}}).model_dump_json().encode())
 
-    assert world.parked.reason == "payload"
+    assert world.dead_letter.reason == "payload"
     assert not world.checked
 
 
 async def test_what_waits_comes_back_once_more_when_it_said() -> None:
-    world = ending(Wait("claimed", 30))
+    world = ending(RetryLater("claimed", 30))
 
     await world.deliver(a_body(world.clock, attempt=2))
 
     envelope, seconds = world.copy
     assert 30 <= seconds <= 31.001
     assert (envelope.attempt, envelope.payload, envelope.correlation_id) == (3, PAYLOAD.to_document(), "inc-1")
-    assert not world.parking.messages
+    assert not world.dead_letters.messages
 
 
 @pytest.mark.parametrize(
@@ -146,7 +156,7 @@ async def test_what_waits_comes_back_once_more_when_it_said() -> None:
         (UnavailableError("Graph"), 2.5, 5),
         (ConflictError("incident"), 0, 1.001),
         (DeniedError("Mail.ReadWrite"), 2.5, 5),
-        (Wait("not yet"), 2.5, 5),
+        (RetryLater("not yet"), 2.5, 5),
     ],
 )
 async def test_what_may_pass_is_waited_for(error: Outcome | Exception, least: float, most: float) -> None:
@@ -170,30 +180,30 @@ async def test_a_missing_right_is_told_to_an_administrator(caplog: pytest.LogCap
 
 
 async def test_patience_ends_after_a_day() -> None:
-    world = ending(Wait("mailbox moving"))
+    world = ending(RetryLater("mailbox moving"))
     body = a_body(world.clock)
 
-    world.clock.advance(PATIENCE.total_seconds())
+    world.clock.advance(MAX_AGE.total_seconds())
     await world.deliver(body)
     assert len(world.queue.waiting) == 1
-    assert not world.parking.messages
+    assert not world.dead_letters.messages
 
     world.clock.advance(1)
     await world.deliver(body)
     assert len(world.queue.waiting) == 1
-    assert (world.parked.reason, world.parked.detail) == ("patience", "mailbox moving")
-    assert base64.b64decode(world.parked.body) == body
+    assert (world.dead_letter.reason, world.dead_letter.detail) == ("max_age", "mailbox moving")
+    assert base64.b64decode(world.dead_letter.body) == body
 
 
-async def test_what_can_never_be_handled_is_parked_with_its_reason() -> None:
+async def test_what_can_never_be_handled_is_dead_lettered_with_its_reason() -> None:
     world = ending(Reject("no_incident", "inc-1"))
     body = a_body(world.clock)
 
     await world.deliver(body)
 
-    assert (world.parked.stage, world.parked.message_id) == (Stage.REPORT, "message-1")
-    assert (world.parked.reason, world.parked.detail) == ("no_incident", "inc-1")
-    assert (base64.b64decode(world.parked.body), world.parked.parked_at) == (body, world.clock.now)
+    assert (world.dead_letter.stage, world.dead_letter.message_id) == (Stage.REPORT, "message-1")
+    assert (world.dead_letter.reason, world.dead_letter.detail) == ("no_incident", "inc-1")
+    assert (base64.b64decode(world.dead_letter.body), world.dead_letter.dead_lettered_at) == (body, world.clock.now)
     assert not world.queue.waiting
 
 
@@ -205,11 +215,11 @@ async def test_a_bug_is_the_hosts_to_count(error: Exception) -> None:
         await world.deliver(a_body(world.clock))
 
     assert not world.queue.waiting
-    assert not world.parking.messages
+    assert not world.dead_letters.messages
 
 
 def _changed(**changes: Any) -> bytes:
-    document = wrap(PAYLOAD, correlation_id="inc-1", now=FakeClock().now).to_document()
+    document = new_envelope(PAYLOAD, correlation_id="inc-1", now=FakeClock().now).to_document()
     return json.dumps({**document, **changes}).encode()
 
 
@@ -229,13 +239,13 @@ def _changed(**changes: Any) -> bytes:
         (_changed(payload={**PAYLOAD.to_document(), "more": 1}), "payload"),
     ],
 )
-async def test_what_cannot_be_read_is_parked_and_never_handled(body: bytes, reason: str) -> None:
+async def test_what_cannot_be_read_is_dead_lettered_and_never_handled(body: bytes, reason: str) -> None:
     world = ending(RuntimeError("handled"))
 
     await world.deliver(body)
 
-    assert world.parked.reason == reason
-    assert base64.b64decode(world.parked.body) == body
+    assert world.dead_letter.reason == reason
+    assert base64.b64decode(world.dead_letter.body) == body
 
 
 @given(st.binary(max_size=200))
@@ -243,18 +253,18 @@ async def test_no_body_makes_a_trigger_fail(body: bytes) -> None:
     world = ending(RuntimeError("handled"))
 
     await world.deliver(body)
-    await park_poison(Stage.REPORT, Delivery(id="message-2", body=body, dequeue_count=5), world.plumbing)
+    await dead_letter_poison(Stage.REPORT, Delivery(id="message-2", body=body, dequeue_count=5), world.runner)
 
-    assert [base64.b64decode(message.body) for message in world.parking.messages.values()] == [body, body]
+    assert [base64.b64decode(message.body) for message in world.dead_letters.messages.values()] == [body, body]
 
 
-async def test_why_it_was_parked_says_where_and_not_what() -> None:
+async def test_why_it_was_dead_lettered_says_where_and_not_what() -> None:
     world = ending(Done())
 
     await world.deliver(_changed(payload={"kind": "incident_changed", "incidentId": ["ann@contoso.example"]}))
 
-    assert "incidentId" in world.parked.detail
-    assert "ann@" not in world.parked.detail
+    assert "incidentId" in world.dead_letter.detail
+    assert "ann@" not in world.dead_letter.detail
 
 
 async def test_poison_is_kept_and_named_by_its_incident(caplog: pytest.LogCaptureFixture) -> None:
@@ -262,17 +272,17 @@ async def test_poison_is_kept_and_named_by_its_incident(caplog: pytest.LogCaptur
     body = a_body(world.clock)
 
     with caplog.at_level(logging.ERROR, "clawback"):
-        await park_poison(Stage.REPORT, Delivery(id="message-1", body=body, dequeue_count=5), world.plumbing)
+        await dead_letter_poison(Stage.REPORT, Delivery(id="message-1", body=body, dequeue_count=5), world.runner)
 
-    assert (world.parked.reason, base64.b64decode(world.parked.body)) == ("poison", body)
-    assert json.loads(caplog.messages[0].removeprefix("message_parked ")) == {
+    assert (world.dead_letter.reason, base64.b64decode(world.dead_letter.body)) == ("poison", body)
+    assert json.loads(caplog.messages[0].removeprefix("message_dead_lettered ")) == {
         "stage": "report",
         "reason": "poison",
         "correlation_id": "inc-1",
     }
 
 
-@pytest.mark.parametrize("outcome", [Done(), Wait("later"), Reject("never")])
+@pytest.mark.parametrize("outcome", [Done(), RetryLater("later"), Reject("never")])
 async def test_wherever_the_process_dies_the_next_delivery_ends_the_same(outcome: Outcome) -> None:
     async def handle(message: Any, deps: Deps) -> Outcome:
         return outcome
@@ -280,7 +290,7 @@ async def test_wherever_the_process_dies_the_next_delivery_ends_the_same(outcome
     dry = Checkpoints()
     world = World(handle, dry)
     await world.deliver(a_body(world.clock))
-    expected = (len(world.queue.waiting), len(world.parking.messages))
+    expected = (len(world.queue.waiting), len(world.dead_letters.messages))
 
     for place in range(dry.passed):
         checkpoints = Checkpoints(die_at=place)
@@ -291,22 +301,22 @@ async def test_wherever_the_process_dies_the_next_delivery_ends_the_same(outcome
         checkpoints.revive()
         await world.deliver(body)
         # One copy too many is what "at least once" means; a lost one would be a lost mailbox.
-        assert len(world.parking.messages) == expected[1]
+        assert len(world.dead_letters.messages) == expected[1]
         assert expected[0] <= len(world.queue.waiting) <= 2 * expected[0]
 
 
 def test_patience_is_longer_than_any_one_wait() -> None:
-    assert timedelta(hours=1) < PATIENCE
+    assert timedelta(hours=1) < MAX_AGE
 
 
 @pytest.mark.parametrize(
     ("outcome", "service"),
     [
         (UnavailableError("Graph", 1), True),
-        (Wait("targets left", 1.0, service=True), True),
+        (RetryLater("targets left", 1.0, service=True), True),
         (ConflictError("incident"), False),
         (DeniedError("Graph"), False),
-        (Wait("claimed", 1.0), False),
+        (RetryLater("claimed", 1.0), False),
     ],
 )
 async def test_whether_a_service_is_waited_for_is_told(
@@ -317,5 +327,5 @@ async def test_whether_a_service_is_waited_for_is_told(
     with caplog.at_level(logging.INFO, "clawback"):
         await world.deliver(a_body(world.clock))
 
-    (line,) = [one for one in map(logging.LogRecord.getMessage, caplog.records) if one.startswith("message_waits ")]
-    assert json.loads(line.removeprefix("message_waits "))["service"] is service
+    (line,) = [one for one in map(logging.LogRecord.getMessage, caplog.records) if one.startswith("message_retried ")]
+    assert json.loads(line.removeprefix("message_retried "))["service"] is service

@@ -10,11 +10,11 @@ from pydantic import TypeAdapter
 
 from shared.names import Stage
 from shared.pipeline import triggers
-from shared.pipeline.envelope import wrap
+from shared.pipeline.envelope import new_envelope
 from shared.pipeline.payloads import HealthCheck, IncidentChanged, ReportMessage
-from shared.pipeline.stage import Done, Outcome, Plumbing, StageOf
+from shared.pipeline.stage import Done, Outcome, RunnerDeps, StageOf
 from tests.fakes.clock import FakeClock
-from tests.fakes.parking import FakeParking
+from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.queue import FakeQueue
 
 
@@ -32,10 +32,10 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.handled: list[Any] = []
-        self.parking = FakeParking()
+        self.dead_letters = FakeDeadLetters()
         clock = FakeClock()
-        plumbing = Plumbing(FakeQueue(now=clock), self.parking, clock, no_health_check)
-        provide = SimpleNamespace(provide=lambda kind: plumbing if kind is Plumbing else kind())
+        runner = RunnerDeps(FakeQueue(now=clock), self.dead_letters, clock, no_health_check)
+        provide = SimpleNamespace(provide=lambda kind: runner if kind is RunnerDeps else kind())
         monkeypatch.setattr(triggers, "services", lambda: provide)
 
         async def handle(message: Any, deps: Deps) -> Outcome:
@@ -69,16 +69,16 @@ def test_a_stage_has_its_queue_and_its_poison_queue(world: World) -> None:
 
 async def test_a_message_is_handled(world: World) -> None:
     payload = IncidentChanged(incident_id="inc-1")
-    envelope = wrap(payload, correlation_id="inc-1", now=FakeClock().now)
+    envelope = new_envelope(payload, correlation_id="inc-1", now=FakeClock().now)
 
     await world.call("report")(message=func.QueueMessage(id="1", body=envelope.model_dump_json()))
 
     assert world.handled == [payload]
 
 
-async def test_poison_is_parked_whatever_it_is(world: World) -> None:
+async def test_poison_is_dead_lettered_whatever_it_is(world: World) -> None:
     await world.call("report_poison")(message=func.QueueMessage(id="1", body=b"\xff\x00"))
 
-    (parked,) = world.parking.messages.values()
-    assert (parked.message_id, base64.b64decode(parked.body), parked.reason) == ("1", b"\xff\x00", "poison")
+    (letter,) = world.dead_letters.messages.values()
+    assert (letter.message_id, base64.b64decode(letter.body), letter.reason) == ("1", b"\xff\x00", "poison")
     assert world.handled == []

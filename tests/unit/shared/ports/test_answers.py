@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.errors import DeniedError, UnavailableError
-from shared.ports.answers import Answer, Refusal, RefusalKind, ask, insist
+from shared.ports.answers import Answer, Refusal, RefusalKind, ask, raise_for_refusals
 
 FLAKY = Refusal(RefusalKind.TRANSIENT, "UnknownError", 500)
 BUSY = Refusal(RefusalKind.THROTTLED, "TooManyRequests", 429, 4.0)
@@ -50,14 +50,14 @@ async def test_nothing_wanted_nothing_asked() -> None:
 
 def test_the_longest_wait_counts() -> None:
     with pytest.raises(UnavailableError, match="resolve: TooManyRequests") as caught:
-        insist("resolve", ["x", BUSY, DENIED, BUSIER, MISSING])
+        raise_for_refusals("resolve", ["x", BUSY, DENIED, BUSIER, MISSING])
     assert caught.value.retry_after == 9.0
 
 
 def test_a_missing_right_is_told() -> None:
     with pytest.raises(DeniedError, match="resolve: Authorization_RequestDenied"):
-        insist("resolve", ["x", DENIED])
+        raise_for_refusals("resolve", ["x", DENIED])
 
 
 def test_facts_are_no_reason_to_stop() -> None:
-    insist("resolve", ["x", MISSING])
+    raise_for_refusals("resolve", ["x", MISSING])

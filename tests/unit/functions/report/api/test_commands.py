@@ -9,7 +9,7 @@ from shared.domain.ids import IncidentId, PlanId, TargetId
 from shared.domain.incident import PlanState
 from shared.domain.target import TargetState
 from shared.errors import NotFoundError
-from shared.pipeline.envelope import MAX_BODY, wrap
+from shared.pipeline.envelope import MAX_BODY, new_envelope
 from shared.pipeline.payloads import ApprovePlan, RestoreChunk, UndoPull
 from shared.web.command_body import MAX_TARGETS
 from shared.web.problems import Problem
@@ -101,7 +101,7 @@ async def test_as_many_targets_as_a_command_may_name_fit_a_queue_message() -> No
         incident_id=INCIDENT, targets=targets, command_id="c" * 40, by="ü" * 128, at=START, reason="ü" * 1000
     )
     for message in (restore, ask):
-        body = wrap(message, correlation_id=INCIDENT, now=START).model_dump_json(exclude_none=True)
+        body = new_envelope(message, correlation_id=INCIDENT, now=START).model_dump_json(exclude_none=True)
         assert len(body.encode()) <= MAX_BODY
     found = await refused(undo, await pulled(), targets=[*targets, "target-x"], by="ann")
     assert found["type"] == "wrong-shape"

@@ -5,7 +5,7 @@ from functions.report.api.models import ReadDeps
 from shared.domain.ids import IncidentId
 from shared.domain.target import TargetState
 from shared.errors import NotFoundError
-from shared.pipeline.payloads import ChunkSettled
+from shared.pipeline.payloads import ChunkChanged
 from shared.web.problems import Problem
 from tests.fakes.clock import START
 from tests.unit.functions.report.case import CHUNK, INCIDENT, Case, incident, plan, target
@@ -14,7 +14,7 @@ from tests.unit.functions.report.case import CHUNK, INCIDENT, Case, incident, pl
 async def five() -> ReadDeps:
     targets = [target(name, TargetState.QUARANTINED) for name in "edcba"]
     case = await Case().keep(incident(plan(5)), targets)
-    await case.handle(ChunkSettled(incident_id=INCIDENT, chunk_id=CHUNK))
+    await case.handle(ChunkChanged(incident_id=INCIDENT, chunk_id=CHUNK))
     return case.provide(ReadDeps)
 
 
@@ -29,7 +29,7 @@ async def test_incidents_newest_first() -> None:
 async def test_an_incident_with_its_targets_and_their_tree() -> None:
     found = await reads.incident(INCIDENT, {}, await five())
     assert found["incident"]["id"] == INCIDENT
-    assert found["tally"]["states"] == {"quarantined": 5}
+    assert found["counts"]["states"] == {"quarantined": 5}
     assert [one["id"] for one in found["targets"]] == [f"target-{name}" for name in "abcde"]
     assert found["tree"][0]["targets"] == [f"target-{name}" for name in "abcde"]
     assert "next" not in found

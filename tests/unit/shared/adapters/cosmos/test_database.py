@@ -11,7 +11,7 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from shared.adapters.cosmos.database import Database, document, record, told
+from shared.adapters.cosmos.database import Database, document, record, translate_errors
 from shared.domain.activity import Head
 from shared.domain.ids import IncidentId
 from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
@@ -64,14 +64,14 @@ def batch(status: int) -> CosmosBatchOperationError:
     ],
 )
 def test_errors_in_our_words(error: Exception, ours: type[Exception]) -> None:
-    with pytest.raises(ours, match="commit a chunk") as raised, told("commit a chunk"):
+    with pytest.raises(ours, match="commit a chunk") as raised, translate_errors("commit a chunk"):
         raise error
     assert raised.value.__cause__ is error
 
 
 @pytest.mark.parametrize("error", [http(400), http(413), batch(413), KeyError("a bug")])
 def test_what_waiting_cannot_mend_stays_what_it_is(error: Exception) -> None:
-    with pytest.raises(type(error)) as raised, told("commit a chunk"):
+    with pytest.raises(type(error)) as raised, translate_errors("commit a chunk"):
         raise error
     assert raised.value is error
 
@@ -80,7 +80,7 @@ def test_what_waiting_cannot_mend_stays_what_it_is(error: Exception) -> None:
     ("headers", "seconds"), [({"x-ms-retry-after-ms": "1500"}, 1.5), ({"x-ms-retry-after-ms": "0"}, 0.0), ({}, None)]
 )
 def test_how_long_the_service_asked_us_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    with pytest.raises(UnavailableError) as raised, told("query"):
+    with pytest.raises(UnavailableError) as raised, translate_errors("query"):
         raise http(429, headers)
     assert raised.value.retry_after == seconds
 

@@ -320,7 +320,7 @@ async def test_a_refusal_on_a_later_page_refuses_the_list() -> None:
         (answer_,) = await gateway.collect([Request("/groups")])
 
     assert isinstance(answer_, Refusal)
-    assert answer_.kind.passing
+    assert answer_.kind.retryable
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

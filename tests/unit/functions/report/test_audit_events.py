@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from functions.report.facts import of_incident, of_targets
-from shared.domain.exposure import Tally
+from functions.report.audit_events import of_incident, of_targets
+from shared.domain.exposure import Counts
 from shared.domain.incident import Command, PlanState
 from shared.domain.target import TERMINAL, TargetState
 from tests.fakes.clock import START
@@ -60,7 +60,7 @@ def test_each_end_is_told_once_and_counted(state: TargetState) -> None:
     assert (told.fact.kind, told.fact.at, told.fact.target_id) == (state, START, "target-ann")
     assert told.fact.data == {"planId": "plan-1", "reason": "why"}
     assert told.counts is not None
-    assert Tally().add(told.counts).states == {state: 1}
+    assert Counts().add(told.counts).states == {state: 1}
 
 
 def test_the_proof_of_a_pull() -> None:
@@ -90,10 +90,10 @@ def test_what_came_back_was_pulled_first(
 ) -> None:
     told = of_targets([target("ann", state, reason=reason)], START)
     assert [one.fact.kind for one in told] == kinds
-    tally = Tally()
+    counts = Counts()
     for one in told:
-        tally = tally.add(one.counts) if one.counts else tally
-    assert (tally.states, tally.read, tally.exposed_seconds, tally.plans) == (states, 1, 60, {"plan-1": 1})
+        counts = counts.add(one.counts) if one.counts else counts
+    assert (counts.states, counts.read, counts.exposed_seconds, counts.plans) == (states, 1, 60, {"plan-1": 1})
     # The pull is the same fact, whenever it is told.
     assert told[0].fact == of_targets([target("ann", TargetState.QUARANTINED)], START)[0].fact
 

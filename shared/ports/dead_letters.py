@@ -9,8 +9,8 @@ from shared.names import Stage
 from shared.ports.health import Probe
 
 
-class ParkedMessage(Frozen):
-    """A parked message. `body` is Base64 of exactly what was on the queue."""
+class DeadLetter(Frozen):
+    """A dead letter. `body` is Base64 of exactly what was on the queue."""
 
     id: str
     stage: Stage
@@ -18,22 +18,22 @@ class ParkedMessage(Frozen):
     body: str
     reason: str
     detail: str = ""
-    parked_at: Instant
+    dead_lettered_at: Instant
     replayed_at: Instant | None = None
 
 
-class Parking(Protocol):
+class DeadLetters(Protocol):
     """Durable storage of messages with a reason. Raises UnavailableError."""
 
-    async def park(self, stage: Stage, message_id: str, body: bytes, *, reason: str, detail: str, at: datetime) -> None:
-        """Keep the message. Parking the same message twice keeps one."""
+    async def add(self, stage: Stage, message_id: str, body: bytes, *, reason: str, detail: str, at: datetime) -> None:
+        """Keep the message. DeadLetters the same message twice keeps one."""
         ...
 
-    def parked(self) -> AsyncIterator[ParkedMessage]:
-        """All that is parked, in no particular order."""
+    def all(self) -> AsyncIterator[DeadLetter]:
+        """All that is dead-lettered, in no particular order."""
         ...
 
-    async def replace(self, message: ParkedMessage) -> None:
+    async def replace(self, message: DeadLetter) -> None:
         """Keep the message's newer self (replayed)."""
         ...
 

@@ -6,7 +6,7 @@ from shared.domain.incident import NOBODY, NOT_IDENTIFIED, Action, Decision, Inc
 from shared.policy import Policy
 
 
-def brakes(
+def approval_reasons(
     policy: Policy,
     decision: Decision,
     alert: Alert,
@@ -37,12 +37,12 @@ def brakes(
     # Many small alerts about one mail are one large pull; what a person has approved is not held against the next.
     unseen = [plan for plan in incident.plans if plan.alert_id != alert.id and plan.approved_by is None]
     targets = len(pending) + sum(plan.targets for plan in unseen)
-    if targets > policy.brakes.targets:
-        held.append(f"targets: {targets} of {policy.brakes.targets}")
+    if targets > policy.limits.targets:
+        held.append(f"targets: {targets} of {policy.limits.targets}")
     mailboxes = len({target.mailbox.id for target in pending}) + sum(plan.mailboxes for plan in unseen)
     if mailbox_total is None:
         held.append("mailbox_count_unknown")
-    elif mailboxes > policy.brakes.mailbox_share * mailbox_total:
+    elif mailboxes > policy.limits.mailbox_share * mailbox_total:
         held.append(f"mailbox_share: {mailboxes} of {mailbox_total}")
     if protected := len({target.mailbox.id for target in pending if target.mailbox.protected}):
         held.append(f"protected_people: {protected}")

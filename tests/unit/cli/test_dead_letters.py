@@ -8,97 +8,97 @@ from typing import cast
 
 import pytest
 
-from cli import parked
+from cli import dead_letters
 from cli.api import REFUSED, UNREACHABLE, USAGE
 from cli.main import main
 from shared.bootstrap import Services
 from shared.domain.ids import AlertId, IncidentId
 from shared.errors import DeniedError, NotFoundError, UnavailableError
 from shared.names import Stage
-from shared.pipeline.envelope import MAX_BODY, Envelope, wrap
+from shared.pipeline.envelope import MAX_BODY, Envelope, new_envelope
 from shared.pipeline.payloads import EnrichAlert
-from shared.ports.parking import ParkedMessage
+from shared.ports.dead_letters import DeadLetter
 from tests.fakes.clock import START
-from tests.fakes.parking import FakeParking
+from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.queue import FakeQueue
 
 
 @pytest.fixture
 def services(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    made = SimpleNamespace(parking=FakeParking(), queue=FakeQueue())
+    made = SimpleNamespace(dead_letters=FakeDeadLetters(), queue=FakeQueue())
 
     @asynccontextmanager
     async def ours() -> AsyncIterator[Services]:
         yield cast("Services", made)
 
-    monkeypatch.setattr(parked, "_services", ours)
+    monkeypatch.setattr(dead_letters, "_services", ours)
     return made
 
 
-def _park(services: SimpleNamespace, message_id: str, body: bytes, days: int = 0, detail: str = "") -> None:
+def _dead_letter(services: SimpleNamespace, message_id: str, body: bytes, days: int = 0, detail: str = "") -> None:
     at = START + timedelta(days=days)
-    asyncio.run(services.parking.park(Stage.ENRICH, message_id, body, reason="poison", detail=detail, at=at))
+    asyncio.run(services.dead_letters.add(Stage.ENRICH, message_id, body, reason="poison", detail=detail, at=at))
 
 
 def _envelope() -> Envelope:
     payload = EnrichAlert(incident_id=IncidentId("incident-1"), alert_id=AlertId("alert-1"))
-    return wrap(payload, correlation_id="incident-1", now=START).model_copy(update={"attempt": 7})
+    return new_envelope(payload, correlation_id="incident-1", now=START).model_copy(update={"attempt": 7})
 
 
 def test_the_list_is_safe_to_look_at(services: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
-    _park(services, "young", b"", days=1, detail="\x1b[2Jbad")
-    _park(services, "old", b"")
-    assert main(["parked", "list"]) == 0
+    _dead_letter(services, "young", b"", days=1, detail="\x1b[2Jbad")
+    _dead_letter(services, "old", b"")
+    assert main(["dead-letter", "list"]) == 0
     text = capsys.readouterr().out
     assert text.index("enrich-old") < text.index("enrich-young")
     assert "\x1b" not in text
-    assert main(["parked", "list", "--json"]) == 0
+    assert main(["dead-letter", "list", "--json"]) == 0
     assert [message["messageId"] for message in json.loads(capsys.readouterr().out)] == ["old", "young"]
 
 
 def test_a_replayed_message_is_on_its_queue_with_new_patience(
     services: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _park(services, "m", _envelope().model_dump_json().encode())
-    assert main(["parked", "replay", "enrich-m"]) == 0
+    _dead_letter(services, "m", _envelope().model_dump_json().encode())
+    assert main(["dead-letter", "replay", "enrich-m"]) == 0
     assert "enrich-m is on its queue again" in capsys.readouterr().out
     (sent,) = services.queue.waiting
     assert sent.envelope.payload == _envelope().payload
     assert sent.envelope.attempt == 0
     assert sent.envelope.sent_at > START
-    assert services.parking.messages["enrich-m"].replayed_at is not None
+    assert services.dead_letters.messages["enrich-m"].replayed_at is not None
 
 
 def test_what_is_no_message_of_ours_stays_where_it_is(
     services: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _park(services, "m", b"\xff not ours")
-    assert main(["parked", "replay", "enrich-m"]) == REFUSED
+    _dead_letter(services, "m", b"\xff not ours")
+    assert main(["dead-letter", "replay", "enrich-m"]) == REFUSED
     assert "no message of ours" in capsys.readouterr().err
     assert services.queue.waiting == []
-    assert services.parking.messages["enrich-m"].replayed_at is None
+    assert services.dead_letters.messages["enrich-m"].replayed_at is None
 
 
-def test_what_is_not_parked_is_refused(services: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["parked", "replay", "enrich-x", "--json"]) == REFUSED
-    assert "nothing is parked under enrich-x" in json.loads(capsys.readouterr().err)["error"]
+def test_what_is_not_dead_lettered_is_refused(services: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dead-letter", "replay", "enrich-x", "--json"]) == REFUSED
+    assert "nothing is dead-lettered under enrich-x" in json.loads(capsys.readouterr().err)["error"]
 
 
 def test_what_is_too_large_to_be_ours_stays_where_it_is(
     services: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     large = _envelope().model_copy(update={"payload": {"padding": "x" * MAX_BODY}})
-    _park(services, "m", large.model_dump_json().encode())
-    assert main(["parked", "replay", "enrich-m"]) == REFUSED
+    _dead_letter(services, "m", large.model_dump_json().encode())
+    assert main(["dead-letter", "replay", "enrich-m"]) == REFUSED
     assert "larger than any message" in capsys.readouterr().err
-    assert services.parking.messages["enrich-m"].replayed_at is None
+    assert services.dead_letters.messages["enrich-m"].replayed_at is None
 
 
 def test_incomplete_settings_are_told_by_name(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PipelineStorage__blobServiceUri", "https://nowhere.example.com")
-    assert main(["parked", "list"]) == USAGE
+    assert main(["dead-letter", "list"]) == USAGE
     assert "CLAWBACK_COSMOS_ENDPOINT" in capsys.readouterr().err
 
 
@@ -107,7 +107,7 @@ def test_the_local_ones_are_not_taken_for_a_deployeds(
 ) -> None:
     monkeypatch.delenv("PipelineStorage__blobServiceUri", raising=False)
     monkeypatch.setenv("CLAWBACK_API_URL", "https://clawback.example.com")
-    assert main(["parked", "list"]) == USAGE
+    assert main(["dead-letter", "list"]) == USAGE
     assert "PipelineStorage__blobServiceUri" in capsys.readouterr().err
 
 
@@ -117,32 +117,32 @@ def test_it_needs_to_know_where(
     monkeypatch.chdir(str(tmp_path))
     monkeypatch.delenv("PipelineStorage__blobServiceUri", raising=False)
     monkeypatch.delenv("CLAWBACK_API_URL", raising=False)
-    assert main(["parked", "list"]) == USAGE
+    assert main(["dead-letter", "list"]) == USAGE
     assert "Which Clawback" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("error", "status", "said"),
     [
-        (UnavailableError("list parked messages"), UNREACHABLE, "not available now: list parked messages"),
-        (NotFoundError("list parked messages"), REFUSED, "there is no container parked"),
-        (DeniedError("list parked messages"), REFUSED, "you may not: list parked messages"),
+        (UnavailableError("list dead letters"), UNREACHABLE, "not available now: list dead letters"),
+        (NotFoundError("list dead letters"), REFUSED, "there is no container dead-letters"),
+        (DeniedError("list dead letters"), REFUSED, "you may not: list dead letters"),
     ],
 )
 def test_a_service_that_does_not_answer_is_told_in_words(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, status: int, said: str
 ) -> None:
-    class Refusing(FakeParking):
-        async def parked(self) -> AsyncIterator[ParkedMessage]:
-            async for message in super().parked():
+    class Refusing(FakeDeadLetters):
+        async def all(self) -> AsyncIterator[DeadLetter]:
+            async for message in super().all():
                 yield message
             raise error
 
     class Broken(Services):
-        parking = Refusing()
+        dead_letters = Refusing()
 
     for name in ("PipelineStorage__queueServiceUri", "PipelineStorage__blobServiceUri", "CLAWBACK_COSMOS_ENDPOINT"):
         monkeypatch.setenv(name, "https://nowhere.example.com")
-    monkeypatch.setattr(parked, "OperatorServices", Broken)
-    assert main(["parked", "list"]) == status
+    monkeypatch.setattr(dead_letters, "OperatorServices", Broken)
+    assert main(["dead-letter", "list"]) == status
     assert said in capsys.readouterr().err

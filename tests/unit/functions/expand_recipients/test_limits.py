@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from functions.expand_recipients.brakes import brakes
+from functions.expand_recipients.limits import approval_reasons
 from functions.expand_recipients.manifest import Manifest
-from shared.domain.alert import Alert, Evidence, Severity, ThreatType
+from shared.domain.alert import Alert, RawPayload, Severity, ThreatType
 from shared.domain.ids import AlertId, ChunkId, IncidentId, MailboxId, PlanId
 from shared.domain.incident import Action, AlertLink, Decision, Incident, Plan, PlanState, Priority
 from shared.domain.message import Message
@@ -32,10 +32,15 @@ def target(n: int, **changes: Any) -> Target:
 
 
 def held(*targets: Target, **changes: Any) -> tuple[str, ...]:
-    policy = {"version": 1, "rules": [], "brakes": {"targets": 3, "mailbox_share": 0.5}, **changes.get("policy", {})}
+    policy = {
+        "version": 1,
+        "rules": [],
+        "limits": {"targets": 3, "mailbox_share": 0.5},
+        **changes.get("policy", {}),
+    }
     decision = Decision(action=changes.get("action", Action.AUTOMATIC), rule="r", priority=Priority(score=50), at=NOW)
     link = AlertLink(id=ALERT, source="tap", received_at=NOW, severity=Severity.HIGH, threat_type=ThreatType.PHISH)
-    return brakes(
+    return approval_reasons(
         Policy.model_validate(policy),
         decision,
         Alert(
@@ -44,7 +49,7 @@ def held(*targets: Target, **changes: Any) -> tuple[str, ...]:
             vendor_alert_id="1",
             received_at=NOW,
             messages=(Message(sender=changes.get("sender", "x@evil.example")),),
-            evidence=Evidence(path="raw/1", sha256="0" * 64, size=1),
+            evidence=RawPayload(path="raw/1", sha256="0" * 64, size=1),
         ),
         Manifest(
             version=1,

@@ -1,4 +1,4 @@
-"""Parked messages: read from, and sent to, the services themselves, with the operator's own rights."""
+"""Dead letters: read from, and sent to, the services themselves, with the operator's own rights."""
 
 import argparse
 import asyncio
@@ -20,9 +20,9 @@ from local.tls import LocalAuthority
 from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.errors import ClawbackError, DeniedError, NotFoundError, UnavailableError
-from shared.names import PARKED_CONTAINER
+from shared.names import DEAD_LETTER_CONTAINER
 from shared.pipeline.envelope import Envelope
-from shared.ports.parking import ParkedMessage
+from shared.ports.dead_letters import DeadLetter
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ async def _services() -> AsyncIterator[Services]:
     if "PipelineStorage__blobServiceUri" not in os.environ:
         if "CLAWBACK_API_URL" in os.environ:
             # The local one would be taken for the one that is meant.
-            raise CommandError(f"parked messages are asked of the services themselves: set {_SETTINGS}", USAGE)
+            raise CommandError(f"dead letters are asked of the services themselves: set {_SETTINGS}", USAGE)
         try:
             os.environ.update(read_state(LOCAL).environments["pipeline"])
             LocalAuthority(LOCAL).trust_in_this_process()
@@ -66,7 +66,7 @@ async def _services() -> AsyncIterator[Services]:
     try:
         yield services
     except NotFoundError as error:
-        missing = f"there is no container {PARKED_CONTAINER}, or no such queue ({error})"
+        missing = f"there is no container {DEAD_LETTER_CONTAINER}, or no such queue ({error})"
         raise CommandError(f"{missing}: `clawback doctor` tells") from None
     except DeniedError as error:
         raise CommandError(f"you may not: {error}") from None
@@ -76,35 +76,35 @@ async def _services() -> AsyncIterator[Services]:
         await services.close()
 
 
-def list_parked(given: argparse.Namespace) -> int:
-    """`clawback parked list`."""
-    found = sorted(asyncio.run(_all()), key=lambda message: message.parked_at)
+def list_all(given: argparse.Namespace) -> int:
+    """`clawback dead-letter list`."""
+    found = sorted(asyncio.run(_all()), key=lambda message: message.dead_lettered_at)
     if given.json:
         print(json.dumps([message.to_document() for message in found], indent=2))
         return 0
-    columns = ("message", "stage", "parked", "reason", "detail", "replayed")
-    rows = [(m.id, m.stage, m.parked_at, m.reason, m.detail, m.replayed_at) for m in found]
+    columns = ("message", "stage", "dead-lettered", "reason", "detail", "replayed")
+    rows = [(m.id, m.stage, m.dead_lettered_at, m.reason, m.detail, m.replayed_at) for m in found]
     screen.console().print(screen.table(columns, rows))
     return 0
 
 
 def replay(given: argparse.Namespace) -> int:
-    """`clawback parked replay`."""
+    """`clawback dead-letter replay`."""
     asyncio.run(_replay(given.message))
     print(json.dumps({"replayed": given.message}) if given.json else f"{given.message} is on its queue again")
     return 0
 
 
-async def _all() -> list[ParkedMessage]:
+async def _all() -> list[DeadLetter]:
     async with _services() as services:
-        return [message async for message in services.parking.parked()]
+        return [message async for message in services.dead_letters.all()]
 
 
 async def _replay(message_id: str) -> None:
     async with _services() as services:
-        message = next((m for m in [m async for m in services.parking.parked()] if m.id == message_id), None)
+        message = next((m for m in [m async for m in services.dead_letters.all()] if m.id == message_id), None)
         if message is None:
-            raise CommandError(f"nothing is parked under {message_id}")
+            raise CommandError(f"nothing is dead-lettered under {message_id}")
         try:
             envelope = Envelope.model_validate_json(base64.b64decode(message.body))
         except ValidationError:
@@ -116,7 +116,7 @@ async def _replay(message_id: str) -> None:
         except ValueError:
             raise CommandError("it is larger than any message of ours; nobody could handle it") from None
         try:
-            await services.parking.replace(message.model_copy(update={"replayed_at": utc_now()}))
+            await services.dead_letters.replace(message.model_copy(update={"replayed_at": utc_now()}))
         except ClawbackError as error:
             raise CommandError(
                 f"{message_id} is on its queue again, but could not be marked as such: {error}"

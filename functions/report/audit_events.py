@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from functions.report.models import Told
-from shared.domain.activity import Fact
+from shared.domain.activity import AuditEvent
 from shared.domain.ids import derive
 from shared.domain.incident import Command, Incident, Plan
 from shared.domain.target import Target, TargetState
@@ -47,7 +47,7 @@ def of_targets(targets: Iterable[Target], now: datetime) -> list[Told]:
     return [told for target in targets if target.terminal for told in _of_target(target, now)]
 
 
-def _of_plan(incident: Incident, plan: Plan) -> list[Fact]:
+def _of_plan(incident: Incident, plan: Plan) -> list[AuditEvent]:
     facts = [
         _fact(
             incident,
@@ -58,7 +58,7 @@ def _of_plan(incident: Incident, plan: Plan) -> list[Fact]:
             hash=plan.hash,
             targets=plan.targets,
             mailboxes=plan.mailboxes,
-            brakes=list(plan.brakes),
+            approval_reasons=list(plan.approval_reasons),
         )
     ]
     if plan.approved_by is not None and plan.approved_at is not None:
@@ -66,14 +66,14 @@ def _of_plan(incident: Incident, plan: Plan) -> list[Fact]:
     return facts
 
 
-def _of_command(incident: Incident, command: Command) -> Fact:
+def _of_command(incident: Incident, command: Command) -> AuditEvent:
     named = {"targets": list(command.targets)} if command.targets else {}
     return _fact(incident, f"{command.kind}_asked", command.at, command.by, command.id, reason=command.reason, **named)
 
 
-def _fact(incident: Incident, kind: str, at: datetime, actor: str, about: str = "", **data: Any) -> Fact:
+def _fact(incident: Incident, kind: str, at: datetime, actor: str, about: str = "", **data: Any) -> AuditEvent:
     told = {"about": about, **data} if about else data
-    return Fact(id=derive("fact", incident.id, kind, about), kind=kind, at=at, actor=actor, data=told)
+    return AuditEvent(id=derive("fact", incident.id, kind, about), kind=kind, at=at, actor=actor, data=told)
 
 
 def _of_target(target: Target, now: datetime) -> list[Told]:
@@ -102,10 +102,10 @@ def _quarantined(target: Target, now: datetime) -> Told:
     return Told(_seen(target, target.state, target.verified_at or now, **proof), target)
 
 
-def _seen(target: Target, kind: str, at: datetime, **data: Any) -> Fact:
+def _seen(target: Target, kind: str, at: datetime, **data: Any) -> AuditEvent:
     # Ids only: who and what is in the target, which can be erased when it must be; the chain cannot.
     given = {"planId": target.plan_id, "reason": target.reason, **data}
-    return Fact(
+    return AuditEvent(
         id=derive("fact", target.id, kind, target.reason or ""),
         kind=kind,
         at=at,

@@ -1,0 +1,18 @@
+"""The alerts that were taken in. Every method may raise UnavailableError."""
+
+from typing import Protocol
+
+from shared.domain.alert import Alert
+from shared.domain.ids import AlertId
+
+
+class AlertStore(Protocol):
+    """Container `alerts`."""
+
+    async def add(self, alert: Alert) -> bool:
+        """Keep a new alert; False if it is already there (a repeat)."""
+        ...
+
+    async def read(self, alert_id: AlertId) -> Alert:
+        """Raises NotFoundError."""
+        ...

@@ -1,0 +1,48 @@
+"""The targets, in chunks.
+
+Every method may raise UnavailableError; those that write under an ETag raise ConflictError when it is stale.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from shared.domain.ids import ChunkId, IncidentId, TargetId
+from shared.domain.target import Chunk, Target
+from shared.ports.versioned import Versioned
+
+
+class TargetStore(Protocol):
+    """Container `targets`: chunks of targets, each one logical partition."""
+
+    async def add_chunk(self, chunk: Chunk, targets: Sequence[Target]) -> bool:
+        """Keep a new chunk with all its targets, or nothing; False if the chunk is already there."""
+        ...
+
+    async def read_chunk(self, chunk_id: ChunkId) -> tuple[Versioned[Chunk], list[Target]]:
+        """Raises NotFoundError."""
+        ...
+
+    async def commit(self, chunk: Chunk, etag: str, changed: Sequence[Target]) -> Versioned[Chunk]:
+        """Replace the header and the changed targets, all or nothing.
+
+        Raises:
+            ConflictError: the chunk has been committed by somebody else since it was read with `etag`.
+        """
+        ...
+
+    async def known(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> set[TargetId]:
+        """Which of these targets the incident already has, in whatever chunk."""
+        ...
+
+    async def chunks_of(self, incident_id: IncidentId, targets: Sequence[TargetId] = ()) -> list[ChunkId]:
+        """The chunks that hold these targets; none named means all chunks of the incident."""
+        ...
+
+    def of_incident(self, incident_id: IncidentId) -> AsyncIterator[Target]:
+        """All targets of the incident, by address."""
+        ...
+
+    async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
+        """Chunks whose claim ended before `now` without being given back: their worker died."""
+        ...
