@@ -1,4 +1,6 @@
-"""What can go wrong outside, in the three ways that matter to a stage."""
+"""What can go wrong outside, in the ways that matter to a stage."""
+
+from pydantic import ValidationError
 
 
 class ClawbackError(Exception):
@@ -28,3 +30,13 @@ class NotFoundError(ClawbackError):
 
 class DeniedError(ClawbackError):
     """The identity lacks a right (HTTP 401 or 403): for an administrator, not for a retry."""
+
+
+class UnreadableError(ClawbackError):
+    """A stored document is not what its model says: for a developer, not for a retry. Names no value of it."""
+
+
+def places_of(error: ValidationError) -> str:
+    """Where an input is wrong and how, never the input itself: it may be personal data."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or '$'}: {one['type']}" for one in found[:5])

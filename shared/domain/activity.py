@@ -3,11 +3,11 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.domain.base import Frozen, Instant
+from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.exposure import Counts
 from shared.domain.ids import IncidentId
 
@@ -30,8 +30,10 @@ class AuditEvent(Frozen):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class Entry(AuditEvent):
+class Entry(AuditEvent, Stored):
     """A fact with its place in the chain."""
+
+    document_type: ClassVar[str] = "entry"
 
     incident_id: IncidentId
     seq: int
@@ -39,8 +41,10 @@ class Entry(AuditEvent):
     hash: str
 
 
-class Head(Frozen):
+class Head(Stored):
     """The end of the chain, with the sums over all that is in it. Changed only under its ETag."""
+
+    document_type: ClassVar[str] = "head"
 
     id: str = HEAD_ID
     incident_id: IncidentId

@@ -35,7 +35,7 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
         Problem: wrong-parameter.
         NotFoundError: there is no such incident.
     """
-    now = (await deps.incidents.read(IncidentId(incident_id))).value
+    now = await deps.incidents.read(IncidentId(incident_id))
     targets, following = await _page(now.id, query, MAX_TARGETS, deps)
     return {
         "incident": now.to_document(),
@@ -53,7 +53,7 @@ async def activity_csv(incident_id: str, query: Mapping[str, str], deps: ReadDep
         Problem: wrong-parameter.
         NotFoundError: there is no such incident.
     """
-    now = (await deps.incidents.read(IncidentId(incident_id))).value
+    now = await deps.incidents.read(IncidentId(incident_id))
     targets, following = await _page(now.id, query, MAX_ROWS, deps)
     return export(targets), following
 
@@ -64,7 +64,7 @@ async def verification(incident_id: str, deps: ReadDeps) -> dict[str, Any]:
     Raises:
         NotFoundError: there is no such incident.
     """
-    now = (await deps.incidents.read(IncidentId(incident_id))).value
+    now = await deps.incidents.read(IncidentId(incident_id))
     return (await chain.check(now, deps.activity, deps.evidence)).to_document()
 
 
