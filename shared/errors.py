@@ -28,3 +28,16 @@ class NotFoundError(ClawbackError):
 
 class DeniedError(ClawbackError):
     """The identity lacks a right (HTTP 401 or 403): for an administrator, not for a retry."""
+
+
+class UnreadableError(ClawbackError):
+    """A stored record does not have the shape that this version reads.
+
+    Args:
+        record: the record's id.
+        places: where it is wrong and how, without anything that stands there.
+    """
+
+    def __init__(self, record: str, places: str) -> None:
+        super().__init__(f"record {record} cannot be read: {places}")
+        self.record = record

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from shared.domain.base import Frozen, Instant
 from shared.domain.exposure import Counts
-from shared.domain.ids import IncidentId
+from shared.domain.ids import IncidentId, PlanId
 
 GENESIS = "0" * 64
 """What the first entry of every chain names as its predecessor."""
@@ -47,6 +47,19 @@ class Head(Frozen):
     seq: int = 0
     hash: str = GENESIS
     counts: Counts = Counts()
+
+
+class PlanCount(Frozen):
+    """How many targets of one plan have reached a terminal state. Changed only in one batch with the head."""
+
+    id: str
+    incident_id: IncidentId
+    terminal: int
+
+
+def plan_count_id(plan: PlanId) -> str:
+    """The id of a plan's count beside the chain."""
+    return f"plan:{plan}"
 
 
 class ChainReport(Frozen):

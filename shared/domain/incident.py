@@ -84,6 +84,8 @@ class Plan(Frozen):
     planned_at: Instant
     approved_by: str | None = None
     approved_at: Instant | None = None
+    anchor_seq: int | None = None
+    """Where the end of the chain was when all targets were counted: there its anchor stands. None until it is kept."""
 
 
 class Planning(Frozen):

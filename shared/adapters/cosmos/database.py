@@ -1,7 +1,8 @@
 """The database, and its errors in our words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -10,15 +11,16 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.cosmos.exceptions import CosmosBatchOperationError
+from pydantic import ValidationError
 
 from shared.domain.base import Frozen
-from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
+from shared.domain.batch import check_batch
+from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError, UnreadableError
 from shared.names import COSMOS_CONTAINERS
 
 M = TypeVar("M", bound=Frozen)
 
-# The service's own: a transactional batch.
-MAX_BATCH = 100
+_log = logging.getLogger("clawback.cosmos")
 
 # Waiting is the queue's job: the SDK's nine tries of up to 30 s would keep a worker and its message.
 _RETRIES = 1
@@ -35,6 +37,9 @@ _PASSING = {
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
+
+# A record that is wrong in more places than these is wrong altogether.
+_MAX_FLAWS = 5
 
 # What the service adds to a document, and what we add to tell documents of one container apart.
 _NOT_OURS = ("_rid", "_self", "_etag", "_attachments", "_ts", "type")
@@ -80,9 +85,47 @@ def document(model: Frozen, kind: str) -> dict[str, Any]:
     return {**model.to_document(), "type": kind}
 
 
+def content(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What we wrote of a stored document."""
+    return {key: value for key, value in stored.items() if key not in _NOT_OURS}
+
+
 def record(model: type[M], stored: Mapping[str, Any]) -> M:
-    """The record that a stored document holds."""
-    return model.model_validate({key: value for key, value in stored.items() if key not in _NOT_OURS})
+    """The record that a stored document holds.
+
+    Raises:
+        UnreadableError: it does not have the shape of `model`.
+    """
+    try:
+        return model.model_validate(content(stored))
+    except ValidationError as error:
+        flaws = error.errors(include_input=False, include_url=False, include_context=False)
+        places = ", ".join(f"{'.'.join(map(str, flaw['loc']))}: {flaw['type']}" for flaw in flaws[:_MAX_FLAWS])
+    # Outside of the handler: the validation error, which prints its input, is no part of this one.
+    raise UnreadableError(str(stored["id"]), places)
+
+
+def readable(model: type[M], stored: Mapping[str, Any]) -> M | None:
+    """The record that a stored document holds; None, with a line in the log, if this version cannot read it.
+
+    For lists: one bad record must not hide the others.
+    """
+    try:
+        return record(model, stored)
+    except UnreadableError as error:
+        _log.warning("left out of a list: %s", error)
+        return None
+
+
+async def write_batch(container: ContainerProxy, what: str, partition: str, operations: list[Any]) -> list[Any]:
+    """Run these operations all or nothing; what the service answers to each.
+
+    Raises:
+        ValueError: more than one batch takes.
+    """
+    check_batch(arguments[-1] for _, arguments, *_ in operations)
+    with translate_errors(what):
+        return list(await container.execute_item_batch(operations, partition_key=partition))
 
 
 async def query(
@@ -94,6 +137,15 @@ async def query(
     with translate_errors("query"):
         async for item in container.query_items(text, parameters=given, **options):
             yield item
+
+
+def one_of(path: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """A condition that `path` has one of these values, and its parameters.
+
+    IN, unlike ARRAY_CONTAINS, is served from the index.
+    """
+    parameters = {f"v{number}": value for number, value in enumerate(values)}
+    return f"{path} IN ({', '.join(f'@{name}' for name in parameters)})", parameters
 
 
 @contextmanager
