@@ -42,7 +42,7 @@ class CosmosActivity:
             return set()
         container = await self._database.container("activity")
         condition, parameters = one_of("c.id", ids)
-        text = f"SELECT VALUE c.id FROM c WHERE {condition}"  # noqa: S608 - our own names only
+        text = f"SELECT VALUE c.id FROM c WHERE {condition} AND c.type = 'entry'"  # noqa: S608 - our own names only
         return {key async for key in query(container, text, partition=incident_id, **parameters)}
 
     async def append(

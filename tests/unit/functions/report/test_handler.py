@@ -168,6 +168,7 @@ async def _same_as_once(case: Case) -> None:
         await once.handle(message)
     assert {entry.id for entry in await case.entries()} == {entry.id for entry in await once.entries()}
     assert case.incident.counts == once.incident.counts
+    assert await case.activity.plan_count(INCIDENT, PLAN) == 4
     assert case.incident.state is IncidentState.CONTAINED
     assert verify(await case.head(), await case.entries()).intact
     assert (await check(case.incident, case.activity, case.evidence)).intact
