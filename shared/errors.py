@@ -33,7 +33,16 @@ class DeniedError(ClawbackError):
 
 
 class UnreadableError(ClawbackError):
-    """A stored document is not what its model says: for a developer, not for a retry. Names no value of it."""
+    """A stored record does not have the shape that this version reads.
+
+    Args:
+        record: the record's id.
+        places: where it is wrong and how, without anything that stands there.
+    """
+
+    def __init__(self, record: str, places: str) -> None:
+        super().__init__(f"record {record} cannot be read: {places}")
+        self.record = record
 
 
 def places_of(error: ValidationError) -> str:

@@ -1,14 +1,19 @@
 """The quarantine stage: pulls chunks, puts them back, and takes the commands that lead to either."""
 
+from collections.abc import AsyncIterator
+
 from functions.quarantine.engine import advance
 from functions.quarantine.models import Deps
-from shared.domain.ids import TargetId
+from shared.domain.ids import ChunkId, TargetId
 from shared.domain.incident import Command, Incident, Plan, PlanState
 from shared.domain.target import chunk_id
 from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, QuarantineMessage, RestoreChunk, UndoPull
 from shared.pipeline.stage import Done, Outcome, Reject
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
+
+# An incident can have a thousand chunks; what is held in memory is this many of their ids.
+_SENT_AT_ONCE = 100
 
 
 async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:
@@ -78,23 +83,40 @@ async def undo(message: UndoPull, deps: Deps) -> Outcome:
         return None if known else Change(case, create=[_command(message, message.targets)])
 
     await deps.incidents.update(message.incident_id, change)
-    chunks = await deps.targets.chunks_of(message.incident_id, message.targets)
+    await deps.queue.send(IncidentChanged(incident_id=message.incident_id), correlation_id=message.incident_id)
+    chunks: list[ChunkId] = []
+    async for chunk in _chunks(message, deps):
+        chunks.append(chunk)
+        if len(chunks) == _SENT_AT_ONCE:
+            await _send_back(message, chunks, deps)
+            chunks.clear()
+    await _send_back(message, chunks, deps)
+    return Done()
+
+
+async def _chunks(message: UndoPull, deps: Deps) -> AsyncIterator[ChunkId]:
+    """The chunks that hold something of what is wanted back; no target named means all of the incident."""
+    if not message.targets:
+        async for chunk in deps.targets.chunks_of(message.incident_id):
+            yield chunk
+        return
+    for chunk in await deps.targets.chunks_with(message.incident_id, message.targets):
+        yield chunk
+
+
+async def _send_back(message: UndoPull, chunks: list[ChunkId], deps: Deps) -> None:
     await deps.queue.send_all(
         [
-            IncidentChanged(incident_id=message.incident_id),
-            *(
-                RestoreChunk(
-                    incident_id=message.incident_id,
-                    chunk_id=chunk,
-                    targets=message.targets,
-                    command_id=message.command_id,
-                )
-                for chunk in chunks
-            ),
+            RestoreChunk(
+                incident_id=message.incident_id,
+                chunk_id=chunk,
+                targets=message.targets,
+                command_id=message.command_id,
+            )
+            for chunk in chunks
         ],
         correlation_id=message.incident_id,
     )
-    return Done()
 
 
 def _command(message: ApprovePlan | UndoPull, targets: tuple[TargetId, ...] = ()) -> Command:

@@ -73,8 +73,6 @@ async def _update(
         plans: plans that may have finished.
         deps: services.
     """
-    terminal = {plan: await deps.activity.plan_count(incident_id, plan) for plan in plans}
-
     async def change(now: Incident) -> Change | None:
         header = now if head.counts.counted_to <= now.counts.counted_to else now.changed(counts=head.counts)
         documents: dict[str, Versioned[CaseDocument]] = {}
@@ -88,20 +86,32 @@ async def _update(
                 documents[one.value.id] = _with(one, unrecorded=False)
         for plan in plans:
             found = documents.get(plan) or await deps.incidents.plan(incident_id, plan)
-            if found is not None and isinstance(found.value, Plan) and _finishes(found.value, terminal[plan]):
+            if found is not None and isinstance(found.value, Plan) and await _finishes(found.value, deps):
                 header = header.with_plan(found.value.state, PlanState.FINISHED)
-                documents[plan] = _with(found, state=PlanState.FINISHED)
-                if found.value.targets:
-                    # Before the plan says so: a finished plan without its anchor would look like tampering.
-                    await anchor(head, plan, deps.now(), deps.evidence)
+                seq = await _anchored(found.value, deps)
+                documents[plan] = _with(found, state=PlanState.FINISHED, anchor_seq=seq)
         return Change(header, replace=list(documents.values())) if documents or header != now else None
 
     await deps.incidents.update(incident_id, change)
 
 
-def _finishes(plan: Plan, terminal: int) -> bool:
-    unfinished = plan.state in {PlanState.AWAITING_APPROVAL, PlanState.RUNNING}
-    return unfinished and terminal >= plan.targets and not unsearched(plan)
+async def _finishes(plan: Plan, deps: Deps) -> bool:
+    """Whether all targets of the plan are counted as terminal now, and that was not known yet."""
+    known = plan.state is PlanState.FINISHED and (plan.anchor_seq is not None or not plan.targets)
+    if plan.state is PlanState.DRAFT or known or unsearched(plan):
+        return False
+    return await deps.activity.plan_count(plan.incident_id, plan.id) >= plan.targets
+
+
+async def _anchored(plan: Plan, deps: Deps) -> int | None:
+    """Keep the end of the chain as evidence for a finished plan; where it is. A plan without targets has no anchor."""
+    if not plan.targets:
+        return None
+    # Read after the counts: this end of the chain has all that was counted.
+    end = await deps.activity.head(plan.incident_id)
+    head = end.value if end else Head(incident_id=plan.incident_id)
+    # Before the plan says so: a finished plan without its anchor would look like tampering.
+    return (await anchor(head, plan.id, deps.now(), deps.evidence)).seq
 
 
 def _with(document: Versioned[CaseDocument], **changes: object) -> Versioned[CaseDocument]:

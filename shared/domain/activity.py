@@ -9,7 +9,7 @@ from pydantic import Field
 
 from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.exposure import Counts
-from shared.domain.ids import IncidentId
+from shared.domain.ids import IncidentId, PlanId
 
 GENESIS = "0" * 64
 """What the first entry of every chain names as its predecessor."""
@@ -51,6 +51,21 @@ class Head(Stored):
     seq: int = 0
     hash: str = GENESIS
     counts: Counts = Counts()
+
+
+class PlanCount(Stored):
+    """How many targets of one plan have reached a terminal state. Changed only in one batch with the head."""
+
+    document_type: ClassVar[str] = "plan_count"
+
+    id: str
+    incident_id: IncidentId
+    terminal: int
+
+
+def plan_count_id(plan: PlanId) -> str:
+    """The id of a plan's count beside the chain."""
+    return f"plan:{plan}"
 
 
 class ChainReport(Frozen):

@@ -151,6 +151,8 @@ class Plan(CaseRecord):
     dispatched: bool = False
     """Whether the stages that follow have been told of it."""
     unrecorded: bool = False
+    anchor_seq: int | None = None
+    """Where the end of the chain was when all targets were counted: there its anchor stands. None until it is kept."""
 
 
 class Command(CaseRecord):

@@ -1,53 +1,21 @@
-"""Cosmos DB's four containers, as far as the ports show them: ETags, batches that hold together, repeats."""
+"""Containers `alerts` and `incidents`, as far as the ports show them: ETags and repeats."""
 
-import json
-from collections.abc import AsyncIterator, Sequence
-from datetime import datetime
-from itertools import count
-from typing import Generic, TypeVar
+from collections.abc import AsyncIterator
 
-from shared.domain.activity import Entry, Head
 from shared.domain.alert import Alert
-from shared.domain.base import Frozen
-from shared.domain.ids import AlertId, ChunkId, IncidentId, TargetId
+from shared.domain.ids import AlertId, IncidentId
 from shared.domain.incident import Incident
-from shared.domain.target import Chunk, Target
-from shared.errors import ConflictError, NotFoundError
+from shared.errors import NotFoundError
 from shared.ports.versioned import Versioned
 from tests.fakes.checkpoints import Checkpoints
-
-# Cosmos DB: operations of a transactional batch.
-MAX_BATCH = 100
-
-M = TypeVar("M", bound=Frozen)
-
-_etags = count(1)
-
-
-class _Stored(Generic[M]):
-    """A document as the service keeps it: text, and an ETag that every write changes."""
-
-    def __init__(self, value: M) -> None:
-        self.model = type(value)
-        self.text = json.dumps(value.to_document())
-        self.etag = f'"{next(_etags)}"'
-
-    def read(self) -> Versioned[M]:
-        return Versioned(self.model.model_validate_json(self.text), self.etag)
-
-
-def _check(stored: _Stored[M] | None, etag: str) -> None:
-    if stored is None:
-        raise NotFoundError("no such document")
-    if stored.etag != etag:
-        raise ConflictError("the document has changed")
+from tests.fakes.stored import Stored, check_etag
 
 
 class FakeAlerts:
     """`AlertStore`."""
 
     def __init__(self, checkpoints: Checkpoints | None = None) -> None:
-        self._alerts: dict[str, _Stored[Alert]] = {}
+        self._alerts: dict[str, Stored[Alert]] = {}
         self._checkpoint = (checkpoints or Checkpoints()).checkpoint
 
     @property
@@ -59,7 +27,7 @@ class FakeAlerts:
         self._checkpoint("before add alert")
         new = alert.id not in self._alerts
         if new:
-            self._alerts[alert.id] = _Stored(alert)
+            self._alerts[alert.id] = Stored(alert)
         self._checkpoint("after add alert")
         return new
 
@@ -74,7 +42,7 @@ class FakeIncidents:
     """`IncidentStore`."""
 
     def __init__(self, checkpoints: Checkpoints | None = None) -> None:
-        self._incidents: dict[str, _Stored[Incident]] = {}
+        self._incidents: dict[str, Stored[Incident]] = {}
         self.claims: dict[str, IncidentId] = {}
         self._checkpoint = (checkpoints or Checkpoints()).checkpoint
 
@@ -102,7 +70,7 @@ class FakeIncidents:
         self._checkpoint("before add incident")
         new = incident.id not in self._incidents
         if new:
-            self._incidents[incident.id] = _Stored(incident)
+            self._incidents[incident.id] = Stored(incident)
         self._checkpoint("after add incident")
         return new
 
@@ -114,8 +82,8 @@ class FakeIncidents:
 
     async def replace(self, incident: Incident, etag: str) -> Versioned[Incident]:
         self._checkpoint("before replace incident")
-        _check(self._incidents.get(incident.id), etag)
-        self._incidents[incident.id] = stored = _Stored(incident)
+        check_etag(self._incidents.get(incident.id), etag)
+        self._incidents[incident.id] = stored = Stored(incident)
         self._checkpoint("after replace incident")
         return stored.read()
 
@@ -123,108 +91,3 @@ class FakeIncidents:
         self._checkpoint("newest incidents")
         for incident in sorted(self.all, key=lambda i: (i.opened_at, i.id), reverse=True)[:limit]:
             yield incident
-
-
-class FakeTargets:
-    """`TargetStore`."""
-
-    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
-        self._chunks: dict[str, _Stored[Chunk]] = {}
-        self._targets: dict[str, dict[str, _Stored[Target]]] = {}
-        self._checkpoint = (checkpoints or Checkpoints()).checkpoint
-
-    @property
-    def all(self) -> list[Target]:
-        """Everything that is kept."""
-        return [stored.read().value for chunk in self._targets.values() for stored in chunk.values()]
-
-    async def add_chunk(self, chunk: Chunk, targets: Sequence[Target]) -> bool:
-        self._checkpoint("before add chunk")
-        if 1 + len(targets) > MAX_BATCH:
-            raise ValueError("a transactional batch has at most 100 operations")
-        new = chunk.id not in self._chunks
-        if new:
-            self._chunks[chunk.id] = _Stored(chunk)
-            self._targets[chunk.id] = {target.id: _Stored(target) for target in targets}
-        self._checkpoint("after add chunk")
-        return new
-
-    async def read_chunk(self, chunk_id: ChunkId) -> tuple[Versioned[Chunk], list[Target]]:
-        self._checkpoint("read chunk")
-        if chunk_id not in self._chunks:
-            raise NotFoundError(chunk_id)
-        targets = [stored.read().value for stored in self._targets[chunk_id].values()]
-        return self._chunks[chunk_id].read(), targets
-
-    async def commit(self, chunk: Chunk, etag: str, changed: Sequence[Target]) -> Versioned[Chunk]:
-        self._checkpoint("before commit chunk")
-        if 1 + len(changed) > MAX_BATCH:
-            raise ValueError("a transactional batch has at most 100 operations")
-        _check(self._chunks.get(chunk.id), etag)
-        if not {target.id for target in changed} <= set(self._targets[chunk.id]):
-            raise NotFoundError("a target that the chunk does not have")
-        self._chunks[chunk.id] = stored = _Stored(chunk)
-        self._targets[chunk.id].update({target.id: _Stored(target) for target in changed})
-        self._checkpoint("after commit chunk")
-        return stored.read()
-
-    async def known(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> set[TargetId]:
-        self._checkpoint("known targets")
-        return {t.id for t in self.all if t.incident_id == incident_id} & set(targets)
-
-    async def chunks_of(self, incident_id: IncidentId, targets: Sequence[TargetId] = ()) -> list[ChunkId]:
-        self._checkpoint("chunks of incident")
-        chunks = [stored.read().value for stored in self._chunks.values()]
-        return sorted(
-            chunk.id
-            for chunk in chunks
-            if chunk.incident_id == incident_id
-            and (not targets or not set(targets).isdisjoint(self._targets[chunk.id]))
-        )
-
-    async def of_incident(self, incident_id: IncidentId) -> AsyncIterator[Target]:
-        self._checkpoint("targets of incident")
-        wanted = [target for target in self.all if target.incident_id == incident_id]
-        for target in sorted(wanted, key=lambda t: (t.mailbox.address, t.id)):
-            yield target
-
-    async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
-        self._checkpoint("abandoned chunks")
-        chunks = [stored.read().value for stored in self._chunks.values()]
-        return [c for c in chunks if c.lease_until is not None and c.lease_until < now][:limit]
-
-
-class FakeActivity:
-    """`ActivityStore`."""
-
-    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
-        self._heads: dict[str, _Stored[Head]] = {}
-        self._entries: dict[str, dict[str, _Stored[Entry]]] = {}
-        self._checkpoint = (checkpoints or Checkpoints()).checkpoint
-
-    async def head(self, incident_id: IncidentId) -> Versioned[Head] | None:
-        self._checkpoint("read head")
-        stored = self._heads.get(incident_id)
-        return stored.read() if stored else None
-
-    async def known(self, incident_id: IncidentId, ids: Sequence[str]) -> set[str]:
-        self._checkpoint("known facts")
-        return set(self._entries.get(incident_id, {})) & set(ids)
-
-    async def append(self, head: Head, etag: str | None, entries: Sequence[Entry]) -> None:
-        self._checkpoint("before append")
-        if 1 + len(entries) > MAX_BATCH:
-            raise ValueError("a transactional batch has at most 100 operations")
-        stored, kept = self._heads.get(head.incident_id), self._entries.setdefault(head.incident_id, {})
-        if (stored.etag if stored else None) != etag:
-            raise ConflictError("the chain has grown")
-        if any(entry.id in kept for entry in entries):
-            raise ConflictError("an entry is already there")
-        self._heads[head.incident_id] = _Stored(head)
-        kept.update({entry.id: _Stored(entry) for entry in entries})
-        self._checkpoint("after append")
-
-    async def entries(self, incident_id: IncidentId) -> AsyncIterator[Entry]:
-        self._checkpoint("read chain")
-        for entry in sorted((s.read().value for s in self._entries.get(incident_id, {}).values()), key=lambda e: e.seq):
-            yield entry

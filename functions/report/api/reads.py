@@ -65,7 +65,7 @@ async def verification(incident_id: str, deps: ReadDeps) -> dict[str, Any]:
         NotFoundError: there is no such incident.
     """
     now = await deps.incidents.read(IncidentId(incident_id))
-    return (await chain.check(now, deps.activity, deps.evidence)).to_document()
+    return (await chain.check(now, deps.incidents, deps.activity, deps.evidence)).to_document()
 
 
 async def _page(

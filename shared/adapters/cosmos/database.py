@@ -1,7 +1,8 @@
 """The database, and its errors in our words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from http import HTTPStatus
@@ -15,14 +16,13 @@ from azure.cosmos.exceptions import CosmosBatchOperationError
 from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.base import Instant, Stored
+from shared.domain.batch import check_batch
 from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError, UnreadableError, places_of
 from shared.names import COSMOS_CONTAINERS
-from shared.pipeline.events import Event, emit
 
 M = TypeVar("M", bound=Stored)
 
-# The service's own: a transactional batch.
-MAX_BATCH = 100
+_log = logging.getLogger("clawback.cosmos")
 
 # Waiting is the queue's job: the SDK's nine tries of up to 30 s would keep a worker and its message.
 _RETRIES = 1
@@ -84,25 +84,46 @@ def document(value: Stored) -> dict[str, Any]:
     return {**value.to_document(), "type": value.document_type}
 
 
+def content(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What we wrote of a stored document."""
+    return {key: value for key, value in stored.items() if key not in _NOT_OURS}
+
+
 def record(model: type[M], stored: Mapping[str, Any]) -> M:
     """The record that a stored document holds.
 
     Raises:
-        UnreadableError: the document is not one of this model; names its id and what is wrong where, never a value.
+        UnreadableError: it does not have the shape of `model`.
     """
     try:
-        return model.model_validate({key: value for key, value in stored.items() if key not in _NOT_OURS})
+        return model.model_validate(content(stored))
     except ValidationError as error:
-        raise UnreadableError(f"{stored.get('type')} {stored.get('id')}: {places_of(error)}") from None
+        places = places_of(error)
+    # Outside of the handler: the validation error, which prints its input, is no part of this one.
+    raise UnreadableError(str(stored["id"]), places)
 
 
 def readable(model: type[M], stored: Mapping[str, Any]) -> M | None:
-    """As `record`, for lists: None for a document that cannot be read, which is logged and must not hide the others."""
+    """The record that a stored document holds; None, with a line in the log, if this version cannot read it.
+
+    For lists: one bad record must not hide the others.
+    """
     try:
         return record(model, stored)
     except UnreadableError as error:
-        emit(Event.RECORD_UNREADABLE, reason=str(error))
+        _log.warning("left out of a list: %s", error)
         return None
+
+
+async def write_batch(container: ContainerProxy, what: str, partition: str, operations: list[Any]) -> list[Any]:
+    """Run these operations all or nothing; what the service answers to each.
+
+    Raises:
+        ValueError: more than one batch takes.
+    """
+    check_batch(arguments[-1] for _, arguments, *_ in operations)
+    with translate_errors(what):
+        return list(await container.execute_item_batch(operations, partition_key=partition))
 
 
 def moment_text(moment: datetime) -> str:
@@ -167,6 +188,15 @@ async def query(
     with translate_errors("query"):
         async for item in container.query_items(text, parameters=given, **options):
             yield item
+
+
+def one_of(path: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """A condition that `path` has one of these values, and its parameters.
+
+    IN, unlike ARRAY_CONTAINS, is served from the index.
+    """
+    parameters = {f"v{number}": value for number, value in enumerate(values)}
+    return f"{path} IN ({', '.join(f'@{name}' for name in parameters)})", parameters
 
 
 @contextmanager

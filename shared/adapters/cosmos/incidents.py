@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from shared.adapters.cosmos.alerts import MessageOwners
 from shared.adapters.cosmos.database import (
-    MAX_BATCH,
     Database,
     create,
     document,
@@ -18,8 +17,10 @@ from shared.adapters.cosmos.database import (
     record,
     replace,
     translate_errors,
+    write_batch,
 )
 from shared.domain.base import Stored
+from shared.domain.batch import MAX_BATCH
 from shared.domain.ids import AlertId, IncidentId, PlanId, fresh
 from shared.domain.incident import (
     MAX_ALERTS,
@@ -313,11 +314,8 @@ class CosmosIncidents:
         ]
 
     async def _batch(self, incident_id: IncidentId, operations: Sequence[Any]) -> None:
-        if len(operations) > MAX_BATCH:
-            raise ValueError("a transactional batch has at most 100 operations")
         container = await self._database.container(_CONTAINER)
-        with translate_errors("change a case"):
-            await container.execute_item_batch(list(operations), partition_key=incident_id)
+        await write_batch(container, "change a case", incident_id, list(operations))
 
 
 def _operations(header: Incident, etag: str, change: Change) -> list[Any]:

@@ -27,7 +27,8 @@ from tests.fakes.directory import FakeDirectory
 from tests.fakes.evidence import FakeEvidence
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
-from tests.fakes.state import FakeAlerts, FakeIncidents, FakeTargets
+from tests.fakes.state import FakeAlerts, FakeIncidents
+from tests.fakes.targets import FakeTargets
 
 INCIDENT = IncidentId("incident-1")
 ALERT = alert_id("tap", "1")

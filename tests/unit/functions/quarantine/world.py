@@ -16,7 +16,8 @@ from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
-from tests.fakes.state import FakeIncidents, FakeTargets
+from tests.fakes.state import FakeIncidents
+from tests.fakes.targets import FakeTargets
 
 INCIDENT = IncidentId("inc-1")
 ALERT = AlertId("alert-1")

@@ -13,11 +13,13 @@ from shared.domain.incident import Action, AlertLink, Decision, Incident, Plan, 
 from shared.domain.target import Chunk, Hop, Mailbox, ReadState, Target, TargetState, Via
 from shared.pipeline.payloads import ReportMessage
 from shared.pipeline.stage import Outcome
+from tests.fakes.activity import FakeActivity
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.evidence import FakeEvidence
 from tests.fakes.queue import FakeQueue
-from tests.fakes.state import FakeActivity, FakeIncidents, FakeTargets
+from tests.fakes.state import FakeIncidents
+from tests.fakes.targets import FakeTargets
 
 D = TypeVar("D")
 
