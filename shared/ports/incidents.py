@@ -83,9 +83,7 @@ class IncidentStore(Protocol):
         """The header, with the number of alerts that have joined until now. Raises NotFoundError."""
         ...
 
-    async def update(
-        self, incident_id: IncidentId, change: Callable[[Incident], Awaitable[Change | None]]
-    ) -> Incident:
+    async def update(self, incident_id: IncidentId, change: Callable[[Incident], Awaitable[Change | None]]) -> Incident:
         """Change a case under the ETag of its header, again as often as others were first.
 
         Args:
