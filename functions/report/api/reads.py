@@ -24,7 +24,7 @@ async def incidents(query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
     Raises:
         Problem: wrong-parameter.
     """
-    found = [incident async for incident in deps.incidents.newest(_top(query, 50, MAX_INCIDENTS))]
+    found = [incident async for incident in deps.incidents.newest(top_of(query, 50, MAX_INCIDENTS))]
     return {"incidents": [incident.to_document() for incident in found]}
 
 
@@ -71,7 +71,7 @@ async def verification(incident_id: str, deps: ReadDeps) -> dict[str, Any]:
 async def _page(
     incident_id: IncidentId, query: Mapping[str, str], most: int, deps: ReadDeps
 ) -> tuple[list[Target], str | None]:
-    top, after = _top(query, most, most), query.get("after")
+    top, after = top_of(query, most, most), query.get("after")
     page: list[Target] = []
     async for target in deps.targets.of_incident(incident_id):
         if after is not None:
@@ -85,7 +85,12 @@ async def _page(
     return page, None
 
 
-def _top(query: Mapping[str, str], default: int, most: int) -> int:
+def top_of(query: Mapping[str, str], default: int, most: int) -> int:
+    """The parameter `top`.
+
+    Raises:
+        Problem: wrong-parameter.
+    """
     text = query.get("top", str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= most):  # noqa: PLR2004 - fits an int
         raise Problem(422, "wrong-parameter", "A parameter is wrong", f"`top` is a number from 1 to {most}.")
