@@ -58,14 +58,18 @@ async def activity_csv(incident_id: str, query: Mapping[str, str], deps: ReadDep
     return export(targets), following
 
 
-async def verification(incident_id: str, deps: ReadDeps) -> dict[str, Any]:
-    """What a check of the incident's chain finds.
+async def verification(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
+    """What a check of the incident's chain finds, or of a part of it (`?after=&max=`).
 
     Raises:
+        Problem: wrong-parameter.
         NotFoundError: there is no such incident.
     """
+    after, most = number(query, "after", 0, MAX_SEQ, default=0), number(query, "max", 1, chain.MAX_ENTRIES)
     now = (await deps.incidents.read(IncidentId(incident_id))).value
-    return (await chain.check(now, deps.activity, deps.evidence)).to_document()
+    found = await chain.check(now, deps.activity, deps.evidence, after=after, most=most)
+    following = {} if found.next is None else {"next": f"?after={found.next}&max={most}"}
+    return {**found.to_document(), **following}
 
 
 async def _page(
