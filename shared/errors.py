@@ -1,4 +1,6 @@
-"""What can go wrong outside, in the three ways that matter to a stage."""
+"""What can go wrong outside, in the ways that matter to a stage."""
+
+from pydantic import ValidationError
 
 
 class ClawbackError(Exception):
@@ -41,3 +43,9 @@ class UnreadableError(ClawbackError):
     def __init__(self, record: str, places: str) -> None:
         super().__init__(f"record {record} cannot be read: {places}")
         self.record = record
+
+
+def places_of(error: ValidationError) -> str:
+    """Where an input is wrong and how, never the input itself: it may be personal data."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or '$'}: {one['type']}" for one in found[:5])

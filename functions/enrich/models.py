@@ -9,6 +9,7 @@ from shared.ports.directory import Directory
 from shared.ports.evidence import EvidenceStore
 from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
+from shared.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -21,4 +22,5 @@ class Deps:
     evidence: EvidenceStore
     queue: MessageQueue
     policy: Policy
+    settings: Settings
     now: Clock

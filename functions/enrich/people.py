@@ -22,18 +22,17 @@ async def special(policy: Policy, directory: Directory) -> tuple[frozenset[str],
     named = dict.fromkeys([*policy.privileged.groups, *policy.protected.groups, *policy.protected.people])
     addresses = [name for name in named if "@" in name]
     answers = await ask(directory.resolve, addresses)
-    raise_for_refusals("resolve policy", answers)
+    raise_for_refusals("resolve policy", answers.values())
     ids = {name: name for name in named if "@" not in name}
     notes: list[str] = []
-    for name, answer in zip(addresses, answers, strict=True):
+    for name, answer in answers.items():
         if isinstance(answer, Refusal) or answer.id is None:
             notes.append("policy_names_nobody")
         else:
             ids[name] = answer.id
     groups = list(dict.fromkeys(ids[n] for n in [*policy.privileged.groups, *policy.protected.groups] if n in ids))
-    members = await ask(directory.transitive_members, groups)
-    raise_for_refusals("members of policy", members)
-    by_group = dict(zip(groups, members, strict=True))
+    by_group = await ask(directory.transitive_members, groups)
+    raise_for_refusals("members of policy", by_group.values())
 
     def people_of(names: Sequence[str]) -> frozenset[str]:
         people: set[str] = set()
@@ -58,18 +57,14 @@ async def recipients(
         UnavailableError, DeniedError: as `special`.
     """
     resolved = await ask(directory.resolve, addresses)
-    raise_for_refusals("resolve recipients", resolved)
+    raise_for_refusals("resolve recipients", resolved.values())
     users = dict.fromkeys(
         MailboxId(answer.id)
-        for answer in resolved
+        for answer in resolved.values()
         if not isinstance(answer, Refusal) and answer.kind is RecipientKind.USER and answer.id is not None
     )
-    answers = await ask(directory.mailbox_kinds, list(users))
-    kinds = dict(zip(users, answers, strict=True))
-    return tuple(
-        _person(address, answer, kinds, privileged, protected)
-        for address, answer in zip(addresses, resolved, strict=True)
-    )
+    kinds = await ask(directory.mailbox_kinds, list(users))
+    return tuple(_person(address, resolved[address], kinds, privileged, protected) for address in addresses)
 
 
 def _person(

@@ -27,8 +27,8 @@ class Lookup:
         """
         new = sorted(set(addresses) - self._people.keys())
         answers = await ask(self._directory.resolve, new)
-        raise_for_refusals("resolve", answers)
-        for address, answer in zip(new, answers, strict=True):
+        raise_for_refusals("resolve", answers.values())
+        for address, answer in answers.items():
             # A permanent refusal: the directory takes this for no address at all.
             unknown = Recipient(RecipientKind.UNKNOWN, address)
             self._people[address] = unknown if isinstance(answer, Refusal) else answer
@@ -44,9 +44,9 @@ class Lookup:
         new = sorted(set(groups) - self._members.keys())
         answers = await ask(self._directory.members, new)
         raise_for_refusals(
-            "members", [a for a in answers if not (isinstance(a, Refusal) and a.kind is RefusalKind.DENIED)]
+            "members", [a for a in answers.values() if not (isinstance(a, Refusal) and a.kind is RefusalKind.DENIED)]
         )
-        for group, answer in zip(new, answers, strict=True):
+        for group, answer in answers.items():
             self._members[group] = answer
             for member in () if isinstance(answer, Refusal) else answer:
                 self._learn(member)

@@ -120,16 +120,19 @@ class _Search:
         """One step further: what these mailboxes sent on, and what their rules send on."""
         holders = self._to_ask(places)
         wanted = [(MailboxId(h.holder), self.tree.mails[h.mail].message.internet_message_id or "") for h in holders]
-        asked = [mailbox for mailbox, _ in wanted]
-        unasked = sorted(set(asked) - self.rules.keys()) if self.policy.inbox_rules else []
+        unasked = sorted({mailbox for mailbox, _ in wanted} - self.rules.keys()) if self.policy.inbox_rules else []
         sent, rules = await gather(
             ask(self.mailboxes.sent_descendants, wanted), ask(self.mailboxes.forwarding_rules, unasked)
         )
-        self._judge("sent_items", asked, sent)
-        self._judge("inbox_rules", unasked, rules)
-        for mailbox, found in zip(unasked, rules, strict=True):
+        self._judge("sent_items", [(mailbox, answer) for (mailbox, _), answer in sent.items()])
+        self._judge("inbox_rules", list(rules.items()))
+        for mailbox, found in rules.items():
             self.rules[mailbox] = () if isinstance(found, Refusal) else found
-        copies_of = {h.at: c for h, c in zip(holders, sent, strict=True) if c and not isinstance(c, Refusal)}
+        copies_of = {
+            holder.at: copies
+            for holder, key in zip(holders, wanted, strict=True)
+            if (copies := sent[key]) and not isinstance(copies, Refusal)
+        }
         unsure = await self._reused([holder for holder in holders if holder.at in copies_of])
         arrivals: list[Arrival] = []
         offers: list[Offer] = []
@@ -158,11 +161,12 @@ class _Search:
         named = [holder for holder in holders if messages[holder.at].sender is not None]
         wanted = [(MailboxId(holder.holder), messages[holder.at].internet_message_id or "") for holder in named]
         answers = await ask(partial(self.mailboxes.find, Where.VISIBLE), wanted)
-        self._judge("message_id_check", [mailbox for mailbox, _ in wanted], answers)
+        self._judge("message_id_check", [(mailbox, answer) for (mailbox, _), answer in answers.items()])
         unsure = {
             holder.at
-            for holder, items in zip(named, answers, strict=True)
-            if isinstance(items, Refusal) or any(not same_sender(messages[holder.at], item) for item in items)
+            for holder, key in zip(named, wanted, strict=True)
+            if isinstance(items := answers[key], Refusal)
+            or any(not same_sender(messages[holder.at], item) for item in items)
         }
         if unsure:
             self.notes["message_id_reused"] += len(unsure)
@@ -200,9 +204,9 @@ class _Search:
         self.untold.clear()
         return await self._resolve(offers)
 
-    def _judge(self, what: str, mailboxes: Sequence[MailboxId], answers: Sequence[Answer[Any]]) -> None:
+    def _judge(self, what: str, answers: Sequence[tuple[MailboxId, Answer[Any]]]) -> None:
         """What a refusal means: no mailbox, come back later, or a note that nobody could look."""
-        refusals = [(m, a) for m, a in zip(mailboxes, answers, strict=True) if isinstance(a, Refusal)]
+        refusals = [(m, a) for m, a in answers if isinstance(a, Refusal)]
         if self.patient:
             raise_for_refusals(what, [refusal for _, refusal in refusals if refusal.kind.retryable])
         for mailbox, refusal in refusals:

@@ -9,7 +9,7 @@ from shared.domain.target import Target, TargetState
 from shared.policy import Policy
 from shared.ports.answers import Refusal
 from shared.ports.incidents import IncidentStore
-from shared.ports.mailboxes import Mailboxes
+from shared.ports.mailboxes import Mailboxes, MessageKey
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
 from shared.settings import Settings
@@ -79,6 +79,11 @@ class Round:
         targets = [target for key, target in self.targets.items() if target is not self.before[key]]
         self.before = dict(self.targets)
         return targets
+
+
+def message_at(target: Target) -> MessageKey:
+    """What to search for, and where."""
+    return mailbox_of(target), target.internet_message_id
 
 
 def mailbox_of(target: Target) -> MailboxId:

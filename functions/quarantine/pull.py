@@ -3,12 +3,12 @@
 from asyncio import gather
 from collections import defaultdict
 
-from functions.quarantine.models import Deps, Round, mailbox_of
+from functions.quarantine.models import Deps, Round, mailbox_of, message_at
 from functions.quarantine.rules import is_named, located
 from shared.domain.ids import TargetId
 from shared.domain.target import Copy, Target, TargetState
-from shared.ports.answers import Refusal, RefusalKind
-from shared.ports.mailboxes import Item, Where
+from shared.ports.answers import Answer, Refusal, RefusalKind
+from shared.ports.mailboxes import Item, MessageKey, Where
 
 
 async def locate(work: Round, deps: Deps) -> None:
@@ -22,17 +22,20 @@ async def locate(work: Round, deps: Deps) -> None:
     visible, deletions, looked = await gather(
         _find(Where.VISIBLE, targets, deps),
         _find(Where.DELETIONS, targets, deps),
-        deps.mailboxes.look([(mailbox_of(target), copy.id) for target, copy in recorded]),
+        deps.mailboxes.get([(mailbox_of(target), copy.id) for target, copy in recorded]),
     )
     items: dict[TargetId, list[Item]] = defaultdict(list)
     pulled: dict[TargetId, set[str]] = defaultdict(set)
     work.ready = {target.id for target in targets}
-    for target, answer in [*zip(targets, visible, strict=True), *zip(targets, deletions, strict=True)]:
+    for target, answer in [
+        (target, answers[message_at(target)]) for answers in (visible, deletions) for target in targets
+    ]:
         if isinstance(answer, Refusal):
             work.refuse(target.id, answer)
         else:
             items[target.id].extend(answer)
-    for (target, copy), seen in zip(recorded, looked, strict=True):
+    for target, copy in recorded:
+        seen = looked[mailbox_of(target), copy.id]
         if isinstance(seen, Refusal):
             if seen.kind is not RefusalKind.NOT_FOUND:
                 work.refuse(target.id, seen)
@@ -53,7 +56,9 @@ async def locate(work: Round, deps: Deps) -> None:
 async def _explain_missing(work: Round, targets: list[Target], deps: Deps) -> None:
     """Tell what was purged (it was there, and no client can reach it) from what was never there."""
     targets = [target for target in targets if target.id in work.ready]
-    for target, purged in zip(targets, await _find(Where.PURGES, targets, deps), strict=True):
+    found = await _find(Where.PURGES, targets, deps)
+    for target in targets:
+        purged = found[message_at(target)]
         if isinstance(purged, Refusal):
             work.refuse(target.id, purged)
         elif any(is_named(target, item) for item in purged):
@@ -72,10 +77,8 @@ async def _record(
     """Write down on the target what undo needs: folder id and path, read state, flag, categories."""
     mailboxes = list(dict.fromkeys(mailbox_of(target) for target in targets))
     folders = list(dict.fromkeys((mailbox_of(t), item.folder_id) for t in targets for item in items[t.id]))
-    hidden = await deps.mailboxes.quarantine_folders(mailboxes)
-    paths = await deps.mailboxes.folder_paths(folders)
-    quarantine = dict(zip(mailboxes, hidden, strict=True))
-    path_of = dict(zip(folders, paths, strict=True))
+    quarantine = await deps.mailboxes.quarantine_folders(mailboxes)
+    path_of = await deps.mailboxes.folder_paths(folders)
     for target in targets:
         mailbox = mailbox_of(target)
         folder = quarantine[mailbox]
@@ -95,7 +98,8 @@ async def move(work: Round, deps: Deps) -> None:
     """Move what is located, written down and not yet moved."""
     waiting = [(t, c) for t in work.to_act(TargetState.LOCATED) for c in t.copies if c.moved_at is None]
     answers = await deps.mailboxes.move([(mailbox_of(t), c.id, c.quarantine_folder_id or "") for t, c in waiting])
-    for (target, copy), answer in zip(waiting, answers, strict=True):
+    for target, copy in waiting:
+        answer = answers[mailbox_of(target), copy.id]
         if not isinstance(answer, Refusal):
             work.put(_with_copy(work.targets[target.id], copy.model_copy(update={"moved_at": deps.now()})))
         elif answer.kind is RefusalKind.NOT_FOUND:
@@ -110,17 +114,20 @@ async def verify(work: Round, deps: Deps) -> None:
     targets = [t for t in work.to_act(TargetState.LOCATED) if all(c.moved_at for c in t.copies)]
     moved = [(target, copy) for target in targets for copy in target.copies]
     looked, visible, deletions = await gather(
-        deps.mailboxes.look([(mailbox_of(target), copy.id) for target, copy in moved]),
+        deps.mailboxes.get([(mailbox_of(target), copy.id) for target, copy in moved]),
         _find(Where.VISIBLE, targets, deps),
         _find(Where.DELETIONS, targets, deps),
     )
     astray: set[TargetId] = set()
-    for (target, copy), seen in zip(moved, looked, strict=True):
+    for target, copy in moved:
+        seen = looked[mailbox_of(target), copy.id]
         if isinstance(seen, Refusal) and seen.kind is not RefusalKind.NOT_FOUND:
             work.refuse(target.id, seen)
         elif isinstance(seen, Refusal) or seen.folder_id != copy.quarantine_folder_id:
             astray.add(target.id)
-    for target, answer in [*zip(targets, visible, strict=True), *zip(targets, deletions, strict=True)]:
+    for target, answer in [
+        (target, answers[message_at(target)]) for answers in (visible, deletions) for target in targets
+    ]:
         folder = target.copies[0].quarantine_folder_id
         if isinstance(answer, Refusal):
             work.refuse(target.id, answer)
@@ -134,8 +141,8 @@ async def verify(work: Round, deps: Deps) -> None:
         work.put(target.to(TargetState.QUARANTINED, pulled_at=pulled_at, verified_at=deps.now()))
 
 
-async def _find(where: Where, targets: list[Target], deps: Deps) -> list[tuple[Item, ...] | Refusal]:
-    return await deps.mailboxes.find(where, [(mailbox_of(t), t.internet_message_id) for t in targets])
+async def _find(where: Where, targets: list[Target], deps: Deps) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
+    return await deps.mailboxes.find(where, [message_at(target) for target in targets])
 
 
 def _end(work: Round, target: Target, state: TargetState, reason: str | None = None) -> None:

@@ -5,8 +5,8 @@ from asyncio import gather
 from functions.quarantine.models import Deps, Round, mailbox_of
 from functions.quarantine.rules import give_up, has_marks, is_restored
 from shared.domain.target import Copy, Target, TargetState
-from shared.ports.answers import Refusal, RefusalKind
-from shared.ports.mailboxes import Item
+from shared.ports.answers import Answer, Refusal, RefusalKind
+from shared.ports.mailboxes import Item, ItemKey
 
 Pair = tuple[Target, Copy]
 
@@ -33,7 +33,9 @@ async def survey(work: Round, deps: Deps) -> None:
         deps.mailboxes.folder_paths([(mailbox_of(t), c.original.folder_id) for t, c in pairs]),
     )
     homeless: list[Pair] = []
-    for (target, copy), seen, path in zip(pairs, looked, paths, strict=True):
+    for target, copy in pairs:
+        seen = looked[mailbox_of(target), copy.id]
+        path = paths[mailbox_of(target), copy.original.folder_id]
         if isinstance(seen, Refusal):
             _refuse(work, target, seen, "copy_missing")
         elif not isinstance(path, Refusal):
@@ -43,7 +45,8 @@ async def survey(work: Round, deps: Deps) -> None:
         else:
             work.refuse(target.id, path)
     inboxes = await deps.mailboxes.inboxes([mailbox_of(target) for target, _ in homeless])
-    for (target, copy), inbox in zip(homeless, inboxes, strict=True):
+    for target, copy in homeless:
+        inbox = inboxes[mailbox_of(target)]
         if isinstance(inbox, Refusal):
             work.refuse(target.id, inbox)
         else:
@@ -54,9 +57,10 @@ async def put_back(work: Round, deps: Deps) -> None:
     """Move what is not yet where it is to be, mend its marks if the move changed them, and look again."""
     pairs = _pairs(work)
     looked = await _look(pairs, deps)
-    away = [(t, c) for (t, c), seen in zip(pairs, looked, strict=True) if not _is_at(c, seen)]
+    away = [(t, c) for t, c in pairs if not _is_at(c, looked[mailbox_of(t), c.id])]
     answers = await deps.mailboxes.move([(mailbox_of(t), c.id, c.restored_folder_id or "") for t, c in away])
-    for (target, _), answer in zip(away, answers, strict=True):
+    for target, copy in away:
+        answer = answers[mailbox_of(target), copy.id]
         if isinstance(answer, Refusal):
             _refuse(work, target, answer, answer.code)
     await _verify(work, await _mend(work, deps), deps)
@@ -67,15 +71,17 @@ async def _mend(work: Round, deps: Deps) -> list[Pair]:
     seen = await _look(pairs, deps)
     bare = [
         (target, copy, item)
-        for (target, copy), item in zip(pairs, seen, strict=True)
-        if not isinstance(item, Refusal) and not has_marks(copy.original, item)
+        for target, copy in pairs
+        if not isinstance(item := seen[mailbox_of(target), copy.id], Refusal) and not has_marks(copy.original, item)
     ]
     await deps.mailboxes.set_marks([(mailbox_of(target), _as_before(copy, item)) for target, copy, item in bare])
     return pairs
 
 
 async def _verify(work: Round, pairs: list[Pair], deps: Deps) -> None:
-    for (target, copy), item in zip(pairs, await _look(pairs, deps), strict=True):
+    looked = await _look(pairs, deps)
+    for target, copy in pairs:
+        item = looked[mailbox_of(target), copy.id]
         if isinstance(item, Refusal):
             _refuse(work, target, item, "copy_missing")
         elif not is_restored(copy, item):
@@ -90,8 +96,8 @@ def _pairs(work: Round) -> list[Pair]:
     return [(target, copy) for target in work.to_act(TargetState.RESTORING) for copy in target.copies]
 
 
-async def _look(pairs: list[Pair], deps: Deps) -> list[Item | Refusal]:
-    return await deps.mailboxes.look([(mailbox_of(target), copy.id) for target, copy in pairs])
+async def _look(pairs: list[Pair], deps: Deps) -> dict[ItemKey, Answer[Item]]:
+    return await deps.mailboxes.get([(mailbox_of(target), copy.id) for target, copy in pairs])
 
 
 def _is_at(copy: Copy, seen: Item | Refusal) -> bool:

@@ -14,6 +14,7 @@ from shared.domain.incident import Incident
 from shared.errors import ConflictError, NotFoundError
 from shared.ports.activity import ActivityStore
 from shared.ports.evidence import EvidenceStore
+from shared.ports.incidents import IncidentStore
 
 # What an entry has beside its audit event: two hashes, its number and the incident's id.
 _LINK_BYTES = 512
@@ -96,7 +97,13 @@ async def anchor(head: Head, name: str, at: datetime, evidence: EvidenceStore) -
 
 
 async def check(
-    incident: Incident, activity: ActivityStore, evidence: EvidenceStore, *, after: int = 0, most: int = MAX_ENTRIES
+    incident: Incident,
+    incidents: IncidentStore,
+    activity: ActivityStore,
+    evidence: EvidenceStore,
+    *,
+    after: int = 0,
+    most: int = MAX_ENTRIES,
 ) -> Verification:
     """Whether the chain is whole, and still is what every anchor of this incident says it was.
 
@@ -104,23 +111,34 @@ async def check(
 
     Args:
         incident: the incident.
+        incidents: its plans.
         activity: its chain.
         evidence: its anchors.
         after: the sequence number of the entry that the part follows; 0 for the first part.
         most: how many entries are checked at most.
+
+    Raises:
+        ValueError: the chain ends before `after`.
     """
     now = await activity.head(incident.id)
     head = now.value if now else Head(incident_id=incident.id)
+    if after > head.seq:
+        raise ValueError("the chain ends before this part")
     to = min(after + most, head.seq)
     last = to == head.seq
     start = await _place(incident.id, after, activity)
     if start is None:
         chain = ChainReport(
-            incident_id=incident.id, intact=False, entries=0, head_hash=head.hash, broken_at=after, problem="entry missing"
+            incident_id=incident.id,
+            intact=False,
+            entries=0,
+            head_hash=head.hash,
+            broken_at=after,
+            problem="entry missing",
         )
         return Verification(intact=False, chain=chain, checked_to=after)
     anchors: list[AnchorCheck] = []
-    due = _due(incident, after, None if last else to, evidence)
+    due = _due(incident, incidents, after, None if last else to, evidence)
     entries = _watched(activity.entries(incident.id, after, to), due, anchors)
     chain = await verify(head, entries, start=start, to=None if last else to)
     if chain.intact and last:
@@ -186,11 +204,11 @@ def _compared(due: _Due, there: str | None) -> AnchorCheck:
 
 
 async def _due(
-    incident: Incident, after: int, to: int | None, evidence: EvidenceStore
+    incident: Incident, incidents: IncidentStore, after: int, to: int | None, evidence: EvidenceStore
 ) -> AsyncIterator[_Due]:
     """The anchors of the incident whose places are in this part of the chain, in order."""
-    places = _anchored_plans(incident, after, to)
-    if incident.sealed:
+    places = await _anchored_plans(incident.id, incidents, after, to)
+    if incident.close_anchored:
         closed = await _read_anchor(incident.id, CLOSED, evidence)
         if closed is None and to is None:
             yield _Due(CLOSED, after, None)
@@ -204,11 +222,13 @@ async def _due(
             yield _Due(name, seq, mark)
 
 
-def _anchored_plans(incident: Incident, after: int, to: int | None) -> list[tuple[int, str]]:
+async def _anchored_plans(
+    incident_id: IncidentId, incidents: IncidentStore, after: int, to: int | None
+) -> list[tuple[int, str]]:
     """Place and name of the anchor of each plan that has one in this part of the chain."""
     return [
         (plan.anchor_seq, plan.id)
-        for plan in incident.plans
+        async for plan in incidents.plans(incident_id)
         if plan.anchor_seq is not None and after < plan.anchor_seq and (to is None or plan.anchor_seq <= to)
     ]
 

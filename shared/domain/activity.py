@@ -4,11 +4,11 @@ import hashlib
 import json
 from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.domain.base import Frozen, Instant
+from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.exposure import Counts
 from shared.domain.ids import IncidentId, PlanId
 
@@ -34,8 +34,10 @@ class AuditEvent(Frozen):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class Entry(AuditEvent):
+class Entry(AuditEvent, Stored):
     """An audit event with its place in the chain."""
+
+    document_type: ClassVar[str] = "entry"
 
     incident_id: IncidentId
     seq: int
@@ -43,8 +45,10 @@ class Entry(AuditEvent):
     hash: str
 
 
-class Head(Frozen):
+class Head(Stored):
     """The end of the chain, with the sums over all that is in it. Changed only under its ETag."""
+
+    document_type: ClassVar[str] = "head"
 
     id: str = HEAD_ID
     incident_id: IncidentId
@@ -53,8 +57,10 @@ class Head(Frozen):
     counts: Counts = Counts()
 
 
-class PlanCount(Frozen):
+class PlanCount(Stored):
     """How many targets of one plan have reached a terminal state. Changed only in one batch with the head."""
+
+    document_type: ClassVar[str] = "plan_count"
 
     id: str
     incident_id: IncidentId

@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
-from shared.domain.base import Frozen, Instant
+from typing import ClassVar
+
+from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.ids import AlertId, derive
 from shared.domain.message import Message
 
@@ -68,8 +70,10 @@ class RawPayload(Frozen):
     size: int
 
 
-class Alert(Frozen):
+class Alert(Stored):
     """One normalised vendor event. It may name many messages and many recipients."""
+
+    document_type: ClassVar[str] = "alert"
 
     id: AlertId
     source: str

@@ -162,13 +162,14 @@ async def _mailbox(address: str, deps: HealthDeps) -> Probe:
     """A harmless read: the id of the inbox."""
     what = f"mailbox {address}"
     try:
-        (found,) = await deps.directory.resolve([address])
+        found = (await deps.directory.resolve([address]))[address]
         if isinstance(found, Refusal):
             # Not "denied": that would say that Exchange keeps us out of the mailbox.
             return Probe(what=what, result=ProbeResult.UNAVAILABLE, detail=f"directory: {found.code}")
         if found.kind is not RecipientKind.USER or found.id is None:
             return Probe(what=what, result=ProbeResult.MISSING, detail=f"the directory says: {found.kind}")
-        (inbox,) = await deps.mailboxes.inboxes([MailboxId(found.id)])
+        mailbox = MailboxId(found.id)
+        inbox = (await deps.mailboxes.inboxes([mailbox]))[mailbox]
     except ClawbackError as error:
         return Probe(what=what, result=ProbeResult.UNAVAILABLE, detail=str(error))
     if isinstance(inbox, Refusal):

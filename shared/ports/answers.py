@@ -1,6 +1,6 @@
 """Answers of ports that are asked for many things at once, where some answers are refusals."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar, Union
@@ -50,30 +50,28 @@ K = TypeVar("K")
 _ROUNDS = 3
 
 
-async def ask(call: Callable[[Sequence[K]], Awaitable[list[Answer[T]]]], wanted: Sequence[K]) -> list[Answer[T]]:
-    """All answers of a read, in the order of `wanted`.
+async def ask(call: Callable[[Sequence[K]], Awaitable[dict[K, Answer[T]]]], wanted: Sequence[K]) -> dict[K, Answer[T]]:
+    """All answers of a read, by what was asked for.
 
     What met a passing error is asked again at once, unless the service said how long to wait. For reads only: a
     TRANSIENT answer to a change does not tell whether it was done.
     """
-    if not wanted:
-        return []
-    answers = await call(wanted)
-    for _ in range(_ROUNDS - 1):
-        again = [i for i, answer in enumerate(answers) if _worth_asking_again(answer)]
-        if not again:
+    answers: dict[K, Answer[T]] = {}
+    left = wanted
+    for _ in range(_ROUNDS):
+        if not left:
             break
-        for i, answer in zip(again, await call([wanted[i] for i in again]), strict=True):
-            answers[i] = answer
+        answers |= await call(left)
+        left = [key for key in left if _worth_asking_again(answers[key])]
     return answers
 
 
-def raise_for_refusals(what: str, answers: Sequence[Answer[T]]) -> None:
+def raise_for_refusals(what: str, answers: Iterable[Answer[T]]) -> None:
     """Go on only if waiting cannot better these answers.
 
     Args:
         what: the operation, without personal data.
-        answers: from `ask`.
+        answers: the values that `ask` gave.
 
     Raises:
         UnavailableError: some were refused for now; the longest wait that was asked for goes with it.

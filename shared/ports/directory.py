@@ -1,4 +1,4 @@
-"""Who is behind an address. Answers and refusals as in `shared.ports.mailboxes`."""
+"""Who is behind an address. Answers by key, and refusals, as in `shared.ports.mailboxes`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,19 +64,19 @@ class TraceRow:
 class Directory(Protocol):
     """Entra ID and message trace."""
 
-    async def resolve(self, addresses: Sequence[str]) -> list[Answer[Recipient]]:
+    async def resolve(self, addresses: Sequence[str]) -> dict[str, Answer[Recipient]]:
         """Users first, then groups, then contacts; UNKNOWN where none has the address."""
         ...
 
-    async def members(self, group_ids: Sequence[str]) -> list[Answer[tuple[Recipient, ...]]]:
+    async def members(self, group_ids: Sequence[str]) -> dict[str, Answer[tuple[Recipient, ...]]]:
         """Direct members. A member that we may not read has no address; it is UNKNOWN, with its id."""
         ...
 
-    async def transitive_members(self, group_ids: Sequence[str]) -> list[Answer[tuple[str, ...]]]:
+    async def transitive_members(self, group_ids: Sequence[str]) -> dict[str, Answer[tuple[str, ...]]]:
         """Object ids of all users in the groups, however nested."""
         ...
 
-    async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> list[Answer[MailboxKind]]:
+    async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[MailboxKind]]:
         """What kind of mailbox each is. ON_PREMISES and MAILBOX_MISSING come as refusals."""
         ...
 

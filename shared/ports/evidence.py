@@ -1,5 +1,6 @@
 """Bytes that are kept as they came, and large lists that queue messages only name."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol
 
 from shared.domain.alert import RawPayload
@@ -17,6 +18,22 @@ class EvidenceStore(Protocol):
         """Keep `content` under `path`, unless something is there: that stays then, and is what is told.
 
         A caller that needs its own bytes kept compares the returned hash, or reads what won.
+        """
+        ...
+
+    async def once(self, path: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The bytes under `path`, made and kept if nothing was there; of two who make them, both get what was kept."""
+        ...
+
+    async def keep_lines(self, path: str, lines: Iterable[bytes]) -> None:
+        """As `keep`, for what is too large to be held at once. What was kept first stays."""
+        ...
+
+    def lines(self, path: str) -> AsyncIterator[bytes]:
+        """The lines under `path`, each with its line end, one after the other.
+
+        Raises:
+            NotFoundError: nothing is there.
         """
         ...
 

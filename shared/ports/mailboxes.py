@@ -1,8 +1,8 @@
 """What Clawback does in mailboxes. Every call takes many at once and answers each one by itself.
 
-A method answers a list as long as its argument, in its order. Where one could not be done, its place holds a
-`Refusal`: a fact about that mailbox or item, not an exception. Methods raise UnavailableError or DeniedError
-only when nothing at all could be asked (no token, no connection).
+A method answers a dictionary with one entry for each thing that was asked, by its key; asked twice is asked once.
+Where one could not be done, its answer is a `Refusal`: a fact about that mailbox or item, not an exception. Methods
+raise UnavailableError or DeniedError only when nothing at all could be asked (no token, no connection).
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,13 @@ from typing import Any, Protocol
 
 from shared.domain.ids import MailboxId
 from shared.ports.answers import Answer
+
+MessageKey = tuple[MailboxId, str]
+"""A mailbox and a Message-ID."""
+ItemKey = tuple[MailboxId, str]
+"""A mailbox and the immutable id of an item in it."""
+FolderKey = tuple[MailboxId, str]
+"""A mailbox and the id of a folder in it."""
 
 
 class Where(StrEnum):
@@ -69,38 +76,40 @@ class ForwardingRule:
 class Mailboxes(Protocol):
     """Mailboxes of the tenant, through their owners' directory ids."""
 
-    async def find(self, where: Where, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[Item, ...]]]:
+    async def find(self, where: Where, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
         """All items whose Message-ID equals the wanted one, checked again on our side."""
         ...
 
-    async def look(self, items: Sequence[tuple[MailboxId, str]]) -> list[Answer[Item]]:
+    async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
         """The items with these immutable ids, wherever in the mailbox they are."""
         ...
 
-    async def folder_paths(self, folders: Sequence[tuple[MailboxId, str]]) -> list[Answer[str]]:
+    async def folder_paths(self, folders: Sequence[FolderKey]) -> dict[FolderKey, Answer[str]]:
         """Display paths from the mailbox's root, such as `Inbox/Projects`. NOT_FOUND if a folder is gone."""
         ...
 
-    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
+    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[str]]:
         """The ids of the hidden folders that pulled mail goes to; made where missing."""
         ...
 
-    async def move(self, moves: Sequence[tuple[MailboxId, str, str]]) -> list[Answer[Item]]:
+    async def move(self, moves: Sequence[tuple[MailboxId, str, str]]) -> dict[ItemKey, Answer[Item]]:
         """Move items (mailbox, item, destination folder). TRANSIENT means that it may have happened."""
         ...
 
-    async def set_marks(self, items: Sequence[tuple[MailboxId, Item]]) -> list[Answer[Item]]:
+    async def set_marks(self, items: Sequence[tuple[MailboxId, Item]]) -> dict[ItemKey, Answer[Item]]:
         """Set read state, flag and categories to those of the given item."""
         ...
 
-    async def inboxes(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
+    async def inboxes(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[str]]:
         """The ids of the Inbox folders."""
         ...
 
-    async def sent_descendants(self, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[SentCopy, ...]]]:
+    async def sent_descendants(self, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[SentCopy, ...]]]:
         """Replies to and forwards of a Message-ID in Sent Items, by In-Reply-To and References."""
         ...
 
-    async def forwarding_rules(self, mailboxes: Sequence[MailboxId]) -> list[Answer[tuple[ForwardingRule, ...]]]:
+    async def forwarding_rules(
+        self, mailboxes: Sequence[MailboxId]
+    ) -> dict[MailboxId, Answer[tuple[ForwardingRule, ...]]]:
         """Enabled inbox rules that forward or redirect."""
         ...

@@ -53,9 +53,7 @@ class FakeActivity:
         self._plans.setdefault(head.incident_id, {}).update(plan_counts)
         self._checkpoint("after append")
 
-    async def entries(
-        self, incident_id: IncidentId, after: int = 0, to: int | None = None
-    ) -> AsyncIterator[Document]:
+    async def entries(self, incident_id: IncidentId, after: int = 0, to: int | None = None) -> AsyncIterator[Document]:
         self._checkpoint("read chain")
         documents = [json.loads(stored.text) for stored in self._entries.get(incident_id, {}).values()]
         for document in sorted(documents, key=lambda one: int(one["seq"])):

@@ -27,23 +27,25 @@ class FakeDirectory:
     def _refused(self, key: str) -> Refusal | None:
         return self.refusals[key].pop(0) if self.refusals[key] else None
 
-    async def resolve(self, addresses: Sequence[str]) -> list[Answer[Recipient]]:
+    async def resolve(self, addresses: Sequence[str]) -> dict[str, Answer[Recipient]]:
         self._checkpoint("resolve")
         self.asked += addresses
         unknown = {a: Recipient(RecipientKind.UNKNOWN, a) for a in addresses}
-        return [self._refused(a) or self.people.get(a, unknown[a]) for a in addresses]
+        return {a: self._refused(a) or self.people.get(a, unknown[a]) for a in dict.fromkeys(addresses)}
 
-    async def members(self, group_ids: Sequence[str]) -> list[Answer[tuple[Recipient, ...]]]:
+    async def members(self, group_ids: Sequence[str]) -> dict[str, Answer[tuple[Recipient, ...]]]:
         self._checkpoint("members")
-        return [self._refused(g) or tuple(self.groups.get(g, ())) for g in group_ids]
+        return {g: self._refused(g) or tuple(self.groups.get(g, ())) for g in dict.fromkeys(group_ids)}
 
-    async def transitive_members(self, group_ids: Sequence[str]) -> list[Answer[tuple[str, ...]]]:
+    async def transitive_members(self, group_ids: Sequence[str]) -> dict[str, Answer[tuple[str, ...]]]:
         self._checkpoint("transitive members")
-        return [self._refused(g) or tuple(r.id or "" for r in self.groups.get(g, ())) for g in group_ids]
+        return {
+            g: self._refused(g) or tuple(r.id or "" for r in self.groups.get(g, ())) for g in dict.fromkeys(group_ids)
+        }
 
-    async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> list[Answer[MailboxKind]]:
+    async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[MailboxKind]]:
         self._checkpoint("mailbox kinds")
-        return [self.kinds.get(mailbox, MailboxKind.USER) for mailbox in mailboxes]
+        return {mailbox: self.kinds.get(mailbox, MailboxKind.USER) for mailbox in mailboxes}
 
     async def mailbox_count(self) -> int:
         self._checkpoint("mailbox count")

@@ -7,7 +7,7 @@ from typing import TypeVar, TypeVarTuple
 
 from shared.domain.ids import MailboxId
 from shared.ports.answers import Answer, Refusal, RefusalKind
-from shared.ports.mailboxes import ForwardingRule, Item, SentCopy, Where
+from shared.ports.mailboxes import FolderKey, ForwardingRule, Item, ItemKey, MessageKey, SentCopy, Where
 from tests.fakes.checkpoints import Checkpoints
 
 T = TypeVar("T")
@@ -72,51 +72,53 @@ class FakeMailboxes:
         """Answer the next calls about this mailbox with a refusal."""
         self.refusals[mailbox] += [Refusal(kind, code or kind, 429, after)] * times
 
-    async def find(self, where: Where, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[Item, ...]]]:
+    async def find(self, where: Where, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
         self._checkpoint(f"find {where}")
-        return [self._answer(self._find, m, where, mid) for m, mid in wanted]
+        return {(m, mid): self._answer(self._find, m, where, mid) for m, mid in dict.fromkeys(wanted)}
 
-    async def look(self, items: Sequence[tuple[MailboxId, str]]) -> list[Answer[Item]]:
-        self._checkpoint("look")
-        return [self._answer(self._look, m, i) for m, i in items]
+    async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
+        self._checkpoint("get")
+        return {(m, i): self._answer(self._get, m, i) for m, i in dict.fromkeys(items)}
 
-    async def folder_paths(self, folders: Sequence[tuple[MailboxId, str]]) -> list[Answer[str]]:
+    async def folder_paths(self, folders: Sequence[FolderKey]) -> dict[FolderKey, Answer[str]]:
         self._checkpoint("folder paths")
-        return [self._answer(self._path, m, f) for m, f in folders]
+        return {(m, f): self._answer(self._path, m, f) for m, f in dict.fromkeys(folders)}
 
-    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
+    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[str]]:
         self._checkpoint("before quarantine folders")
-        answers = [self._answer(self.folder, m, QUARANTINE) for m in mailboxes]
+        answers = {m: self._answer(self.folder, m, QUARANTINE) for m in dict.fromkeys(mailboxes)}
         self._checkpoint("after quarantine folders")
         return answers
 
-    async def move(self, moves: Sequence[tuple[MailboxId, str, str]]) -> list[Answer[Item]]:
-        answers: list[Answer[Item]] = []
+    async def move(self, moves: Sequence[tuple[MailboxId, str, str]]) -> dict[ItemKey, Answer[Item]]:
+        answers: dict[ItemKey, Answer[Item]] = {}
         for mailbox, item, folder in moves:
             self._checkpoint("before move")
-            answers.append(self._answer(self._move, mailbox, item, folder))
+            answers[mailbox, item] = self._answer(self._move, mailbox, item, folder)
             self._checkpoint("after move")
         return answers
 
-    async def set_marks(self, items: Sequence[tuple[MailboxId, Item]]) -> list[Answer[Item]]:
-        answers: list[Answer[Item]] = []
+    async def set_marks(self, items: Sequence[tuple[MailboxId, Item]]) -> dict[ItemKey, Answer[Item]]:
+        answers: dict[ItemKey, Answer[Item]] = {}
         for mailbox, item in items:
             self._checkpoint("before set marks")
-            answers.append(self._answer(self._set_marks, mailbox, item))
+            answers[mailbox, item.id] = self._answer(self._set_marks, mailbox, item)
             self._checkpoint("after set marks")
         return answers
 
-    async def inboxes(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
+    async def inboxes(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[str]]:
         self._checkpoint("inboxes")
-        return [self._answer(self.folder, m, "Inbox") for m in mailboxes]
+        return {m: self._answer(self.folder, m, "Inbox") for m in dict.fromkeys(mailboxes)}
 
-    async def sent_descendants(self, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[SentCopy, ...]]]:
+    async def sent_descendants(self, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[SentCopy, ...]]]:
         self._checkpoint("sent descendants")
-        return [self._answer(self._descendants, m, mid) for m, mid in wanted]
+        return {(m, mid): self._answer(self._descendants, m, mid) for m, mid in dict.fromkeys(wanted)}
 
-    async def forwarding_rules(self, mailboxes: Sequence[MailboxId]) -> list[Answer[tuple[ForwardingRule, ...]]]:
+    async def forwarding_rules(
+        self, mailboxes: Sequence[MailboxId]
+    ) -> dict[MailboxId, Answer[tuple[ForwardingRule, ...]]]:
         self._checkpoint("forwarding rules")
-        return [self._answer(self._rules, m) for m in mailboxes]
+        return {m: self._answer(self._rules, m) for m in dict.fromkeys(mailboxes)}
 
     def _answer(self, does: Callable[[str, *Asked], Answer[T]], mailbox: str, *asked: *Asked) -> Answer[T]:
         if self.refusals[mailbox]:
@@ -135,7 +137,7 @@ class FakeMailboxes:
             item for item in box.items.values() if item.internet_message_id == message_id and item.folder_id in places
         )
 
-    def _look(self, mailbox: str, item_id: str) -> Answer[Item]:
+    def _get(self, mailbox: str, item_id: str) -> Answer[Item]:
         return self.boxes[mailbox].items.get(item_id, GONE)
 
     def _path(self, mailbox: str, folder: str) -> Answer[str]:

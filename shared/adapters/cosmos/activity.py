@@ -3,7 +3,16 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from shared.adapters.cosmos.database import Database, content, document, one_of, query, record, translate_errors, write_batch
+from shared.adapters.cosmos.database import (
+    Database,
+    content,
+    document,
+    one_of,
+    query,
+    record,
+    translate_errors,
+    write_batch,
+)
 from shared.domain.activity import HEAD_ID, Document, Entry, Head, PlanCount, plan_count_id
 from shared.domain.ids import IncidentId, PlanId
 from shared.errors import NotFoundError
@@ -49,22 +58,20 @@ class CosmosActivity:
         self, head: Head, etag: str | None, entries: Sequence[Entry], plan_counts: Mapping[PlanId, int]
     ) -> None:
         """See `ActivityStore.append`."""
-        moved = document(head, "head")
+        moved = document(head)
         counts = [
             PlanCount(id=plan_count_id(plan), incident_id=head.incident_id, terminal=count)
             for plan, count in plan_counts.items()
         ]
         operations: list[Any] = [
             ("create", (moved,)) if etag is None else ("replace", (HEAD_ID, moved), {"if_match_etag": etag}),
-            *(("upsert", (document(count, "plan_count"),)) for count in counts),
-            *(("create", (document(entry, "entry"),)) for entry in entries),
+            *(("upsert", (document(count),)) for count in counts),
+            *(("create", (document(entry),)) for entry in entries),
         ]
         container = await self._database.container("activity")
         await write_batch(container, "append to a chain", head.incident_id, operations)
 
-    async def entries(
-        self, incident_id: IncidentId, after: int = 0, to: int | None = None
-    ) -> AsyncIterator[Document]:
+    async def entries(self, incident_id: IncidentId, after: int = 0, to: int | None = None) -> AsyncIterator[Document]:
         """See `ActivityStore.entries`."""
         container = await self._database.container("activity")
         parameters = {"after": after} if to is None else {"after": after, "to": to}

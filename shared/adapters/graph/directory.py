@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from shared.adapters.graph.documents import Document, id_of, moment, read
+from shared.adapters.graph.documents import Document, id_of, moment, read, read_each
 from shared.adapters.graph.gateway import EVENTUAL, GraphGateway, Request
 from shared.adapters.graph.odata import literal, query, segment
 from shared.domain.ids import MailboxId
@@ -46,52 +46,54 @@ class GraphDirectory:
     def __init__(self, gateway: GraphGateway) -> None:
         self._gateway = gateway
 
-    async def resolve(self, addresses: Sequence[str]) -> list[Answer[Recipient]]:
+    async def resolve(self, addresses: Sequence[str]) -> dict[str, Answer[Recipient]]:
         """See `Directory.resolve`."""
-        found: dict[int, Answer[Recipient]] = {}
+        found: dict[str, Answer[Recipient]] = {}
         for path, select in _PLACES:
-            left = [place for place in range(len(addresses)) if place not in found]
-            answers = await self._gateway.send([_by_address(path, select, addresses[place]) for place in left])
-            for place, answer in zip(left, answers, strict=True):
-                holder = read(answer, partial(_holder, path=path, address=addresses[place]))
+            answers = await self._gateway.send(
+                {address: _by_address(path, select, address) for address in addresses if address not in found}
+            )
+            for address, answer in answers.items():
+                holder = read(answer, partial(_holder, path=path, address=address))
                 if holder is not None:
-                    found[place] = holder
-        return [found.get(place, Recipient(RecipientKind.UNKNOWN, address)) for place, address in enumerate(addresses)]
+                    found[address] = holder
+        return {address: found.get(address, Recipient(RecipientKind.UNKNOWN, address)) for address in addresses}
 
-    async def members(self, group_ids: Sequence[str]) -> list[Answer[tuple[Recipient, ...]]]:
+    async def members(self, group_ids: Sequence[str]) -> dict[str, Answer[tuple[Recipient, ...]]]:
         """See `Directory.members`."""
+        options = query(select=_MEMBER, top=_MEMBER_PAGE)
         answers = await self._gateway.collect(
-            [Request(f"/groups/{segment(g)}/members{query(select=_MEMBER, top=_MEMBER_PAGE)}") for g in group_ids]
+            {group: Request(f"/groups/{segment(group)}/members{options}") for group in group_ids}
         )
-        return [read(answer, _members) for answer in answers]
+        return read_each(answers, _members)
 
-    async def transitive_members(self, group_ids: Sequence[str]) -> list[Answer[tuple[str, ...]]]:
+    async def transitive_members(self, group_ids: Sequence[str]) -> dict[str, Answer[tuple[str, ...]]]:
         """See `Directory.transitive_members`."""
         options = query(select="id", top=_MEMBER_PAGE, count="true")
         answers = await self._gateway.collect(
-            [
-                Request(f"/groups/{segment(g)}/transitiveMembers/microsoft.graph.user{options}", headers=EVENTUAL)
-                for g in group_ids
-            ]
+            {
+                group: Request(
+                    f"/groups/{segment(group)}/transitiveMembers/microsoft.graph.user{options}", headers=EVENTUAL
+                )
+                for group in group_ids
+            }
         )
-        return [read(answer, lambda rows: tuple(map(id_of, rows))) for answer in answers]
+        return read_each(answers, lambda rows: tuple(map(id_of, rows)))
 
-    async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> list[Answer[MailboxKind]]:
+    async def mailbox_kinds(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[MailboxKind]]:
         """See `Directory.mailbox_kinds`."""
+        options = query(select="userPurpose")
         answers = await self._gateway.send(
-            [Request(f"/users/{segment(m)}/mailboxSettings{query(select='userPurpose')}", mailbox=m) for m in mailboxes]
+            {m: Request(f"/users/{segment(m)}/mailboxSettings{options}", mailbox=m) for m in mailboxes}
         )
-        return [
-            read(answer, lambda raw: _PURPOSES.get(str(raw["userPurpose"]), MailboxKind.OTHER)) for answer in answers
-        ]
+        return read_each(answers, lambda raw: _PURPOSES.get(str(raw["userPurpose"]), MailboxKind.OTHER))
 
     async def mailbox_count(self) -> int:
         """See `Directory.mailbox_count`."""
         # Guests have no mailbox here; who else has none (unlicensed accounts) the directory does not tell cheaply.
         options = query(filter="userType eq 'Member'", select="id", top=1, count="true")
-        request = Request(f"/users{options}", headers=EVENTUAL)
-        (answer,) = await self._gateway.send([request])
-        count = read(answer, lambda raw: int(raw["@odata.count"]))
+        answers = await self._gateway.send({"users": Request(f"/users{options}", headers=EVENTUAL)})
+        count = read(answers["users"], lambda raw: int(raw["@odata.count"]))
         if isinstance(count, Refusal):
             raise UnavailableError(f"count users: {count.code}", count.retry_after)
         return count
@@ -110,8 +112,8 @@ class GraphDirectory:
         conditions = [f"{name} eq {literal(value)}" for name, value in given.items() if value is not None]
         conditions += [f"receivedDateTime ge {_time(since)}", f"receivedDateTime le {_time(until)}"]
         path = f"/admin/exchange/tracing/messageTraces{query(filter=' and '.join(conditions), top=_TRACE_PAGE)}"
-        (answer,) = await self._gateway.collect([Request(path)])
-        rows = read(answer, lambda raw: tuple(map(_row, raw)))
+        answers = await self._gateway.collect({"trace": Request(path)})
+        rows = read(answers["trace"], lambda raw: tuple(map(_row, raw)))
         if not isinstance(rows, Refusal):
             return rows
         if rows.kind.retryable:

@@ -1,7 +1,7 @@
 """What Graph's JSON about mailboxes is in the port's words."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from shared.ports.mailboxes import ForwardingRule, Item, SentCopy
 
 Document = dict[str, Any]
 D = TypeVar("D")
+K = TypeVar("K")
 T = TypeVar("T")
 
 # MAPI's PidTagInReplyToId and PidTagInternetReferences (graph.md 2.5).
@@ -34,6 +35,11 @@ def read(answer: Answer[D], how: Callable[[D], T]) -> Answer[T]:
         return how(answer)
     except (AttributeError, KeyError, TypeError, ValueError):
         return UNEXPECTED
+
+
+def read_each(answers: Mapping[K, Answer[D]], how: Callable[[D], T]) -> dict[K, Answer[T]]:
+    """As `read`, for answers by key."""
+    return {key: read(answer, how) for key, answer in answers.items()}
 
 
 def id_of(raw: Document) -> str:

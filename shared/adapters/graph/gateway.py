@@ -8,9 +8,9 @@ Batches do not make Outlook faster; they make the client cheaper (ADR 0007, grap
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from shared.adapters.graph.classify import classify
 from shared.adapters.graph.documents import UNEXPECTED, Document
@@ -21,6 +21,8 @@ from shared.ports.answers import Answer, Refusal, RefusalKind
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
+
+K = TypeVar("K")
 
 # Item ids are immutable only where the request itself says so (graph.md 3.2).
 # A million members at 999 a page; a list that goes on is no list.
@@ -104,52 +106,51 @@ class GraphGateway:
         """Give the connections back."""
         await self._pipeline.close()
 
-    async def send(self, requests: Sequence[Request]) -> list[Answer[Document]]:
-        """The answers, in the order of the requests: the JSON object of each, empty if it has none.
+    async def send(self, requests: Mapping[K, Request]) -> dict[K, Answer[Document]]:
+        """The answers, by the keys of the requests: the JSON object of each, empty if it has none.
 
         A request whose answer was lost is TRANSIENT: it may have been carried out.
 
         Raises:
             UnavailableError, DeniedError: none of them could be asked.
         """
-        if not requests:
-            return []
-        jobs = [_Job(request) for request in requests]
-        for job in jobs:
+        jobs = {key: _Job(request) for key, request in requests.items()}
+        for job in jobs.values():
             self._lines[job.request.mailbox].append(job)
             self._make_ready(job.request.mailbox)
         # Not at once: whoever asks at the same time shares the batches.
         asyncio.get_running_loop().call_soon(self._start)
-        answers = await asyncio.gather(*(job.answer for job in jobs))
-        errors = [answer for answer in answers if isinstance(answer, ClawbackError)]
-        if len(errors) == len(answers):
+        await asyncio.gather(*(job.answer for job in jobs.values()))
+        answers = {key: job.answer.result() for key, job in jobs.items()}
+        errors = [answer for answer in answers.values() if isinstance(answer, ClawbackError)]
+        if errors and len(errors) == len(answers):
             raise errors[0]
-        return [_not_sent(answer) if isinstance(answer, ClawbackError) else answer for answer in answers]
+        return {k: _not_sent(answer) if isinstance(answer, ClawbackError) else answer for k, answer in answers.items()}
 
-    async def collect(self, requests: Sequence[Request]) -> list[Answer[list[Document]]]:
+    async def collect(self, requests: Mapping[K, Request]) -> dict[K, Answer[list[Document]]]:
         """As `send`, for lists: the values of all pages."""
-        found: list[list[Document]] = [[] for _ in requests]
-        refused: dict[int, Refusal] = {}
-        left = dict(enumerate(requests))
-        seen: list[set[str]] = [{request.path} for request in requests]
+        found: dict[K, list[Document]] = {key: [] for key in requests}
+        refused: dict[K, Refusal] = {}
+        left = dict(requests)
+        seen = {key: {request.path} for key, request in requests.items()}
         while left:
-            pages = await self.send(list(left.values()))
+            pages = await self.send(left)
             asked, left = left, {}
-            for (place, request), page in zip(asked.items(), pages, strict=True):
+            for key, page in pages.items():
                 rows = _rows(page)
                 if isinstance(rows, Refusal):
-                    refused[place] = rows
+                    refused[key] = rows
                     continue
-                found[place] += rows
+                found[key] += rows
                 link = page.get("@odata.nextLink") if isinstance(page, dict) else None
                 if link is not None:
                     path = self._below(link)
-                    if path is None or path in seen[place] or len(seen[place]) == _MAX_PAGES:
-                        refused[place] = Refusal(RefusalKind.PERMANENT, "ForeignNextLink", _OK)
+                    if path is None or path in seen[key] or len(seen[key]) == _MAX_PAGES:
+                        refused[key] = Refusal(RefusalKind.PERMANENT, "ForeignNextLink", _OK)
                     else:
-                        seen[place].add(path)
-                        left[place] = replace(request, path=path)
-        return [refused.get(place, rows) for place, rows in enumerate(found)]
+                        seen[key].add(path)
+                        left[key] = replace(asked[key], path=path)
+        return {key: refused.get(key, rows) for key, rows in found.items()}
 
     def _below(self, link: Any) -> str | None:
         """A nextLink as a path below the version; None if it leads elsewhere."""

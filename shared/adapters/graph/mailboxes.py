@@ -1,5 +1,6 @@
 """`Mailboxes` over Graph."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
@@ -15,6 +16,7 @@ from shared.adapters.graph.documents import (
     items_of,
     marks_of,
     read,
+    read_each,
     rules_of,
     sent_copies,
 )
@@ -22,9 +24,11 @@ from shared.adapters.graph.gateway import IMMUTABLE, GraphGateway, Request
 from shared.adapters.graph.odata import literal, query, segment
 from shared.domain.ids import MailboxId
 from shared.ports.answers import Answer, Refusal, RefusalKind
-from shared.ports.mailboxes import ForwardingRule, Item, SentCopy, Where
+from shared.ports.mailboxes import FolderKey, ForwardingRule, Item, ItemKey, MessageKey, SentCopy, Where
 
 _ITEM = "id,internetMessageId,parentFolderId,subject,from,receivedDateTime,isRead,flag,categories"
+
+_ROOT = "msgfolderroot"
 
 # Copies of one message in one mailbox; more are on further pages.
 _PAGE = 50
@@ -50,93 +54,85 @@ class GraphMailboxes:
         self._roots: dict[MailboxId, str] = {}
         """The visible roots of mailboxes, learnt in passing."""
 
-    async def find(self, where: Where, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[Item, ...]]]:
+    async def find(self, where: Where, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
         """See `Mailboxes.find`."""
         place = "" if where is Where.VISIBLE else f"/mailFolders/{where}"
-        requests = [
-            _get(
-                mailbox,
-                f"{place}/messages",
-                query(filter=f"internetMessageId eq {literal(message_id)}", select=_ITEM, top=_PAGE),
-            )
-            for mailbox, message_id in wanted
-        ]
-        answers = await self._gateway.collect(requests)
-        if where is not Where.VISIBLE:
-            answers = [_no_folder(answer) for answer in answers]
-        found = [read(answer, items_of) for answer in answers]
-        return [
-            answer
-            if isinstance(answer, Refusal)
-            else tuple(item for item in answer if item.internet_message_id == message_id)
-            for (_, message_id), answer in zip(wanted, found, strict=True)
-        ]
-
-    async def look(self, items: Sequence[tuple[MailboxId, str]]) -> list[Answer[Item]]:
-        """See `Mailboxes.look`."""
-        answers = await self._gateway.send(
-            [_get(mailbox, f"/messages/{segment(item)}", query(select=_ITEM)) for mailbox, item in items]
+        answers = await self._gateway.collect(
+            {
+                (mailbox, message_id): _get(
+                    mailbox,
+                    f"{place}/messages",
+                    query(filter=f"internetMessageId eq {literal(message_id)}", select=_ITEM, top=_PAGE),
+                )
+                for mailbox, message_id in wanted
+            }
         )
-        return [read(answer, item_of) for answer in answers]
+        if where is not Where.VISIBLE:
+            answers = {key: _no_folder(answer) for key, answer in answers.items()}
+        return {key: read(answer, partial(_with_message_id, key[1])) for key, answer in answers.items()}
 
-    async def folder_paths(self, folders: Sequence[tuple[MailboxId, str]]) -> list[Answer[str]]:
+    async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
+        """See `Mailboxes.get`."""
+        answers = await self._gateway.send(
+            {
+                (mailbox, item): _get(mailbox, f"/messages/{segment(item)}", query(select=_ITEM))
+                for mailbox, item in items
+            }
+        )
+        return read_each(answers, item_of)
+
+    async def folder_paths(self, folders: Sequence[FolderKey]) -> dict[FolderKey, Answer[str]]:
         """See `Mailboxes.folder_paths`."""
-        strangers = [mailbox for mailbox in dict.fromkeys(m for m, _ in folders) if mailbox not in self._roots]
-        wanted = [
-            *(_folder(mailbox, "msgfolderroot") for mailbox in strangers),
-            *(_folder(mailbox, folder) for mailbox, folder in folders),
-        ]
-        answers = await self._gateway.send(wanted)
+        strangers = {mailbox for mailbox, _ in folders if mailbox not in self._roots}
+        answers = await self._gateway.send(
+            {
+                **{(mailbox, _ROOT): _folder(mailbox, _ROOT) for mailbox in strangers},
+                **{(mailbox, folder): _folder(mailbox, folder) for mailbox, folder in folders},
+            }
+        )
         roots: dict[MailboxId, Answer[str]] = {
             **{mailbox: self._roots[mailbox] for mailbox, _ in folders if mailbox in self._roots},
-            **{m: read(a, id_of) for m, a in zip(strangers, answers[: len(strangers)], strict=True)},
+            **{mailbox: read(answers[mailbox, _ROOT], id_of) for mailbox in strangers},
         }
-        climbs = [
-            Climb(mailbox, roots[mailbox], answer)
-            for (mailbox, _), answer in zip(folders, answers[len(strangers) :], strict=True)
-        ]
+        climbs = {key: Climb(key[0], roots[key[0]], answers[key]) for key in folders}
         for _ in range(_DEPTH):
-            climbing = [climb for climb in climbs if climb.next is not None]
+            climbing = {key: climb for key, climb in climbs.items() if climb.next is not None}
             if not climbing:
                 break
-            answers = await self._gateway.send([_folder(climb.mailbox, climb.next or "") for climb in climbing])
-            for climb, answer in zip(climbing, answers, strict=True):
-                climb.step(answer)
-        return [climb.path for climb in climbs]
+            answers = await self._gateway.send(
+                {key: _folder(climb.mailbox, climb.next or "") for key, climb in climbing.items()}
+            )
+            for key, climb in climbing.items():
+                climb.step(answers[key])
+        return {key: climb.path for key, climb in climbs.items()}
 
-    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
+    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[str]]:
         """See `Mailboxes.quarantine_folders`."""
         # Asked each time: a folder that somebody deleted keeps its id, and lies in Deleted Items for all to see.
-        answers = await self._find_folders(mailboxes)
-        missing = [place for place, answer in enumerate(answers) if answer is None]
+        folders = await self._find_folders(mailboxes)
         body = {"displayName": self._folder_name, "isHidden": True}
         made = await self._gateway.send(
-            [
-                Request(f"/users/{segment(mailboxes[i])}/mailFolders", "POST", mailboxes[i], body, IMMUTABLE)
-                for i in missing
-            ]
+            {
+                mailbox: Request(f"/users/{segment(mailbox)}/mailFolders", "POST", mailbox, body, IMMUTABLE)
+                for mailbox, folder in folders.items()
+                if folder is None
+            }
         )
-        raced = []
-        for place, answer in zip(missing, made, strict=True):
-            if isinstance(answer, Refusal) and answer.kind is RefusalKind.EXISTS:
-                raced.append(place)
-            else:
-                answers[place] = read(answer, partial(self._made, mailboxes[place]))
-        for place, found in zip(raced, await self._find_folders([mailboxes[i] for i in raced]), strict=True):
-            # There, and not hidden: a person's own folder of this name.
-            answers[place] = found or Refusal(RefusalKind.EXISTS, "QuarantineFolderVisible", HTTPStatus.CONFLICT)
-        return [answer or UNEXPECTED for answer in answers]
+        raced = [m for m, answer in made.items() if isinstance(answer, Refusal) and answer.kind is RefusalKind.EXISTS]
+        # There, and not hidden: a person's own folder of this name.
+        visible = Refusal(RefusalKind.EXISTS, "QuarantineFolderVisible", HTTPStatus.CONFLICT)
+        folders |= {mailbox: read(answer, partial(self._made, mailbox)) for mailbox, answer in made.items()}
+        folders |= {mailbox: found or visible for mailbox, found in (await self._find_folders(raced)).items()}
+        return {mailbox: folder or UNEXPECTED for mailbox, folder in folders.items()}
 
-    async def _find_folders(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str] | None]:
+    async def _find_folders(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[str] | None]:
         options = query(
             filter=f"displayName eq {literal(self._folder_name)}", select="id,displayName,isHidden,parentFolderId"
         )
         answers = await self._gateway.collect(
-            [_get(mailbox, "/mailFolders", f"{options}&includeHiddenFolders=true") for mailbox in mailboxes]
+            {mailbox: _get(mailbox, "/mailFolders", f"{options}&includeHiddenFolders=true") for mailbox in mailboxes}
         )
-        return [
-            read(answer, partial(self._the_folder, mailbox)) for mailbox, answer in zip(mailboxes, answers, strict=True)
-        ]
+        return {mailbox: read(answer, partial(self._the_folder, mailbox)) for mailbox, answer in answers.items()}
 
     def _the_folder(self, mailbox: MailboxId, folders: list[Document]) -> str | None:
         # Graph compares without regard to case. Should there be two, everybody takes the same one.
@@ -150,11 +146,11 @@ class GraphMailboxes:
         self._roots[mailbox] = str(folder["parentFolderId"])
         return id_of(folder)
 
-    async def move(self, moves: Sequence[tuple[MailboxId, str, str]]) -> list[Answer[Item]]:
+    async def move(self, moves: Sequence[tuple[MailboxId, str, str]]) -> dict[ItemKey, Answer[Item]]:
         """See `Mailboxes.move`."""
         answers = await self._gateway.send(
-            [
-                Request(
+            {
+                (mailbox, item): Request(
                     f"/users/{segment(mailbox)}/messages/{segment(item)}/move",
                     "POST",
                     mailbox,
@@ -162,15 +158,15 @@ class GraphMailboxes:
                     IMMUTABLE,
                 )
                 for mailbox, item, folder in moves
-            ]
+            }
         )
-        return [read(answer, item_of) for answer in answers]
+        return read_each(answers, item_of)
 
-    async def set_marks(self, items: Sequence[tuple[MailboxId, Item]]) -> list[Answer[Item]]:
+    async def set_marks(self, items: Sequence[tuple[MailboxId, Item]]) -> dict[ItemKey, Answer[Item]]:
         """See `Mailboxes.set_marks`."""
         answers = await self._gateway.send(
-            [
-                Request(
+            {
+                (mailbox, item.id): Request(
                     f"/users/{segment(mailbox)}/messages/{segment(item.id)}",
                     "PATCH",
                     mailbox,
@@ -178,38 +174,38 @@ class GraphMailboxes:
                     IMMUTABLE,
                 )
                 for mailbox, item in items
-            ]
+            }
         )
-        return [read(answer, item_of) for answer in answers]
+        return read_each(answers, item_of)
 
-    async def inboxes(self, mailboxes: Sequence[MailboxId]) -> list[Answer[str]]:
+    async def inboxes(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[str]]:
         """See `Mailboxes.inboxes`."""
-        answers = await self._gateway.send([_folder(mailbox, "inbox") for mailbox in mailboxes])
-        return [read(answer, id_of) for answer in answers]
+        return read_each(await self._gateway.send({m: _folder(m, "inbox") for m in mailboxes}), id_of)
 
-    async def sent_descendants(self, wanted: Sequence[tuple[MailboxId, str]]) -> list[Answer[tuple[SentCopy, ...]]]:
+    async def sent_descendants(self, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[SentCopy, ...]]]:
         """See `Mailboxes.sent_descendants`."""
-        requests = [
-            request
-            for mailbox, message_id in wanted
-            for request in (
-                _sent(mailbox, f"ep/id eq '{IN_REPLY_TO}' and ep/value eq {literal(message_id)}"),
-                _sent(mailbox, f"ep/id eq '{REFERENCES}' and contains(ep/value,{literal(message_id)})"),
-            )
-        ]
-        answers = [_no_folder(answer) for answer in await self._gateway.collect(requests)]
-        pairs = zip(answers[::2], answers[1::2], strict=True)
-        return [
-            read(_both(*pair), partial(sent_copies, message_id=message_id))
-            for (_, message_id), pair in zip(wanted, pairs, strict=True)
-        ]
-
-    async def forwarding_rules(self, mailboxes: Sequence[MailboxId]) -> list[Answer[tuple[ForwardingRule, ...]]]:
-        """See `Mailboxes.forwarding_rules`."""
-        answers = await self._gateway.collect(
-            [_get(mailbox, "/mailFolders/inbox/messageRules") for mailbox in mailboxes]
+        replies, references = await asyncio.gather(
+            self._gateway.collect(
+                {key: _sent(key[0], f"ep/id eq '{IN_REPLY_TO}' and ep/value eq {literal(key[1])}") for key in wanted}
+            ),
+            self._gateway.collect(
+                {
+                    key: _sent(key[0], f"ep/id eq '{REFERENCES}' and contains(ep/value,{literal(key[1])})")
+                    for key in wanted
+                }
+            ),
         )
-        return [read(answer, rules_of) for answer in answers]
+        return {
+            key: read(_both(_no_folder(reply), _no_folder(references[key])), partial(sent_copies, message_id=key[1]))
+            for key, reply in replies.items()
+        }
+
+    async def forwarding_rules(
+        self, mailboxes: Sequence[MailboxId]
+    ) -> dict[MailboxId, Answer[tuple[ForwardingRule, ...]]]:
+        """See `Mailboxes.forwarding_rules`."""
+        answers = await self._gateway.collect({m: _get(m, "/mailFolders/inbox/messageRules") for m in mailboxes})
+        return read_each(answers, rules_of)
 
 
 def _get(mailbox: MailboxId, path: str, options: str = "") -> Request:
@@ -239,3 +235,8 @@ def _both(one: Answer[list[Document]], other: Answer[list[Document]]) -> Answer[
 def _no_folder(answer: Answer[list[Document]]) -> Answer[list[Document]]:
     # A mailbox that never had anything in Recoverable Items or Sent Items may lack the folder.
     return [] if isinstance(answer, Refusal) and answer.kind is RefusalKind.NOT_FOUND else answer
+
+
+def _with_message_id(message_id: str, rows: list[Document]) -> tuple[Item, ...]:
+    # Graph compares without regard to case, and what the sender wrote is in the filter: compared again here.
+    return tuple(item for item in items_of(rows) if item.internet_message_id == message_id)

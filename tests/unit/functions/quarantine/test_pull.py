@@ -11,7 +11,7 @@ from shared.domain.target import ReadState, TargetState
 from shared.pipeline.payloads import ChunkChanged, PullChunk
 from shared.pipeline.stage import Done, Reject, RetryLater
 from shared.ports.answers import Answer, Refusal, RefusalKind
-from shared.ports.mailboxes import Item, Where
+from shared.ports.mailboxes import Item, ItemKey, Where
 from tests.fakes.mailboxes import QUARANTINE
 from tests.unit.functions.quarantine.world import CHUNK, CLAIM_SECONDS, DELIVERED, INCIDENT, World
 
@@ -165,7 +165,7 @@ async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone(m
     await world.plan("ann")
     real = world.mailboxes.move
 
-    async def and_a_rule_moves_it_back(moves: Moves) -> list[Answer[Item]]:
+    async def and_a_rule_moves_it_back(moves: Moves) -> dict[ItemKey, Answer[Item]]:
         answers = await real(moves)
         box = world.mailboxes.boxes["ann"]
         box.items["ann/1"] = world.mail("ann", "Inbox")
@@ -187,7 +187,7 @@ async def test_what_undo_needs_is_committed_before_anything_is_moved(monkeypatch
     seen: list[object] = []
     real = world.mailboxes.move
 
-    async def look_first(moves: Moves) -> list[Answer[Item]]:
+    async def look_first(moves: Moves) -> dict[ItemKey, Answer[Item]]:
         target = world.target("ann")
         original = target.copies[0].original
         seen.append((target.state, original.folder_path, original.is_read, original.flag))
@@ -240,9 +240,9 @@ async def test_a_refusal_to_move_is_not_a_move(monkeypatch: pytest.MonkeyPatch) 
     await world.plan("ann")
     real = world.mailboxes.move
 
-    async def no(moves: Moves) -> list[Answer[Item]]:
+    async def no(moves: Moves) -> dict[ItemKey, Answer[Item]]:
         monkeypatch.setattr(world.mailboxes, "move", real)
-        return [Refusal(RefusalKind.DENIED, "ErrorAccessDenied", 403)]
+        return {(mailbox, item): Refusal(RefusalKind.DENIED, "ErrorAccessDenied", 403) for mailbox, item, _ in moves}
 
     monkeypatch.setattr(world.mailboxes, "move", no)
     await handle(PULL, world.deps)

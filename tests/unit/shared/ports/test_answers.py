@@ -19,20 +19,20 @@ class Service:
         self.answers = answers
         self.calls: list[list[str]] = []
 
-    async def __call__(self, wanted: Sequence[str]) -> list[Answer[str]]:
+    async def __call__(self, wanted: Sequence[str]) -> dict[str, Answer[str]]:
         self.calls.append(list(wanted))
-        return [self.answers[w].pop(0) if self.answers.get(w) else w for w in wanted]
+        return {w: self.answers[w].pop(0) if self.answers.get(w) else w for w in wanted}
 
 
 async def test_only_what_failed_in_passing_is_asked_again() -> None:
     service = Service(b=[FLAKY], c=[BUSY], d=[MISSING])
-    assert await ask(service, ["a", "b", "c", "d"]) == ["a", "b", BUSY, MISSING]
+    assert await ask(service, ["a", "b", "c", "d"]) == {"a": "a", "b": "b", "c": BUSY, "d": MISSING}
     assert service.calls == [["a", "b", "c", "d"], ["b"]]
 
 
 async def test_it_is_asked_three_times_and_not_more() -> None:
     service = Service(a=[FLAKY] * 5)
-    assert await ask(service, ["a"]) == [FLAKY]
+    assert await ask(service, ["a"]) == {"a": FLAKY}
     assert len(service.calls) == 3
 
 
@@ -44,7 +44,7 @@ async def test_a_service_that_says_how_long_is_not_asked_at_once() -> None:
 
 async def test_nothing_wanted_nothing_asked() -> None:
     service = Service()
-    assert await ask(service, []) == []
+    assert await ask(service, []) == {}
     assert service.calls == []
 
 

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -15,23 +16,24 @@ from shared.ports.answers import Refusal, RefusalKind
 from tests.unit.shared.adapters.graph.stub import Answers, Credential, Part, Stub, drop, error, ok, refuse, served
 
 
-def asked(count: int, *mailboxes: str) -> list[Request]:
-    """Requests of these mailboxes in turn."""
+def asked(count: int, *mailboxes: str) -> dict[str, Request]:
+    """Requests of these mailboxes in turn, by path."""
     names = mailboxes or tuple(f"m{i}" for i in range(count))
-    return [Request(f"/users/{names[i % len(names)]}/x{i}", mailbox=names[i % len(names)]) for i in range(count)]
+    paths = {f"/users/{names[i % len(names)]}/x{i}": names[i % len(names)] for i in range(count)}
+    return {path: Request(path, mailbox=mailbox) for path, mailbox in paths.items()}
 
 
-def kinds(answers: list[Any]) -> list[RefusalKind | None]:
-    return [answer.kind if isinstance(answer, Refusal) else None for answer in answers]
+def kinds(answers: Mapping[Any, Any]) -> list[RefusalKind | None]:
+    return [answer.kind if isinstance(answer, Refusal) else None for answer in answers.values()]
 
 
-async def test_answers_come_in_the_order_of_the_requests_in_batches_of_twenty() -> None:
+async def test_answers_come_by_the_keys_of_the_requests_in_batches_of_twenty() -> None:
     stub = Stub()
     async with served(stub) as gateway:
         requests = asked(95)
         answers = await gateway.send(requests)
 
-    assert [answer["url"] for answer in answers if not isinstance(answer, Refusal)] == [r.path for r in requests]
+    assert answers == {path: {"url": path} for path in requests}
     assert sorted(len(batch) for batch in stub.batches) == [15, 20, 20, 20, 20]
     assert all(len({part["id"] for part in batch}) == len(batch) for batch in stub.batches)
 
@@ -39,7 +41,7 @@ async def test_answers_come_in_the_order_of_the_requests_in_batches_of_twenty() 
 async def test_a_batch_carries_what_graph_wants_to_see() -> None:
     stub, credential = Stub(), Credential()
     async with served(stub, credential) as gateway:
-        await gateway.send([Request("/users/m/y", "POST", "m", {"a": 1}, IMMUTABLE), Request("/groups/g")])
+        await gateway.send({1: Request("/users/m/y", "POST", "m", {"a": 1}, IMMUTABLE), 2: Request("/groups/g")})
 
     assert stub.parts == [
         {
@@ -116,13 +118,13 @@ async def test_each_request_is_refused_by_itself() -> None:
         answers = await gateway.send(asked(4))
 
     assert kinds(answers) == [RefusalKind.NOT_FOUND, RefusalKind.DENIED, RefusalKind.THROTTLED, None]
-    assert [answer.retry_after for answer in answers if isinstance(answer, Refusal)] == [7.0, 7.0, 7.0]
+    assert [answer.retry_after for answer in answers.values() if isinstance(answer, Refusal)] == [7.0, 7.0, 7.0]
 
 
 async def test_what_still_waits_for_a_throttled_mailbox_is_not_sent() -> None:
     stub = Stub(answer=lambda part: error(part, 429, "ApplicationThrottled") if "/a/" in part["url"] else ok(part))
     async with served(stub) as gateway:
-        answers = await gateway.send([*asked(50, "a"), *asked(50, "b")])
+        answers = await gateway.send({**asked(50, "a"), **asked(50, "b")})
 
     assert kinds(answers) == [RefusalKind.THROTTLED] * 50 + [None] * 50
     assert sum("/a/" in part["url"] for part in stub.parts) == 4
@@ -132,7 +134,7 @@ async def test_a_connection_that_closes_leaves_open_what_was_done() -> None:
     stub = Stub(whole=lambda parts: drop(parts) if any("x0" in part["url"] for part in parts) else None)
     async with served(stub) as gateway:
         answers = await gateway.send(asked(25))
-        again = await gateway.send([Request("/groups/g")])
+        again = await gateway.send({"g": Request("/groups/g")})
 
     assert kinds(answers) == [RefusalKind.TRANSIENT] * 20 + [None] * 5
     assert kinds(again) == [None]
@@ -154,7 +156,9 @@ async def test_a_throttled_batch_says_how_long_to_wait() -> None:
     async with served(stub) as gateway:
         answers = await gateway.send(asked(2))
 
-    assert [(a.kind, a.retry_after) for a in answers if isinstance(a, Refusal)] == [(RefusalKind.THROTTLED, 13.0)] * 2
+    assert [(a.kind, a.retry_after) for a in answers.values() if isinstance(a, Refusal)] == [
+        (RefusalKind.THROTTLED, 13.0)
+    ] * 2
     assert len(stub.batches) == 1
 
 
@@ -226,7 +230,7 @@ async def test_what_was_not_sent_is_told_apart_where_others_were() -> None:
         answers = await gateway.send(asked(40))
 
     assert sorted(map(str, kinds(answers))) == ["None"] * 20 + ["transient"] * 20
-    assert {answer.code for answer in answers if isinstance(answer, Refusal)} == {"NotSent"}
+    assert {answer.code for answer in answers.values() if isinstance(answer, Refusal)} == {"NotSent"}
 
 
 async def test_a_bug_is_raised_and_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,7 +248,7 @@ async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        answers = await gateway.send([Request("/users/a/after", mailbox="a")])
+        answers = await gateway.send({"after": Request("/users/a/after", mailbox="a")})
 
     assert kinds(answers) == [None]
     assert [part["url"] for part in stub.parts] == [*(f"/users/a/x{i}" for i in range(4)), "/users/a/after"]
@@ -262,13 +266,13 @@ async def test_pages_are_followed_to_the_end_each_by_itself() -> None:
 
     stub.answer = answer
     async with served(stub) as gateway:
-        requests = [Request(f"/users/{m}/list", mailbox=m, headers=IMMUTABLE) for m in "ab"]
+        requests = {m: Request(f"/users/{m}/list", mailbox=m, headers=IMMUTABLE) for m in "ab"}
         answers = await gateway.collect(requests)
 
-    assert answers == [
-        [{"n": "/users/a/list"}, {"n": "/users/a/list1"}, {"n": "/users/a/list2"}],
-        [{"n": "/users/b/list"}],
-    ]
+    assert answers == {
+        "a": [{"n": "/users/a/list"}, {"n": "/users/a/list1"}, {"n": "/users/a/list2"}],
+        "b": [{"n": "/users/b/list"}],
+    }
     assert all(part["headers"] == IMMUTABLE for part in stub.parts), "ids on later pages are immutable too"
 
 
@@ -297,7 +301,7 @@ async def test_links_that_lead_in_a_circle_end() -> None:
 
     stub.answer = answer
     async with served(stub) as gateway:
-        (answer_,) = await gateway.collect([Request("/a")])
+        answer_ = (await gateway.collect({"a": Request("/a")}))["a"]
 
     assert isinstance(answer_, Refusal)
     assert (answer_.kind, answer_.code) == (RefusalKind.PERMANENT, "ForeignNextLink")
@@ -317,7 +321,7 @@ async def test_a_refusal_on_a_later_page_refuses_the_list() -> None:
 
     stub.answer = answer
     async with served(stub) as gateway:
-        (answer_,) = await gateway.collect([Request("/groups")])
+        answer_ = (await gateway.collect({"groups": Request("/groups")}))["groups"]
 
     assert isinstance(answer_, Refusal)
     assert answer_.kind.retryable
@@ -335,16 +339,18 @@ async def test_every_request_gets_exactly_its_own_answer(work: list[tuple[str, s
         return outcomes[part["url"].rpartition("/")[2]](part)
 
     stub = Stub(answer=answer)
-    requests = [Request(f"/users/{m}/{i}/{outcome}", mailbox=m) for i, (m, outcome) in enumerate(work)]
+    requests = {(i, outcome): Request(f"/users/{m}/{i}/{outcome}", mailbox=m) for i, (m, outcome) in enumerate(work)}
     async with served(stub) as gateway:
         told = await asyncio.gather(*(gateway.send(requests) for _ in range(callers)))
 
     for answers in told:
-        for request, answer_, (_, outcome) in zip(requests, answers, work, strict=True):
+        assert answers.keys() == requests.keys()
+        for (number, outcome), answer_ in answers.items():
             if outcome == "ok":
-                assert answer_ == {"url": request.path}
+                assert answer_ == {"url": requests[number, outcome].path}
             else:
-                assert kinds([answer_]) == [RefusalKind.TRANSIENT]
+                assert isinstance(answer_, Refusal)
+                assert answer_.kind is RefusalKind.TRANSIENT
     assert len(stub.parts) == callers * len(work), "each is sent once"
     assert stub.most_of_mailbox <= 4
     assert json.dumps(stub.batches)
