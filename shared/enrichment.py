@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import Field
 
 from shared.domain.alert import Indicator
-from shared.domain.base import Frozen
+from shared.domain.base import Frozen, Instant
 from shared.domain.ids import AlertId, IncidentId, derive
 from shared.domain.incident import Decision
 from shared.ports.answers import RefusalKind
@@ -62,6 +62,11 @@ class Enrichment(Frozen):
     """By alert id."""
     notes: tuple[str, ...] = ()
     """What could not be found out, and why."""
+
+    @property
+    def decided_at(self) -> Instant:
+        """When the first of the alerts was decided."""
+        return min(decision.at for decision in self.decisions.values())
 
 
 def enrichment_path(incident: IncidentId, alerts: Iterable[AlertId]) -> str:

@@ -43,21 +43,21 @@ class Found:
     notes: tuple[str, ...]
 
 
-async def search(alert: Alert, enrichment: Enrichment, deps: Deps) -> Found:
-    """Find everybody who has one of the alert's messages, or what was made of it.
+async def search(alerts: Sequence[Alert], enrichment: Enrichment, deps: Deps) -> Found:
+    """Find everybody who has one of the alerts' messages, or what was made of it.
 
     Raises:
         UnavailableError, DeniedError: to be waited for.
     """
-    return await _Search(alert, enrichment, deps, deps.now()).run()
+    return await _Search(alerts, enrichment, deps, deps.now()).run()
 
 
 class _Search:
-    def __init__(self, alert: Alert, enrichment: Enrichment, deps: Deps, now: datetime) -> None:
-        self.alert = alert
+    def __init__(self, alerts: Sequence[Alert], enrichment: Enrichment, deps: Deps, now: datetime) -> None:
+        self.alerts = alerts
         self.mailboxes = deps.mailboxes
         self.policy = deps.policy.follow
-        self.patient = now - enrichment.decision.at < _PATIENCE
+        self.patient = now - enrichment.decided_at < _PATIENCE
         self.notes: Counter[str] = Counter(enrichment.notes)
         self.lookup = Lookup(deps.directory, {p.address: p.recipient for p in enrichment.recipients})
         self.ends = {
@@ -87,15 +87,16 @@ class _Search:
 
     async def _seeds(self) -> list[Arrival]:
         """The alert's messages, and everybody whom it names."""
-        way = (Hop(via=Via.ALERT, name=self.alert.source, ref=self.alert.id),)
         offers: list[Offer] = []
-        for named in self.alert.messages:
-            message = named if named.internet_message_id else await self.trace.identify(named)
-            if message is None:
-                self.notes[NOT_IDENTIFIED] += 1
-                continue
-            key = self.tree.add_mail(Mail(message, way))
-            offers += [Offer(key, address.lower(), way, 0) for address in message.recipients]
+        for alert in self.alerts:
+            way = (Hop(via=Via.ALERT, name=alert.source, ref=alert.id),)
+            for named in alert.messages:
+                message = named if named.internet_message_id else await self.trace.identify(named)
+                if message is None:
+                    self.notes[NOT_IDENTIFIED] += 1
+                    continue
+                key = self.tree.add_mail(Mail(message, way))
+                offers += [Offer(key, address.lower(), way, 0) for address in message.recipients]
         await self._trace()
         return await self._resolve(offers)
 

@@ -97,6 +97,4 @@ def _link(alert: Alert, incident_id: IncidentId) -> AlertLink:
 
 
 def _opened(alert: Alert, incident_id: IncidentId, messages: list[Message], deps: Deps) -> Incident:
-    return Incident(
-        id=incident_id, opened_at=deps.now(), title=alert.title, message=next(iter(messages), None)
-    )
+    return Incident(id=incident_id, opened_at=deps.now(), title=alert.title, message=next(iter(messages), None))

@@ -7,8 +7,8 @@ ends sooner; whoever finds it ended sends the chunk again. The message that come
 from dataclasses import dataclass
 
 from shared.clock import Clock
-from shared.pipeline.payloads import PullChunk
 from shared.pipeline.case_lease import resumed
+from shared.pipeline.payloads import PullChunk
 from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore

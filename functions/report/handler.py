@@ -86,7 +86,8 @@ async def _update(
             elif current.get(one.value.id) == one.etag:
                 documents[one.value.id] = _with(one, unrecorded=False)
         for plan in plans:
-            found = documents.get(plan) or await deps.incidents.plan(incident_id, plan)
+            found: Versioned[CaseDocument] | None = documents.get(plan)
+            found = found or await deps.incidents.plan(incident_id, plan)
             if found is not None and isinstance(found.value, Plan) and await _finishes(found.value, deps):
                 header = header.with_plan(found.value.state, PlanState.FINISHED)
                 seq = await _anchored(found.value, deps)

@@ -1,7 +1,6 @@
 """What a source says, in our words: one record per vendor event."""
 
 from enum import StrEnum
-
 from typing import ClassVar
 
 from shared.domain.base import Frozen, Instant, Stored

@@ -32,13 +32,24 @@ class CaseLeaseDeps(Protocol):
     """What is needed to work on a case alone."""
 
     @property
-    def incidents(self) -> IncidentStore: ...
+    def incidents(self) -> IncidentStore:
+        """Where the leases are."""
+        ...
+
     @property
-    def queue(self) -> MessageQueue: ...
+    def queue(self) -> MessageQueue:
+        """Where the message is sent again."""
+        ...
+
     @property
-    def settings(self) -> Settings: ...
+    def settings(self) -> Settings:
+        """How long a lease lasts."""
+        ...
+
     @property
-    def now(self) -> Clock: ...
+    def now(self) -> Clock:
+        """The present moment."""
+        ...
 
 
 async def alone(message: CaseWork, work: Callable[[], Awaitable[bool]], deps: CaseLeaseDeps) -> Outcome:

@@ -17,6 +17,8 @@ from shared.domain.incident import (
     Intake,
     Lease,
     Plan,
+    PlanCounts,
+    PlanState,
     Related,
 )
 from shared.domain.message import Message
@@ -57,6 +59,27 @@ class FakeIncidents:
         """Write documents of a case, whatever was there."""
         for document in documents:
             self.cases[incident_id].put(document.id, document)
+
+    def keep(self, incident: Incident, *documents: CaseDocument) -> Incident:
+        """Write a case whole; its header gets the numbers and the state that follow from its documents."""
+        links = [one for one in documents if isinstance(one, AlertLink)]
+        plans = [one for one in documents if isinstance(one, Plan)]
+        steps = [link.step for link in links]
+        header = incident.changed(
+            alerts=len(links),
+            decided=sum(step is not AlertStep.JOINED for step in steps),
+            ignored=sum(step is AlertStep.IGNORED for step in steps),
+            planned=sum(step is AlertStep.PLANNED for step in steps),
+            plans=PlanCounts(
+                awaiting_approval=sum(plan.state is PlanState.AWAITING_APPROVAL for plan in plans),
+                running=sum(plan.state is PlanState.RUNNING for plan in plans),
+                finished=sum(plan.state is PlanState.FINISHED for plan in plans),
+            ),
+        )
+        intake = Intake(incident_id=incident.id, alerts=len(links), open=incident.closed_at is None)
+        self.cases.setdefault(incident.id, Documents())
+        self.put(incident.id, header, intake, *documents)
+        return header
 
     # The port.
 

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from shared.adapters.cosmos.alerts import MessageOwners
 from shared.adapters.cosmos.database import (
     Database,
-    create,
     document,
     moment_text,
     page,
@@ -45,7 +44,7 @@ S = TypeVar("S", bound=Stored)
 _CONTAINER = "incidents"
 _INTAKE: str = Intake.model_fields["id"].default
 
-# Others write the same header: report for each chunk, the stages for each batch of alerts. Each try loses to another one.
+# Others write the same header: report for each chunk, the stages for each batch of alerts. Each try loses to another.
 _TRIES = 12
 
 # The order of each list of a case. Both fields are in every document of the kind, so that none is left out.
@@ -264,11 +263,9 @@ class CosmosIncidents:
         container = await self._database.container(_CONTAINER)
         # Moments are compared as text, which can be wrong within one second; leases last for minutes.
         text = "SELECT TOP @limit * FROM c WHERE c.type = 'lease' AND c.until < @now"
-        found: list[Lease] = []
-        async for stored in query(container, text, limit=limit, now=moment_text(now)):
-            if (lease := readable(Lease, _without_partition(stored))) is not None:
-                found.append(lease)
-        return found
+        found = query(container, text, limit=limit, now=moment_text(now))
+        leases = [readable(Lease, _without_partition(stored)) async for stored in found]
+        return [lease for lease in leases if lease is not None]
 
     async def _create_lease(self, lease: Lease) -> Versioned[Lease]:
         container = await self._database.container(_CONTAINER)
