@@ -2,7 +2,6 @@
 
 import csv
 import io
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -58,11 +57,11 @@ class CsvExport:
     def add(self, key: TargetId, target: Target | None) -> None:
         """Add the row of one target; None for one that this version cannot read."""
         if target is None:
-            unknown = dict.fromkeys(COLUMNS, "")
-            row: Iterable[Any] = {**unknown, "incident": self._incident_id, "target": key, "state": UNREADABLE}.values()
+            given = {"incident": self._incident_id, "target": key, "state": UNREADABLE}
+            cells = [given.get(column, "") for column in COLUMNS]
         else:
-            row = _row(target)
-        self._writer.writerow([_cell(value) for value in row])
+            cells = [_cell(value) for value in _row(target)]
+        self._writer.writerow(cells)
 
     @property
     def text(self) -> str:

@@ -1,7 +1,8 @@
-"""The targets of a case, page by page: plan by plan, chunk by chunk, so that a page costs the same wherever it begins."""
+"""The targets of a case in pages: plan by plan, chunk by chunk. A page costs the same wherever it begins."""
 
 import asyncio
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from shared.domain.target import MAX_CHUNK_TARGETS, Target, chunk_id
 
 # Chunks that are read side by side: each is one query, of some milliseconds.
 _AT_ONCE = 8
+
+# The plan's id goes to the database, which refuses some characters.
+_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 Take = Callable[[TargetId, Target | None], None]
 """Takes one target of a page; None in place of a target that this version cannot read."""
@@ -42,7 +46,8 @@ class Position:
             plan, chunk, target = json.loads(content)
         except (ValueError, TypeError, RecursionError):
             raise ValueError("not a continuation") from None
-        if not (isinstance(plan, str) and type(chunk) is int and chunk >= 0 and isinstance(target, str)):
+        is_plan = isinstance(plan, str) and _ID.fullmatch(plan)
+        if not (is_plan and type(chunk) is int and chunk >= 0 and isinstance(target, str)):
             raise ValueError("not a continuation")
         return cls(PlanId(plan), chunk, TargetId(target))
 
