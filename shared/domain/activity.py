@@ -140,7 +140,7 @@ async def verify(
     if flaw is None and last.seq < (head.seq if to is None else to):
         flaw = (last.seq + 1, "entry missing")
     elif flaw is None and to is None and last.hash != head.hash:
-        flaw = (last.seq, "its hash is not that of the head")
+        flaw = (last.seq + 1, "the head does not follow")
     return ChainReport(
         incident_id=head.incident_id,
         intact=flaw is None,

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from shared.domain.ids import AlertId, IncidentId, PlanId
 from shared.domain.incident import (
@@ -23,8 +23,6 @@ from shared.domain.incident import (
 )
 from shared.domain.message import Message
 from shared.ports.versioned import Versioned
-
-D = TypeVar("D", AlertLink, CaseMessage, Plan, Command)
 
 
 class Joined(StrEnum):
@@ -136,7 +134,13 @@ class IncidentStore(Protocol):
         """The plans of the case in the order of their making: all, or those made at `since` and later."""
         ...
 
-    async def page(self, incident_id: IncidentId, kind: type[D], top: int, continuation: str | None) -> Page:
+    async def page(
+        self,
+        incident_id: IncidentId,
+        kind: type[AlertLink | CaseMessage | Plan | Command],
+        top: int,
+        continuation: str | None,
+    ) -> Page:
         """One page of the alerts, messages, plans or commands of a case.
 
         Raises:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.domain.ids import AlertId, IncidentId, PlanId
 from shared.domain.incident import (
@@ -23,13 +23,15 @@ from shared.domain.incident import (
 )
 from shared.domain.message import Message
 from shared.errors import ConflictError, NotFoundError
-from shared.ports.incidents import Change, D, Joined, Page
+from shared.ports.incidents import Change, Joined, Page
 from shared.ports.versioned import Versioned
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.documents import MAX_BATCH, Documents
 
 _KINDS = (Incident, AlertLink, CaseMessage, Related, Plan, Command)
 _TRIES = 12
+
+D = TypeVar("D", AlertLink, CaseMessage, Plan, Command)
 
 
 class FakeIncidents:
@@ -215,7 +217,13 @@ class FakeIncidents:
             if since is None or one.value.created_at >= since:
                 yield one.value
 
-    async def page(self, incident_id: IncidentId, kind: type[D], top: int, continuation: str | None) -> Page:
+    async def page(
+        self,
+        incident_id: IncidentId,
+        kind: type[AlertLink | CaseMessage | Plan | Command],
+        top: int,
+        continuation: str | None,
+    ) -> Page:
         self._checkpoint("page of a case")
         if continuation is not None and not continuation.isdigit():
             raise ValueError("no continuation of this list")

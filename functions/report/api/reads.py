@@ -6,11 +6,11 @@ from typing import Any
 from functions.report import chain
 from functions.report.api.activity_csv import CsvExport
 from functions.report.api.models import ReadDeps
+from functions.report.api.parameters import number_of, wrong_continuation, wrong_parameter
 from functions.report.api.target_list import Position, Take, page
 from functions.report.api.tree import Tree
 from shared.domain.ids import IncidentId, TargetId
 from shared.domain.target import Target
-from shared.web.problems import Problem
 
 # One answer stays below 10 MB: a target with its copies is about 2 KB of JSON, or 0.5 KB of CSV.
 MAX_INCIDENTS = 200
@@ -29,7 +29,9 @@ async def incidents(query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
     Raises:
         Problem: wrong-parameter.
     """
-    found = [incident async for incident in deps.incidents.newest(_number(query, "top", 1, MAX_INCIDENTS, default=50))]
+    found = [
+        incident async for incident in deps.incidents.newest(number_of(query, "top", 1, MAX_INCIDENTS, default=50))
+    ]
     return {"incidents": [incident.to_document() for incident in found]}
 
 
@@ -83,38 +85,25 @@ async def verification(incident_id: str, query: Mapping[str, str], deps: ReadDep
         Problem: wrong-parameter.
         NotFoundError: there is no such incident.
     """
-    after = _number(query, "after", 0, _MAX_INTEGER, default=0)
-    most = _number(query, "max", 1, chain.MAX_ENTRIES, default=chain.MAX_ENTRIES)
+    after = number_of(query, "after", 0, _MAX_INTEGER, default=0)
+    most = number_of(query, "max", 1, chain.MAX_ENTRIES, default=chain.MAX_ENTRIES)
     now = await deps.incidents.read(IncidentId(incident_id))
     try:
         found = await chain.check(now, deps.incidents, deps.activity, deps.evidence, after=after, most=most)
     except ValueError:
-        raise _wrong("`after` is beyond the end of the chain.") from None
+        raise wrong_parameter("`after` is beyond the end of the chain.") from None
     following = {} if found.next is None else {"next": f"?after={found.next}&max={most}"}
     return {**found.to_document(), **following}
 
 
 async def _page(incident_id: IncidentId, query: Mapping[str, str], most: int, take: Take, deps: ReadDeps) -> str | None:
     """Give one page of targets to `take`; the query of the next page if there is one."""
-    top, token = _number(query, "top", 1, most, default=most), query.get("continuation")
-    wrong = _wrong("`continuation` is not one that this list has given.")
+    top, token = number_of(query, "top", 1, most, default=most), query.get("continuation")
     if token is not None and len(token) > _MAX_TOKEN:
-        raise wrong
+        raise wrong_continuation()
     try:
         after = None if token is None else Position.parse(token)
         last = await page(incident_id, after, top, take, deps)
     except ValueError:
-        raise wrong from None
+        raise wrong_continuation() from None
     return f"?continuation={last.token()}&top={top}" if last else None
-
-
-def _number(query: Mapping[str, str], name: str, least: int, most: int, *, default: int) -> int:
-    text = query.get(name, str(default))
-    digits = text.isascii() and text.isdigit() and len(text) <= len(str(most))
-    if not (digits and least <= int(text) <= most):
-        raise _wrong(f"`{name}` is a number from {least} to {most}.")
-    return int(text)
-
-
-def _wrong(detail: str) -> Problem:
-    return Problem(400, "wrong-parameter", "A parameter is wrong", detail)

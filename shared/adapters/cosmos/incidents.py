@@ -36,7 +36,7 @@ from shared.domain.incident import (
 )
 from shared.domain.message import Message
 from shared.errors import ConflictError, NotFoundError, UnavailableError
-from shared.ports.incidents import Change, D, Joined, Page
+from shared.ports.incidents import Change, Joined, Page
 from shared.ports.versioned import Versioned
 
 S = TypeVar("S", bound=Stored)
@@ -211,7 +211,13 @@ class CosmosIncidents:
             if (plan := readable(Plan, _without_partition(stored))) is not None:
                 yield plan
 
-    async def page(self, incident_id: IncidentId, kind: type[D], top: int, continuation: str | None) -> Page:
+    async def page(
+        self,
+        incident_id: IncidentId,
+        kind: type[AlertLink | CaseMessage | Plan | Command],
+        top: int,
+        continuation: str | None,
+    ) -> Page:
         """See `IncidentStore.page`."""
         container = await self._database.container(_CONTAINER)
         text = f"SELECT * FROM c WHERE c.type = @type ORDER BY c.{_ORDER[kind.document_type]}"  # noqa: S608 - from our own table

@@ -89,7 +89,7 @@ def test_how_long_the_service_asked_us_to_wait(headers: dict[str, str], seconds:
 def test_what_the_service_adds_to_a_document_is_not_in_the_record() -> None:
     head = Head(incident_id=IncidentId("inc-1"), seq=3)
 
-    stored = document(head, "head")
+    stored = document(head)
     assert stored["type"] == "head"
 
     added = {"_rid": "r", "_self": "s", "_etag": "e", "_attachments": "a", "_ts": 1}
