@@ -27,7 +27,7 @@ def incident() -> IncidentId:
 
 
 def a_chunk(incident: IncidentId, targets: int, number: int = 0) -> tuple[Chunk, list[Target]]:
-    plan = plan_id(incident, AlertId("alert-1"))
+    plan = plan_id(incident, (AlertId("alert-1"),))
     key = chunk_id(plan, number)
     made = [
         Target(

@@ -101,7 +101,7 @@ BAD: dict[str, Any] = {"id": "head", "incidentId": 7, "seq": SECRET, "hash": {"s
 
 
 def test_an_unreadable_document_is_named_by_its_id_without_its_content() -> None:
-    with pytest.raises(UnreadableError, match="record head cannot be read: incidentId: string_type, seq: int") as error:
+    with pytest.raises(UnreadableError, match="record head cannot be read: incidentId: string_type; seq: int") as error:
         record(Head, BAD)
     assert SECRET not in "".join(traceback.format_exception(error.value))
 
