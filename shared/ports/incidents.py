@@ -144,8 +144,8 @@ class IncidentStore(Protocol):
         """Other cases that alerts of this one lead to."""
         ...
 
-    def plans(self, incident_id: IncidentId) -> AsyncIterator[Plan]:
-        """All plans of the case, the oldest first."""
+    def plans(self, incident_id: IncidentId, since: datetime | None = None) -> AsyncIterator[Plan]:
+        """The plans of the case in the order of their making: all, or those made at `since` and later."""
         ...
 
     async def page(

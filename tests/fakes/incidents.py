@@ -224,10 +224,11 @@ class FakeIncidents:
         self._checkpoint("related cases")
         return sorted(one.value.id for one in self._all(incident_id, Related))
 
-    async def plans(self, incident_id: IncidentId) -> AsyncIterator[Plan]:
+    async def plans(self, incident_id: IncidentId, since: datetime | None = None) -> AsyncIterator[Plan]:
         self._checkpoint("plans")
         for one in sorted(self._all(incident_id, Plan), key=lambda one: one.value.created_at):
-            yield one.value
+            if since is None or one.value.created_at >= since:
+                yield one.value
 
     async def page(
         self,

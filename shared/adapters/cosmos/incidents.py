@@ -223,11 +223,13 @@ class CosmosIncidents:
         text = "SELECT VALUE c.id FROM c WHERE c.type = 'related'"
         return sorted([IncidentId(key) async for key in query(container, text, partition=incident_id)])
 
-    async def plans(self, incident_id: IncidentId) -> AsyncIterator[Plan]:
+    async def plans(self, incident_id: IncidentId, since: datetime | None = None) -> AsyncIterator[Plan]:
         """See `IncidentStore.plans`."""
         container = await self._database.container(_CONTAINER)
-        text = "SELECT * FROM c WHERE c.type = 'plan' ORDER BY c.createdAt"
-        async for stored in query(container, text, partition=incident_id):
+        # Compared as text, which is how they are ordered too.
+        begin = "" if since is None else moment_text(since)
+        text = "SELECT * FROM c WHERE c.type = 'plan' AND c.createdAt >= @begin ORDER BY c.createdAt"
+        async for stored in query(container, text, partition=incident_id, begin=begin):
             if (plan := readable(Plan, _without_partition(stored))) is not None:
                 yield plan
 
