@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import unquote
 
-from local.emulators.graph import directory, folders, mail, trace
+from local.emulators.graph import directory, entities, folders, mail, trace
 from local.emulators.graph.errors import bad_request, unsupported
 from local.emulators.graph.http import Call, Response
 
@@ -23,7 +23,7 @@ _NONE: frozenset[str] = frozenset()
 
 
 class Service(Enum):
-    """What stands behind Graph; limits and error codes differ."""
+    """The service behind a path; limits and error codes differ."""
 
     OUTLOOK = "outlook"
     DIRECTORY = "directory"
@@ -44,7 +44,7 @@ class Route:
     options: frozenset[str]
     service: Service
     judged_as: str
-    """The template under which the permission table has it."""
+    """The template under which the permission table lists it."""
 
 
 def _route(method: str, template: str, handler: Handler, options: frozenset[str], judged_as: str = "") -> Route:
@@ -107,7 +107,7 @@ ROUTES: tuple[Route, ...] = (
 
 
 class _Node:
-    """A place in the tree of paths."""
+    """A node in the tree of paths."""
 
     def __init__(self) -> None:
         self.below: dict[str, _Node] = {}
@@ -139,25 +139,37 @@ def resolve(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
     """The route of a path and its keys, decoded; 501 that names the segment or method if there is none.
 
     Empty segments are skipped, since the SDK's default client sends `/v1.0//users` (graph.md 10.2); keys may be
-    written `mailFolders('inbox')` too.
+    written `mailFolders('inbox')` too. A segment that names an operation on the collection (`delta`, `$count`) is
+    no key, unless it is written as one.
     """
-    node, keys = _ROOT, []
-    for segment in _segments(path):
-        inner = node.below.get(segment.lower())
+    node, keys, collection = _ROOT, [], ""
+    for segment, is_key in _segments(path):
+        inner = None if is_key else node.below.get(segment.lower())
         if inner is None:
             inner = node.below.get(_KEY)
-            if inner is None:
+            if inner is None or not (is_key or collection in _TYPED or not _is_operation(segment)):
                 return unsupported(f"the segment '{segment}' in {path}")
             keys.append(segment)
-        node = inner
+        node, collection = inner, segment.lower()
     route = node.routes.get(method)
     if route is None:
         return unsupported(f"{method} {path}")
     return route, tuple(keys)
 
 
-def _segments(path: str) -> list[str]:
-    segments: list[str] = []
+_TYPED = frozenset({"members", "transitivemembers"})
+"""Collections whose next segment is the type of members that are wanted, and no key."""
+
+
+def _is_operation(segment: str) -> bool:
+    """Whether the segment is a system segment, a type or an operation, with or without parameters."""
+    name = segment.partition("(")[0].lower()
+    return name.startswith(("$", "microsoft.graph.")) or name in entities.operations()
+
+
+def _segments(path: str) -> list[tuple[str, bool]]:
+    """The segments, decoded, and whether each was written as a key: `users('a')` is `users` and the key `a`."""
+    segments: list[tuple[str, bool]] = []
     for raw in path.split("/"):
         if not raw:
             continue
@@ -167,7 +179,7 @@ def _segments(path: str) -> list[str]:
             raise bad_request(f"The segment '{raw}' is not UTF-8.") from None
         name, bracket, key = segment.partition("('")
         if bracket and key.endswith("')") and name.isalpha():
-            segments += [name, key[:-2].replace("''", "'")]
+            segments += [(name, False), (key[:-2].replace("''", "'"), True)]
         else:
-            segments.append(segment)
+            segments.append((segment, False))
     return segments

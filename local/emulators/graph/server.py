@@ -85,7 +85,8 @@ class _Front:
             method=request.method,
             path=path[len(VERSION) :],
             query=query,
-            headers={name.lower(): value for name, value in request.headers.items()},
+            # A header may be sent more than once, as `Prefer` often is.
+            headers={name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
             body=_parse(await request.read()),
             base=f"{request.scheme}://{request.host}{VERSION}",
             caller=caller,

@@ -98,6 +98,8 @@ class Graph:
         if self.latency:
             await asyncio.sleep(self.latency)
         response = route.handler(call)
+        if call.applied:
+            response.headers["Preference-Applied"] = ", ".join(call.applied)
         if fault is not None and fault.done:
             fault.fail()
         return response

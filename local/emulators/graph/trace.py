@@ -46,7 +46,7 @@ def list_traces(call: Call) -> Response:
 def _bounds(expression: Expression) -> tuple[datetime | None, datetime | None]:
     """Beginning and end of the period. Refuses what message trace does not filter by.
 
-    Graph ignores `or` without a word, and of two values for a property keeps one: nobody can mean that.
+    Graph ignores `or` silently and keeps one of two values for a property (graph.md 2.7): no caller can want that.
     """
     since: datetime | None = None
     until: datetime | None = None
@@ -75,5 +75,5 @@ def _moment(value: object) -> datetime:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
-        raise bad_request(f"Invalid filter: '{value}' is no time.") from None
+        raise bad_request(f"Invalid filter: '{value}' is not a time.") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -61,9 +61,17 @@ async def test_a_mailbox_moves_and_comes_back(graph: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"action": "dance"}, {"action": "setKind", "kind": "x"}, {"action": "deleteFolder", "folder": "Inbox"}]
+    "body",
+    [
+        {},
+        [],
+        "move",
+        {"action": "dance"},
+        {"action": "setKind", "kind": "x"},
+        {"action": "deleteFolder", "folder": "Inbox"},
+    ],
 )
-async def test_actions_that_make_no_sense(graph: Client, body: dict[str, Any]) -> None:
+async def test_unknown_and_malformed_actions(graph: Client, body: Any) -> None:
     assert (await graph.post(f"/_local/mailboxes/{BEN}/actions", body)).status == 400
     assert [item["folder"] for item in await graph.items(BEN)] == ["Inbox"]
 
@@ -83,6 +91,7 @@ async def test_another_tenant(graph: Client) -> None:
     assert (await graph.ask("PUT", "/_local/tenant", empty)).status == 204
     assert (await graph.get("/users")).values == []
     assert (await graph.ask("PUT", "/_local/tenant", {"format": 0})).status == 400
+    assert (await graph.ask("PUT", "/_local/tenant", [])).status == 400
 
 
 async def test_statistics(graph: Client) -> None:

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.unit.local.emulators.graph.world import ANNA, BEN, Client
+from tests.unit.local.emulators.graph.world import ABSENT, ANNA, BEN, Client
 
 HIDDEN = "includeHiddenFolders=true"
 
@@ -32,8 +32,20 @@ async def test_a_folder_and_its_counts(graph: Client) -> None:
     assert inbox["parentFolderId"] == root["id"]
     again = (await graph.get(f"/users/{ANNA}/mailFolders('{inbox['id']}')?$select=displayName")).body
     assert again["displayName"] == "Inbox"
-    missing = await graph.get(f"/users/{ANNA}/mailFolders/nowhere")
-    assert (missing.status, missing.code) == (404, "ErrorItemNotFound")
+
+
+@pytest.mark.parametrize(
+    ("key", "status", "code"),
+    [
+        ("nowhere", 400, "ErrorInvalidIdMalformed"),
+        ("Sent%20Items", 400, "ErrorInvalidIdMalformed"),
+        ("clutter", 404, "ErrorItemNotFound"),
+        (ABSENT, 404, "ErrorItemNotFound"),
+    ],
+)
+async def test_a_folder_that_the_mailbox_does_not_have(graph: Client, key: str, status: int, code: str) -> None:
+    answer = await graph.get(f"/users/{ANNA}/mailFolders/{key}")
+    assert (answer.status, answer.code) == (status, code)
 
 
 async def test_a_folder_is_made_once(graph: Client) -> None:

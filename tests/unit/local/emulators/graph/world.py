@@ -37,6 +37,9 @@ ANNA, BEN, SALES, GUEST, HYBRID, GONE, MOVING, FENCED = (f"{n:08d}-0000-4000-800
 LIST, HIDDEN, UNIFIED = (f"{n:08d}-0000-4000-8000-000000000002" for n in range(1, 4))
 CONTACT, ROLE = "00000001-0000-4000-8000-000000000003", "00000001-0000-4000-8000-000000000004"
 
+# An id that Exchange could have given, and that no item or folder of the tenant has.
+ABSENT = "AAMk" + "A" * 44
+
 ALL_ROLES = (
     "Mail.ReadWrite", "MailboxSettings.Read", "User.Read.All", "GroupMember.Read.All", "OrgContact.Read.All",
     "ExchangeMessageTrace.Read.All", "RoleManagement.Read.Directory", "Directory.Read.All",
