@@ -5,6 +5,7 @@ from typing import Any
 
 from local.emulators.graph import collection
 from local.emulators.graph.advanced import check_filter, check_order, need_advanced
+from local.emulators.graph.entities import NAMESPACES
 from local.emulators.graph.errors import bad_request, malformed_object_id, no_such_property, unsupported
 from local.emulators.graph.filters import compile_filter, sort
 from local.emulators.graph.http import Call, Response
@@ -160,9 +161,10 @@ def _members(call: Call, group: Group, found: Sequence[DirectoryObject]) -> Resp
 
 def _cast(call: Call, group: Group) -> Kind:
     name = call.keys[1]
-    if not name.lower().startswith(_CAST):
+    prefix = next((one for one in NAMESPACES if name.lower().startswith(one)), None)
+    if prefix is None:
         unsupported(f"the segment '{name}' below members")
-    kind = {kind.name.lower(): kind for kind in _READERS}.get(name[len(_CAST) :].lower())
+    kind = {kind.name.lower(): kind for kind in _READERS}.get(name.lower().removeprefix(prefix))
     if kind is None:
         unsupported(f"the type {name}")
     if kind is GROUP and "Unified" in group.group_types:

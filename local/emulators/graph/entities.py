@@ -26,6 +26,8 @@ ROOTS = (
 _EDM = "{http://docs.oasis-open.org/odata/ns/edm}"
 _NAMESPACE = "microsoft.graph"
 _ALIAS = "graph."
+NAMESPACES = (f"{_NAMESPACE}.", _ALIAS)
+"""What the name of a type or operation in a path may begin with."""
 _COLLECTION = "Collection("
 
 

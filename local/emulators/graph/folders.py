@@ -132,11 +132,11 @@ def _rule(mailbox: MailboxState, number: int, rule: InboxRule) -> dict[str, Any]
 
 
 def get_settings(call: Call) -> Response:
-    """`GET /users/{id}/mailboxSettings`: of its properties, userPurpose is served."""
+    """`GET /users/{id}/mailboxSettings?$select=userPurpose`: no other setting is served."""
     mailbox = call.tenant.mailbox(call.keys[0])
     select = call.options.get("$select")
-    if select is not None and select.strip() != "userPurpose":
-        unsupported(f"{select} of mailboxSettings")
+    if select is None or select.strip().lower() != "userpurpose":
+        unsupported("mailboxSettings without $select=userPurpose")
     context = call.context(f"users('{mailbox.user_id}')/mailboxSettings")
     return Response(200, {"@odata.context": context, "userPurpose": _PURPOSES[mailbox.kind]})
 

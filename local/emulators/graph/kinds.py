@@ -7,6 +7,7 @@ that the model has and this emulator does not serve is a 501.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from local.emulators.graph import bodies, entities, extended
@@ -55,17 +56,7 @@ class Kind:
 
     def names(self, select: str | None) -> tuple[str, ...]:
         """The properties that an answer has. Relationships are never among them: only `$expand` shows these."""
-        if select is None:
-            return self.default or tuple(name for name in self.getters if not self.served(name).relationship)
-        found: list[str] = list(self.always)
-        for part in select.split(","):
-            name = part.strip()
-            if "/" in name or name == "*":
-                unsupported(f"'{name}' in $select")
-            selected = self.served(name)
-            if not selected.relationship:
-                found.append(selected.name)
-        return tuple(dict.fromkeys(found))
+        return _names(self, select)
 
     def render(self, item: Any, names: tuple[str, ...], *, immutable: bool = False) -> dict[str, Any]:
         """The object with these properties, as JSON."""
@@ -74,6 +65,21 @@ class Kind:
             value = self.getters[name](item, immutable)
             document[name] = rfc3339(value) if isinstance(value, datetime) else value
         return document
+
+
+@lru_cache(maxsize=1024)
+def _names(kind: Kind, select: str | None) -> tuple[str, ...]:
+    if select is None:
+        return kind.default or tuple(name for name in kind.getters if not kind.served(name).relationship)
+    found: list[str] = list(kind.always)
+    for part in select.split(","):
+        name = part.strip()
+        if "/" in name or name == "*":
+            unsupported(f"'{name}' in $select")
+        selected = kind.served(name)
+        if not selected.relationship:
+            found.append(selected.name)
+    return tuple(dict.fromkeys(found))
 
 
 def rfc3339(moment: datetime) -> str:

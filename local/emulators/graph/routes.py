@@ -143,7 +143,10 @@ def resolve(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
     no key, unless it is written as one.
     """
     node, keys, collection = _ROOT, [], ""
-    for segment, is_key in _segments(path):
+    segments = _segments(path)
+    if segments and segments[0][0].lower() == "me":
+        raise bad_request("/me request is only valid with delegated authentication flow.")
+    for segment, is_key in segments:
         inner = None if is_key else node.below.get(segment.lower())
         if inner is None:
             inner = node.below.get(_KEY)
@@ -164,7 +167,7 @@ _TYPED = frozenset({"members", "transitivemembers"})
 def _is_operation(segment: str) -> bool:
     """Whether the segment is a system segment, a type or an operation, with or without parameters."""
     name = segment.partition("(")[0].lower()
-    return name.startswith(("$", "microsoft.graph.")) or name in entities.operations()
+    return name.startswith(("$", *entities.NAMESPACES)) or name in entities.operations()
 
 
 def _segments(path: str) -> list[tuple[str, bool]]:

@@ -241,6 +241,8 @@ async def test_basic_permission_shows_no_bodies_and_no_extended_properties(graph
     "url",
     [
         "messages?$search=x",
+        "mailboxSettings",
+        "mailboxSettings?$select=timeZone",
         "messages?includeHiddenMessages=true",
         "messages?$expand=attachments",
         "messages?$select=uniqueBody",

@@ -65,7 +65,7 @@ OBJECTS = [
     ("message", f"/users/{ANNA}/mailFolders/sentitems/messages?$select={everything(MESSAGE)}"),
     ("mailFolder", f"/users/{ANNA}/mailFolders?$top=100&includeHiddenFolders=true&$select={everything(MAIL_FOLDER)}"),
     ("messageRule", f"/users/{ANNA}/mailFolders/inbox/messageRules"),
-    ("mailboxSettings", f"/users/{ANNA}/mailboxSettings"),
+    ("mailboxSettings", f"/users/{ANNA}/mailboxSettings?$select=userPurpose"),
     ("user", f"/users?$select={everything(USER)}"),
     ("user", f"/users/{ANNA}"),
     ("group", f"/groups?$select={everything(GROUP)}"),
