@@ -219,8 +219,8 @@ def get_by_ids(call: Call) -> Response:
     ids = call.parameter("ids")
     if not isinstance(ids, list) or not all(isinstance(key, str) for key in ids) or len(ids) > _MAX_IDS:
         raise bad_request(f"The parameter 'ids' is a collection of at most {_MAX_IDS} strings.", "Request_BadRequest")
-    if strangers := [key for key in ids if not is_object_id(key) and call.tenant.object(key) is None]:
-        raise malformed_object_id(strangers[0])
+    if malformed := [key for key in ids if not is_object_id(key) and call.tenant.object(key) is None]:
+        raise malformed_object_id(malformed[0])
     types = next((value for key, value in call.body().items() if key.lower() == "types"), None)
     known = {kind.name for kind in _READERS}
     if types is not None and not (isinstance(types, list) and known.issuperset(types)):

@@ -53,7 +53,7 @@ _TEXT: dict[str, Callable[[str, str], bool]] = {
     "endswith": lambda text, part: text.endswith(part),
 }
 _IMMUTABLE = False
-"""Filters see the changing id: nobody has a reason to filter by an id."""
+"""Filters read the changing id. Messages cannot be filtered by their id at all."""
 
 COUNT = "$count"
 _STRING, _BOOLEAN, _TIME = "Edm.String", "Edm.Boolean", "Edm.DateTimeOffset"

@@ -101,7 +101,8 @@ _OTHER_FUNCTIONS = frozenset(
     }
 )  # fmt: skip
 """Functions of OData that some service behind Graph may know."""
-_NUMBER = re.compile(r"-?\d+(\.\d+)?\Z")
+_NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?\Z", re.ASCII)
+"""As long as any number of the entity model. Python refuses to read numbers of thousands of digits."""
 _NAME = re.compile(r"[A-Za-z_$][\w.$]*(/[A-Za-z_$][\w.$]*)*\Z")
 
 

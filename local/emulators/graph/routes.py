@@ -43,17 +43,17 @@ class Route:
     handler: Handler
     options: frozenset[str]
     service: Service
-    judged_as: str
+    permission_path: str
     """The template under which the permission table lists it."""
 
 
-def _route(method: str, template: str, handler: Handler, options: frozenset[str], judged_as: str = "") -> Route:
+def _route(method: str, template: str, handler: Handler, options: frozenset[str], permission_path: str = "") -> Route:
     service = Service.DIRECTORY
     if template.startswith("/admin/"):
         service = Service.TRACE
     elif template.startswith("/users/{id}/"):
         service = Service.OUTLOOK
-    return Route(method, template, handler, options, service, judged_as or template)
+    return Route(method, template, handler, options, service, permission_path or template)
 
 
 _MAILBOX = "/users/{id}"
@@ -131,7 +131,7 @@ def served() -> dict[str, set[str]]:
     """Templates as the permission table has them, with their methods."""
     found: dict[str, set[str]] = {}
     for route in ROUTES:
-        found.setdefault(route.judged_as, set()).add(route.method)
+        found.setdefault(route.permission_path, set()).add(route.method)
     return found
 
 

@@ -29,13 +29,14 @@ def list_traces(call: Call) -> Response:
         fits = compile_filter(text, TRACE)
         rows = [row for row in rows if fits(row)]
     until = until or now
-    since = since or until - _DEFAULT_PERIOD
     if until > now:
         raise bad_request("Invalid filter: the end of the period is in the future.")
+    oldest = now - _OLDEST
+    if min(until, since or until) < oldest:
+        raise bad_request("Invalid filter: the period begins more than 90 days ago.")
+    since = since or until - _DEFAULT_PERIOD
     if since > until or until - since > _LONGEST:
         raise bad_request("Invalid filter: the period is longer than 10 days, or ends before it begins.")
-    if since < now - _OLDEST:
-        raise bad_request("Invalid filter: the period begins more than 90 days ago.")
     found = sorted((row for row in rows if since <= row.received <= until), key=lambda row: row.received, reverse=True)
     names = TRACE.names(call.options.get("$select"))
     return collection.answer(

@@ -33,7 +33,7 @@ async def test_a_user_by_any_of_its_addresses(graph: Client, address: str) -> No
     assert answer.headers["x-ms-resource-unit"] == "1"
 
 
-async def test_addresses_are_looked_for_in_the_set_that_is_asked(graph: Client) -> None:
+async def test_an_address_is_looked_up_in_one_collection(graph: Client) -> None:
     assert (await graph.get(f"/groups?{having('all@contoso.example')}")).values[0]["id"] == LIST
     assert (await graph.get(f"/users?{having('all@contoso.example')}")).values == []
     assert (await graph.get(f"/contacts?{having('out@outside.example')}")).values[0]["id"] == CONTACT
@@ -67,7 +67,7 @@ async def test_advanced_queries(graph: Client, text: str) -> None:
     assert (await graph.get(f"/users?$filter={quote(text)}&$count=true", **EVENTUAL)).values
 
 
-async def test_contains_is_not_known_to_the_directory(graph: Client) -> None:
+async def test_the_directory_refuses_contains(graph: Client) -> None:
     answer = await graph.get("/users?$count=true&$filter=contains(mail,'x')", **EVENTUAL)
     assert (answer.status, answer.code) == (400, "Request_UnsupportedQuery")
 
@@ -115,7 +115,7 @@ async def test_hidden_membership_looks_empty(graph: Client) -> None:
     assert (await graph.get(f"/groups/{HIDDEN}?$select=visibility")).body["visibility"] == "HiddenMembership"
 
 
-async def test_members_that_may_not_be_read_have_no_address(graph: Client) -> None:
+async def test_members_that_the_app_may_not_read_have_no_address(graph: Client) -> None:
     token = "app:GroupMember.Read.All User.Read.All"
     found = (await graph.get(f"/groups/{LIST}/members?$select=id,mail", token=token)).values
     assert {item["id"]: item["mail"] for item in found} == {
@@ -192,7 +192,7 @@ async def test_an_operation_on_a_collection_is_not_taken_for_an_id(graph: Client
     assert url.rpartition("/")[2] in answer.body["error"]["message"]
 
 
-async def test_a_key_in_brackets_is_an_id_whatever_it_says(graph: Client) -> None:
+async def test_a_key_in_brackets_is_always_an_id(graph: Client) -> None:
     assert (await graph.get("/users('delta')")).code == "Request_ResourceNotFound"
     assert (await graph.get(f"/users('{ANNA}')")).status == 200
 
@@ -254,7 +254,7 @@ async def test_filters_that_need_an_advanced_query(graph: Client, text: str, num
         ("/users?$orderby=createdDateTime", 501),
     ],
 )
-async def test_few_properties_are_sorted_by(graph: Client, url: str, status: int) -> None:
+async def test_which_properties_can_be_sorted_by(graph: Client, url: str, status: int) -> None:
     assert (await graph.get(url)).status == status
 
 

@@ -13,7 +13,7 @@ async def names(graph: Client, url: str) -> list[str]:
     return [folder["displayName"] for folder in (await graph.get(f"/users/{ANNA}/{url}")).values]
 
 
-async def test_hidden_folders_and_the_dumpster_are_not_listed(graph: Client) -> None:
+async def test_hidden_folders_and_recoverable_items_are_not_listed(graph: Client) -> None:
     visible = await names(graph, "mailFolders?$top=100")
     assert "Inbox" in visible
     assert not {"Quarantine", "Recoverable Items"} & set(visible)
@@ -48,7 +48,7 @@ async def test_a_folder_that_the_mailbox_does_not_have(graph: Client, key: str, 
     assert (answer.status, answer.code) == (status, code)
 
 
-async def test_a_folder_is_made_once(graph: Client) -> None:
+async def test_a_second_folder_of_the_same_name_is_refused(graph: Client) -> None:
     body = {"displayName": "Held", "isHidden": True}
     made = await graph.post(f"/users/{BEN}/mailFolders", body)
     assert (made.status, made.body["isHidden"]) == (201, True)
@@ -70,7 +70,7 @@ async def test_a_folder_is_made_once(graph: Client) -> None:
         ([], 400),
     ],
 )
-async def test_folders_that_are_not_made(graph: Client, body: object, status: int) -> None:
+async def test_folders_that_are_refused(graph: Client, body: object, status: int) -> None:
     assert (await graph.post(f"/users/{BEN}/mailFolders", body)).status == status
 
 

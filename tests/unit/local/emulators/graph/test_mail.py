@@ -13,12 +13,12 @@ from tests.unit.local.emulators.graph.world import (
     ABSENT,
     ANNA,
     BEN,
-    FENCED,
     GONE,
     GUEST,
     HYBRID,
     MOVING,
     NOW,
+    OUT_OF_SCOPE,
     PHISH,
     SALES,
     Client,
@@ -37,7 +37,7 @@ async def folder_of(graph: Client, item: dict[str, Any]) -> str:
     return name
 
 
-async def test_finds_every_visible_copy_and_nothing_else(graph: Client) -> None:
+async def test_a_search_finds_every_visible_copy_and_nothing_else(graph: Client) -> None:
     found = await graph.find(ANNA)
     assert [await folder_of(graph, item) for item in found] == ["Invoices", "Inbox", "Deleted Items"]
     assert {item["internetMessageId"] for item in found} == {PHISH}
@@ -58,13 +58,13 @@ async def test_well_known_folders(graph: Client, folder: str, number: int) -> No
     assert len(answer.values) == number
 
 
-async def test_a_plus_that_is_not_encoded_is_a_space(graph: Client) -> None:
+async def test_a_plus_sign_that_is_not_encoded_is_a_space(graph: Client) -> None:
     text = "internetMessageId eq '" + PHISH.replace("'", "''") + "'"
     raw = quote(text, safe="+")
     assert (await graph.get(f"/users/{ANNA}/messages?$filter={raw}")).values == []
 
 
-async def test_an_unescaped_quote_selects_what_the_sender_wants(graph: Client) -> None:
+async def test_a_quote_that_is_not_doubled_lets_the_sender_change_the_filter(graph: Client) -> None:
     hostile = "<x' or internetMessageId ne 'y>"
     unsafe = await graph.get(
         f"/users/{ANNA}/messages?$filter={quote(f'internetMessageId eq {chr(39)}{hostile}{chr(39)}')}"
@@ -73,7 +73,7 @@ async def test_an_unescaped_quote_selects_what_the_sender_wants(graph: Client) -
     assert await graph.find(ANNA, hostile) == []
 
 
-async def test_a_lone_surrogate_in_a_subject_survives(connect: Callable[..., Any]) -> None:
+async def test_a_lone_surrogate_in_a_subject_is_kept(connect: Callable[..., Any]) -> None:
     mailbox = Mailbox(ANNA, messages=(replace(phish(), subject="\ud800 Invoice"),))
     graph = await connect(replace(tenant(), mailboxes=(mailbox,)))
     assert (await graph.find(ANNA))[0]["subject"] == "\ud800 Invoice"
@@ -85,7 +85,7 @@ async def test_several_ids_in_one_filter(graph: Client) -> None:
     assert {item["subject"] for item in found} == {"FW: Invoice", "Lunch"}
 
 
-async def test_case_is_not_told_apart(graph: Client) -> None:
+async def test_message_ids_are_compared_without_regard_to_case(graph: Client) -> None:
     assert len(await graph.find(ANNA, PHISH.upper())) == 3
 
 
@@ -95,7 +95,7 @@ async def test_select_count_and_double_slashes(graph: Client) -> None:
     assert [set(item) for item in answer.values] == [{"@odata.etag", "id", "subject"}]
 
 
-async def test_pages_until_there_is_no_next_link(connect: Callable[..., Any]) -> None:
+async def test_pages_end_without_a_next_link(connect: Callable[..., Any]) -> None:
     many = tuple(replace(phish(), internet_message_id=f"<{n}@evil.example>") for n in range(25))
     graph = await connect(replace(tenant(), mailboxes=(Mailbox(ANNA, messages=many),)))
     url, seen = f"/users/{ANNA}/messages?$select=internetMessageId", []
@@ -107,7 +107,7 @@ async def test_pages_until_there_is_no_next_link(connect: Callable[..., Any]) ->
     assert {one for page in seen for one in page} == {message.internet_message_id for message in many}
 
 
-async def test_order_has_to_come_first_in_the_filter(graph: Client) -> None:
+async def test_properties_of_orderby_have_to_come_first_in_the_filter(graph: Client) -> None:
     wrong = await graph.get(f"/users/{ANNA}/messages?$filter={by_id(PHISH)}&$orderby=receivedDateTime%20desc")
     assert (wrong.status, wrong.code) == (400, "InefficientFilter")
     since = quote("receivedDateTime ge 2026-11-24T06:30:00Z and internetMessageId ne 'x'")
@@ -163,7 +163,7 @@ async def test_a_move_to_a_folder_that_is_gone(graph: Client) -> None:
     assert len(await graph.find(BEN)) == 1
 
 
-async def test_marks_are_set_all_or_none(graph: Client) -> None:
+async def test_an_update_changes_everything_or_nothing(graph: Client) -> None:
     (item,) = await graph.find(BEN)
     url = f"/users/{BEN}/messages/{quote(item['id'])}"
     marks = {"isRead": True, "flag": {"flagStatus": "complete"}, "categories": ["Blue"]}
@@ -178,7 +178,7 @@ async def test_marks_are_set_all_or_none(graph: Client) -> None:
     assert stale.status == 412
 
 
-async def test_delete_goes_to_deleted_items_and_then_to_the_dumpster(graph: Client) -> None:
+async def test_delete_goes_to_deleted_items_and_then_to_recoverable_items(graph: Client) -> None:
     for folder in ("deleteditems", "recoverableitemsdeletions"):
         (item,) = await graph.find(BEN)
         assert (await graph.ask("DELETE", f"/users/{BEN}/messages/{quote(item['id'])}")).status == 204
@@ -206,7 +206,7 @@ async def test_message_in_a_folder_that_it_is_not_in(graph: Client) -> None:
         (GONE, 404, "MailboxNotEnabledForRESTAPI"),
         (GUEST, 404, "MailboxNotEnabledForRESTAPI"),
         (MOVING, 503, "ErrorMailboxMoveInProgress"),
-        (FENCED, 403, "ErrorAccessDenied"),
+        (OUT_OF_SCOPE, 403, "ErrorAccessDenied"),
         ("nobody@contoso.example", 404, "ErrorInvalidUser"),
     ],
 )
@@ -314,6 +314,8 @@ async def test_a_sound_id_that_no_item_has(graph: Client) -> None:
         "importance gt 'low'",
         "receivedDateTime ge '2026-11-24'",
         "receivedDateTime ge soon",
+        "receivedDateTime ge 9999999999999",
+        "isRead eq " + "9" * 5000,
         "categories eq 'Red'",
         "categories/any(c:c/x eq 'y')",
         "categories/any(c:c eq 1)",
@@ -386,7 +388,7 @@ async def test_an_extended_property_that_is_there_or_not(graph: Client) -> None:
         ("toRecipients/emailAddress/address", "BadRequest"),
     ],
 )
-async def test_what_has_no_order(graph: Client, order: str, code: str) -> None:
+async def test_collections_and_complex_values_cannot_be_sorted_by(graph: Client, order: str, code: str) -> None:
     answer = await graph.get(f"/users/{ANNA}/messages?$orderby={order}")
     assert (answer.status, answer.code) == (400, code)
 
@@ -497,12 +499,12 @@ async def test_a_preference_inside_a_batch(graph: Client) -> None:
         "$top=1&%24top=2",
     ],
 )
-async def test_what_graph_refuses(graph: Client, query: str) -> None:
+async def test_malformed_query_options(graph: Client, query: str) -> None:
     answer = await graph.get(f"/users/{ANNA}/messages?{query}")
     assert (answer.status, answer.code) == (400, "BadRequest")
 
 
-async def test_time_is_compared_as_time(graph: Client) -> None:
+async def test_times_with_a_zone_are_compared(graph: Client) -> None:
     since = quote((NOW - timedelta(hours=2)).isoformat())
     found = (await graph.get(f"/users/{ANNA}/messages?$filter=receivedDateTime%20ge%20{since}")).values
     assert [await folder_of(graph, item) for item in found] == ["Invoices"]

@@ -1,4 +1,4 @@
-"""Whatever is answered exists in Microsoft's entity model, with that type."""
+"""Everything that is answered exists in Microsoft's entity model, with the type that it has there."""
 
 from datetime import datetime
 from typing import Any
