@@ -12,7 +12,7 @@ from aiohttp import web
 from local.emulators.cosmosdb import batch, query
 from local.emulators.cosmosdb.errors import CosmosError, bad_request, not_found, range_gone, too_large
 from local.emulators.cosmosdb.items import Conditions
-from local.emulators.cosmosdb.partition import RANGES
+from local.emulators.cosmosdb.partition import RANGES, range_of
 from local.emulators.cosmosdb.values import dumps, parse_json
 
 if TYPE_CHECKING:
@@ -98,8 +98,14 @@ class Call:
         Raises:
             CosmosError: 410 for a range that is not there.
         """
-        if self.header("x-ms-documentdb-partitionkey") not in (None, "[]"):
-            return query.Reach(key=self.key())
+        text = self.header("x-ms-documentdb-partitionkey")
+        if text is not None and text != "[]":
+            prefix = self.target.key.prefix_from_header(text)
+            if prefix is None:
+                return query.Reach(key=self.key())
+            found = range_of(prefix)
+            self.range_number = found.number
+            return query.Reach(range=found, hashes=(prefix, prefix + "FF"))
         start, end = self.header("x-ms-start-epk"), self.header("x-ms-end-epk")
         return query.Reach(range=self._range(), hashes=None if start is None or end is None else (start, end))
 

@@ -83,7 +83,12 @@ class PartitionKey:
 def key_of(text: str) -> PartitionKey:
     """The logical partition with this canonical text."""
     epk = "".join(_level_hash(UNDEFINED if value == {} else value) for value in loads(text))
-    return PartitionKey(text, epk, bisect_right(_CUTS, epk))
+    return PartitionKey(text, epk, range_of(epk).number)
+
+
+def range_of(epk: str) -> PartitionKeyRange:
+    """The physical partition in which this hash lies."""
+    return RANGES[bisect_right(_CUTS, epk)]
 
 
 def make_key(values: list[Any]) -> PartitionKey:
@@ -152,10 +157,25 @@ class PartitionKeyDefinition:
         """
         return _from_header(header, len(self.paths))
 
+    def prefix_from_header(self, header: str) -> str | None:
+        """The start of the hashes of all keys that begin with these values, or None if the key is whole."""
+        values = _values(header)
+        if not 0 < len(values) < len(self.paths):
+            return None
+        make_key(values)
+        return "".join(map(_level_hash, values))
+
 
 @lru_cache(maxsize=8192)
 def _from_header(header: str, levels: int) -> PartitionKey:
-    values = parse_json(header.encode("utf-8", "surrogateescape"), "partition key")
-    if not isinstance(values, list) or len(values) != levels:
+    values = _values(header)
+    if len(values) != levels:
         raise bad_request(_WRONG_COUNT)
-    return make_key([UNDEFINED if value == {} else value for value in values])
+    return make_key(values)
+
+
+def _values(header: str) -> list[Any]:
+    values = parse_json(header.encode("utf-8", "surrogateescape"), "partition key")
+    if not isinstance(values, list):
+        raise bad_request(_WRONG_COUNT)
+    return [UNDEFINED if value == {} else value for value in values]

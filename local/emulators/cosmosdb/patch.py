@@ -29,11 +29,14 @@ _SYNTAX: Final = "Invalid patch request: check syntax of patch specification"
 def apply(container: Container, document: dict[str, Any], specification: Any) -> None:
     """Changes the document in place.
 
-    `specification` is `{"operations": [{"op", "path", "value" or "from"}], "condition": "from c where ..."}`.
+    `specification` is `{"operations": [{"op", "path", "value" or "from"}], "condition": "from c where ..."}`, or the
+    list of operations alone.
 
     Raises:
         CosmosError: 400 for an operation that cannot be done, 412 if the condition does not hold.
     """
+    if isinstance(specification, list):
+        specification = {"operations": specification}
     if not isinstance(specification, dict) or not isinstance(specification.get("operations"), list):
         raise bad_request(_SYNTAX)
     condition = specification.get("condition")

@@ -69,18 +69,20 @@ class CosmosServer:
     def app(self) -> web.Application:
         """The application."""
         app = web.Application(client_max_size=_MAX_BODY)
-        docs = "/dbs/{database}/colls/{container}/docs"
+        # Names hold anything but a slash; aiohttp's own pattern leaves out braces.
+        database, container, item = "/dbs/{database:[^/]+}", "/colls/{container:[^/]+}", "/{item:[^/]+}"
+        docs = f"{database}{container}/docs"
         for method, path, operation, handler in (
             ("GET", "/", "account", self._account),
-            ("GET", "/dbs/{database}", "database", self._database),
-            ("GET", "/dbs/{database}/colls/{container}", "container", self._container),
-            ("GET", "/dbs/{database}/colls/{container}/pkranges", "ranges", self._ranges),
+            ("GET", database, "database", self._database),
+            ("GET", f"{database}{container}", "container", self._container),
+            ("GET", f"{database}{container}/pkranges", "ranges", self._ranges),
             ("POST", docs, "", self._post),
             ("GET", docs, "feed", self._feed),
-            ("GET", docs + "/{item}", "read", self._read),
-            ("PUT", docs + "/{item}", "replace", self._replace),
-            ("PATCH", docs + "/{item}", "patch", self._patch),
-            ("DELETE", docs + "/{item}", "delete", self._delete),
+            ("GET", docs + item, "read", self._read),
+            ("PUT", docs + item, "replace", self._replace),
+            ("PATCH", docs + item, "patch", self._patch),
+            ("DELETE", docs + item, "delete", self._delete),
         ):
             # The SDK ends some addresses with a slash, and some not.
             app.router.add_route(method, path, self._served(operation, handler))
