@@ -173,7 +173,8 @@ class Command(CaseRecord):
 class Lease(Stored):
     """The right to do one kind of work on a case: decide its alerts, plan them, or record its documents.
 
-    A worker that finds it taken increments `again` and is done: the holder looks once more before it releases the lease.
+    A worker that finds it taken increments `again` and is done: the holder then looks once more before
+    it releases the lease.
     """
 
     document_type: ClassVar[str] = "lease"

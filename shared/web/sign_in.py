@@ -1,7 +1,7 @@
 """Who is signed in, and with which role, as App Service Authentication passes it in headers.
 
-Where it is switched on (it says so itself in a setting), it removes these headers from requests from outside. Elsewhere any
-caller can set them, and only the function key protects.
+Where it is switched on (it says so itself in a setting), it removes these headers from requests from outside. Elsewhere
+any caller can set them, and only the function key protects.
 """
 
 import base64
