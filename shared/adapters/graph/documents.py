@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -127,6 +128,25 @@ def _addresses(people: Iterable[Document]) -> tuple[str, ...]:
 
 def _address(person: Document | None) -> str | None:
     return address(((person or {}).get("emailAddress") or {}).get("address"))
+
+
+@dataclass(frozen=True, slots=True)
+class TopFolders:
+    """The folders below the root of what people see."""
+
+    root: str | None
+    """The root's id; None if there is no folder below it."""
+    hidden: str | None
+    """The id of the hidden quarantine folder, if there is one."""
+    paths: dict[str, str]
+    """Display paths by id, which here are names."""
+
+
+def top_folders(rows: list[Document], quarantine: str) -> TopFolders:
+    """What the list of these folders tells. Should there be two hidden folders of this name, all take the same one."""
+    hidden = [id_of(row) for row in rows if row["isHidden"] is True and row["displayName"] == quarantine]
+    root = next((str(row["parentFolderId"]) for row in rows), None)
+    return TopFolders(root, min(hidden, default=None), {id_of(row): str(row["displayName"]) for row in rows})
 
 
 class Climb:

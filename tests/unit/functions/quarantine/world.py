@@ -28,8 +28,8 @@ DELIVERED = START - timedelta(minutes=10)
 
 POLICY = load_policy(Path(__file__).parents[4] / "policy.yaml")
 
-# A process that died cannot give its claim back; the tests wait this long instead of six minutes.
-CLAIM_SECONDS = 60
+# A process that died cannot end its lease; the tests wait this long instead of six minutes.
+LEASE_SECONDS = 60
 
 
 @dataclass
@@ -56,7 +56,7 @@ class World:
                 queue_service="https://queue.example.com",
                 blob_service="https://blob.example.com",
                 cosmos_endpoint="https://cosmos.example.com",
-                lease_seconds=CLAIM_SECONDS,
+                lease_seconds=LEASE_SECONDS,
             ),
             now=self.now,
         )

@@ -61,12 +61,12 @@ async def test_several_batches_are_in_flight_and_never_more_than_four_requests_o
     stub = Stub(delay=0.01)
     async with served(stub) as gateway:
         many = await asyncio.gather(
-            *(gateway.send(asked(60, "a", "b", "c")) for _ in range(4)), gateway.send(asked(300))
+            *(gateway.send(asked(60, "a", "b", "c")) for _ in range(4)), gateway.send(asked(700))
         )
 
     assert all(kinds(answers) == [None] * len(answers) for answers in many)
     assert stub.most_of_mailbox == 4
-    assert stub.most_at_once == 16
+    assert stub.most_at_once == 32
 
 
 async def test_a_mailbox_with_much_to_do_does_not_hold_up_the_others() -> None:
