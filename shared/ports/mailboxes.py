@@ -30,12 +30,12 @@ class Where(StrEnum):
     DELETIONS = "recoverableitemsdeletions"
     """What the user deleted and can recover."""
     PURGES = "recoverableitemspurges"
-    """What no client can reach any more."""
+    """What was deleted for good: no client can reach it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A mail in a mailbox, as far as we look at it. `id` is immutable."""
+    """A mail in a mailbox, with the properties that we read. `id` is immutable."""
 
     id: str
     internet_message_id: str

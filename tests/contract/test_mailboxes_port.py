@@ -126,7 +126,7 @@ async def test_an_item_tells_what_undo_needs(world: World) -> None:
 
 
 @pytest.mark.parametrize("message_id", HOSTILE)
-async def test_a_hostile_message_id_is_only_ever_itself(world: World, message_id: str) -> None:
+async def test_a_hostile_message_id_finds_only_its_own_message(world: World, message_id: str) -> None:
     wanted = world.put(ANN, Mail(message_id))
     for other in (*HOSTILE, "<innocent@contoso.example>"):
         if other != message_id:
@@ -212,7 +212,7 @@ async def test_a_move_back_restores_exactly_what_was(world: World) -> None:
     assert world.everything() == before
 
 
-async def test_what_is_not_there_is_not_found_and_the_rest_is_done(world: World) -> None:
+async def test_what_is_missing_is_not_found_and_the_rest_is_done(world: World) -> None:
     wanted = world.put(ANN, Mail())
     folder = await quarantine_folder(world, ANN)
 
@@ -225,7 +225,7 @@ async def test_what_is_not_there_is_not_found_and_the_rest_is_done(world: World)
     assert kinds(looked) == [RefusalKind.NOT_FOUND, None]
 
 
-async def test_an_answer_that_is_lost_does_not_say_that_nothing_happened(world: World) -> None:
+async def test_a_lost_answer_is_transient_though_the_move_happened(world: World) -> None:
     lost, kept = world.put(ANN, Mail()), world.put(BEN, Mail())
     folders = {mailbox: await quarantine_folder(world, mailbox) for mailbox in (ANN, BEN)}
     world.lose_next_move(ANN)
@@ -346,7 +346,7 @@ async def test_a_mailbox_between_databases_is_moving(world: World) -> None:
     assert kinds(await world.port.inboxes([ANN])) == [RefusalKind.MAILBOX_MOVING]
 
 
-async def test_nothing_is_asked_about_nothing(world: World) -> None:
+async def test_an_empty_question_has_an_empty_answer(world: World) -> None:
     port = world.port
 
     reads = (port.get, port.folder_paths, port.quarantine_folders, port.inboxes, port.sent_descendants)

@@ -41,7 +41,7 @@ class FakeMailboxes:
     """`Mailboxes`.
 
     `moves` counts the moves that happened, by item. `refusals` are answered instead of doing anything, each as
-    often as it is listed; with `lose`, the next moves of a mailbox happen and are answered as if nobody knew.
+    often as it is listed; the next moves of a mailbox in `lost` happen, and their answers are lost.
     """
 
     def __init__(self, checkpoints: Checkpoints | None = None) -> None:

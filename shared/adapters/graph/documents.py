@@ -1,4 +1,4 @@
-"""What Graph's JSON about mailboxes is in the port's words."""
+"""From Graph's JSON about mailboxes to the types of the port."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -24,12 +24,12 @@ REFERENCES = "String 0x1039"
 # What the languages of Outlook and other clients put before the subject of a forward.
 _FORWARD = re.compile(r"^\s*(fwd?|wg|tr|rv|enc|i|vs|doorst|pd|vb|továbbítás|转发|転送)\s*[:\uff1a]", re.IGNORECASE)
 
-# Done, and answered with something else than the documented shape: look before doing it again.
+# Graph answered 2xx with another shape than the documented one: it was done; look before doing it again.
 UNEXPECTED = Refusal(RefusalKind.TRANSIENT, "UnexpectedAnswer", HTTPStatus.OK)
 
 
 def read(answer: Answer[D], how: Callable[[D], T]) -> Answer[T]:
-    """The answer in our words; a refusal stays what it is, and what cannot be read is one."""
+    """The answer as a type of the port. A refusal stays one; an answer of another shape is `UNEXPECTED`."""
     if isinstance(answer, Refusal):
         return answer
     try:
@@ -150,7 +150,7 @@ def top_folders(rows: list[Document], quarantine: str) -> TopFolders:
 
 
 class Climb:
-    """The way from a folder up to the root of what people see, one folder an answer.
+    """The path of a folder, read from the folder up to the root of what people see: one folder for each answer.
 
     Args:
         mailbox: whose folder it is.
@@ -161,7 +161,7 @@ class Climb:
     def __init__(self, mailbox: MailboxId, root: Answer[str], folder: Answer[Document]) -> None:
         self.mailbox = mailbox
         self.next: str | None = None
-        """The folder to ask for; None at the end of the way."""
+        """The folder to ask for; None when the path is complete."""
         self._root = root
         self._names: list[str] = []
         self._refusal = root if isinstance(root, Refusal) else None

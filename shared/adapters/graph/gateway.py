@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K")
 
-# A million members at 999 a page; a list that goes on is no list.
+# A million members at 999 a page; a longer list is taken for an error of the server.
 _MAX_PAGES = 1001
 
 # Item ids are immutable only where the request itself says so (graph.md 3.2).
@@ -106,7 +106,7 @@ class GraphGateway:
         self._pipeline = Pipeline(graph_url, credential, connections=_BATCHES)
         self._lines: defaultdict[str | None, deque[_Job]] = defaultdict(deque)
         self._ready: dict[str | None, None] = {}
-        """Mailboxes with requests that may go now, in the order of their turn."""
+        """Mailboxes with requests that may be sent now, in the order in which they are served."""
         self._in_flight: Counter[str | None] = Counter()
         self._batches: set[asyncio.Task[None]] = set()
         self._rounds: deque[float] = deque(maxlen=_ROUNDS_KEPT)
@@ -128,7 +128,7 @@ class GraphGateway:
         for job in jobs.values():
             self._lines[job.request.mailbox].append(job)
             self._make_ready(job.request.mailbox)
-        # Not at once: whoever asks at the same time shares the batches.
+        # In the next step of the event loop: who asks at the same time shares the batches.
         asyncio.get_running_loop().call_soon(self._start)
         await asyncio.gather(*(job.answer for job in jobs.values()))
         answers = {key: job.answer.result() for key, job in jobs.items()}
@@ -198,7 +198,7 @@ class GraphGateway:
             line = self._lines[mailbox]
             while line and len(jobs) < size and (mailbox is None or self._in_flight[mailbox] < _PER_MAILBOX):
                 job = line.popleft()
-                if not job.answer.done():  # done before it went: whoever asked is gone
+                if not job.answer.done():  # else it was cancelled before it was sent
                     self._in_flight[mailbox] += 1
                     jobs.append(job)
             self._make_ready(mailbox)
@@ -211,7 +211,7 @@ class GraphGateway:
     async def _run(self, jobs: list[_Job]) -> None:
         try:
             await self._send(jobs)
-        except Exception as error:  # noqa: BLE001 - a bug: whoever waits is told, whatever it is
+        except Exception as error:  # noqa: BLE001 - an error of ours: every caller gets it
             for job in jobs:
                 if not job.answer.done():
                     job.answer.set_exception(error)
@@ -241,7 +241,7 @@ class GraphGateway:
         if reply.status == _OK:
             self._distribute(jobs, reply.document)
         elif reply.status in _REFUSED_WHOLE and len(jobs) > 1:
-            # One hostile id must not condemn nineteen mailboxes: halve until it is alone.
+            # One malformed id must not fail nineteen other requests: halve until it is alone.
             middle = len(jobs) // 2
             await self._send(jobs[:middle])
             await self._send(jobs[middle:])
@@ -253,11 +253,11 @@ class GraphGateway:
             elif passing or reply.status in _REFUSED_WHOLE:
                 _settle_all(jobs, refused)
             else:
-                # The batch is not for us, or not where we ask: about us, not about what was asked.
+                # The whole batch is refused: it is about our token or address, not about what was asked.
                 _settle_all(jobs, DeniedError(f"Graph: {refused.code}"))
 
     def _distribute(self, jobs: list[_Job], document: Any) -> None:
-        """Give each job its answer, matched by id. What is not answered may have been carried out."""
+        """Give each job its answer, matched by id. A request without an answer may have been carried out."""
         by_id = {str(i): job for i, job in enumerate(jobs)}
         responses = document.get("responses") if isinstance(document, dict) else None
         for response in responses if isinstance(responses, list) else ():
