@@ -3,7 +3,7 @@
 from functions.ingest_alert.models import Deps
 from shared.domain.alert import Alert
 from shared.domain.ids import AlertId, IncidentId, derive
-from shared.domain.incident import AlertLink, Incident
+from shared.domain.incident import AlertLink, Incident, Intake
 from shared.domain.message import Message
 from shared.errors import ConflictError
 from shared.ports.incidents import Joined
@@ -12,10 +12,13 @@ from shared.ports.incidents import Joined
 _MAX_SUCCESSORS = 1000
 
 
-async def join(alert: Alert, deps: Deps, *, repeated: bool) -> IncidentId:
+async def join(alert: Alert, deps: Deps, *, repeated: bool) -> tuple[IncidentId, Intake | None]:
     """The case that this alert is in: joined, or opened if no message of the alert had one.
 
     A case that is closed or full is succeeded by a new one.
+
+    Returns:
+        The case, and its intake counter if the alert has joined it just now.
 
     Raises:
         ConflictError: others keep being first.
@@ -23,12 +26,13 @@ async def join(alert: Alert, deps: Deps, *, repeated: bool) -> IncidentId:
     found, owners = await _owners(alert, deps)
     seen = {found, *owners.values()}
     if repeated and (joined := await _joined_before(alert.id, seen, deps)):
-        return joined
+        return joined, None
     messages = list(_messages(alert).values())
     for _ in range(_MAX_SUCCESSORS):
-        match await deps.incidents.join(_link(alert, found), messages, sorted(seen - {found})):
+        outcome, intake = await deps.incidents.join(_link(alert, found), messages, sorted(seen - {found}))
+        match outcome:
             case Joined.JOINED | Joined.ALREADY:
-                return found
+                return found, intake
             case Joined.NO_CASE:
                 await deps.incidents.open(_opened(alert, found, messages, deps))
             case Joined.CLOSED | Joined.FULL:

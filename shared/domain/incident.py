@@ -199,6 +199,8 @@ class Intake(Stored):
     open: bool = True
     """False once the case is closed: no alert joins any more."""
     alerts: int = 0
+    wake_until: Instant | None = None
+    """A message that is not seen before this moment has been sent: it takes care of all alerts that joined by then."""
 
 
 class PlanCounts(Frozen):

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.domain.ids import AlertId, IncidentId, PlanId
 from shared.domain.incident import (
@@ -23,13 +23,15 @@ from shared.domain.incident import (
 )
 from shared.domain.message import Message
 from shared.errors import ConflictError, NotFoundError
-from shared.ports.incidents import Change, D, Joined, Page
+from shared.ports.incidents import Change, Joined, Page
 from shared.ports.versioned import Versioned
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.documents import MAX_BATCH, Documents
 
 _KINDS = (Incident, AlertLink, CaseMessage, Related, Plan, Command)
 _TRIES = 12
+
+D = TypeVar("D", AlertLink, CaseMessage, Plan, Command)
 
 
 class FakeIncidents:
@@ -107,11 +109,24 @@ class FakeIncidents:
         self._checkpoint("after open case")
         return new
 
-    async def join(self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]) -> Joined:
+    async def join(
+        self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]
+    ) -> tuple[Joined, Intake | None]:
         self._checkpoint("before join")
         joined = self._join(link, messages, related)
         self._checkpoint("after join")
-        return joined
+        return joined, self._intake(link.incident_id).value if joined is Joined.JOINED else None
+
+    async def set_wake(self, incident_id: IncidentId, until: datetime) -> None:
+        self._checkpoint("before set wake")
+        self.put(incident_id, self._intake(incident_id).value.model_copy(update={"wake_until": until}))
+        self._checkpoint("after set wake")
+
+    async def waiting_since(self, before: datetime, limit: int) -> set[IncidentId]:
+        self._checkpoint("alerts that wait")
+        links = [link.value for key in self.cases for link in self._all(IncidentId(key), AlertLink)]
+        waiting = {AlertStep.JOINED, AlertStep.DECIDED}
+        return {link.incident_id for link in links if link.step in waiting and link.received_at < before}
 
     def _join(self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]) -> Joined:
         case = self.cases.get(link.incident_id)
@@ -209,12 +224,19 @@ class FakeIncidents:
         self._checkpoint("related cases")
         return sorted(one.value.id for one in self._all(incident_id, Related))
 
-    async def plans(self, incident_id: IncidentId) -> AsyncIterator[Plan]:
+    async def plans(self, incident_id: IncidentId, since: datetime | None = None) -> AsyncIterator[Plan]:
         self._checkpoint("plans")
         for one in sorted(self._all(incident_id, Plan), key=lambda one: one.value.created_at):
-            yield one.value
+            if since is None or one.value.created_at >= since:
+                yield one.value
 
-    async def page(self, incident_id: IncidentId, kind: type[D], top: int, continuation: str | None) -> Page:
+    async def page(
+        self,
+        incident_id: IncidentId,
+        kind: type[AlertLink | CaseMessage | Plan | Command],
+        top: int,
+        continuation: str | None,
+    ) -> Page:
         self._checkpoint("page of a case")
         if continuation is not None and not continuation.isdigit():
             raise ValueError("no continuation of this list")

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from shared.adapters.cosmos.database import Database, document, one_of, query, readable, record, write_batch
@@ -72,12 +73,12 @@ class CosmosTargets:
         async for key in query(container, text, incident=incident_id):
             yield ChunkId(key)
 
-    async def of_incident(self, incident_id: IncidentId) -> AsyncIterator[Target]:
-        """See `TargetStore.of_incident`."""
+    async def list_chunk(self, chunk_id: ChunkId) -> dict[TargetId, Target | None]:
+        """See `TargetStore.list_chunk`."""
         container = await self._database.container("targets")
-        text = "SELECT * FROM c WHERE c.incidentId = @incident AND c.type = 'target' ORDER BY c.mailbox.address"
-        async for stored in query(container, text, incident=incident_id):
-            yield record(Target, stored)
+        text = "SELECT * FROM c WHERE c.type = 'target'"
+        found = [stored async for stored in query(container, text, partition=chunk_id)]
+        return {TargetId(one["id"]): readable(Target, one) for one in sorted(found, key=itemgetter("id"))}
 
     async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
         """See `TargetStore.abandoned`."""
