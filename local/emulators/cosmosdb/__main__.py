@@ -10,7 +10,7 @@ from pathlib import Path
 from local.emulators.cosmosdb.server import create_app
 from local.emulators.cosmosdb.store import Store
 from local.emulators.identity.tokens import SIGNING_KEY_SETTING, verify
-from local.emulators.serve import serve
+from local.emulators.serve import ADMIN_KEY_SETTING, serve
 
 # The SDK asks for a token for the account's own host name first, without the port.
 AUDIENCES = ("https://127.0.0.1", "https://cosmos.azure.com")
@@ -23,7 +23,6 @@ def main() -> None:
     parser.add_argument("--db", default=":memory:", help="SQLite file, or :memory:")
     parser.add_argument("--tls-cert", type=Path, required=True)
     parser.add_argument("--tls-key", type=Path, required=True)
-    parser.add_argument("--admin-key", required=True, help="opens /_local/ (header x-local-admin)")
     parser.add_argument("--announce", action="store_true", help='print {"url": …} when ready (it always does)')
     arguments = parser.parse_args()
 
@@ -32,7 +31,7 @@ def main() -> None:
     authorize = partial(verify, key=os.environ[SIGNING_KEY_SETTING], audience=AUDIENCES)
     store = Store(arguments.db)
     try:
-        app = create_app(store, authorize=authorize, admin_key=arguments.admin_key)
+        app = create_app(store, authorize=authorize, admin_key=os.environ[ADMIN_KEY_SETTING])
         asyncio.run(serve(app, arguments.port, tls=tls))
     finally:
         store.close()

@@ -12,7 +12,7 @@ from local.emulators.graph.model import load
 from local.emulators.graph.server import AUDIENCES, create_app
 from local.emulators.graph.state import TenantState
 from local.emulators.identity.tokens import SIGNING_KEY_SETTING, verify
-from local.emulators.serve import serve
+from local.emulators.serve import ADMIN_KEY_SETTING, serve
 
 
 def main() -> None:
@@ -22,7 +22,6 @@ def main() -> None:
     parser.add_argument("--tenant", type=Path, required=True, help="what local.emulators.graph.model.dump wrote")
     parser.add_argument("--tls-cert", type=Path, required=True)
     parser.add_argument("--tls-key", type=Path, required=True)
-    parser.add_argument("--admin-key", required=True, help="opens /_local/ (header x-local-admin)")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="what every request takes at least")
     parser.add_argument(
         "--hidden-in-messages", action="store_true", help="/users/{id}/messages finds items in hidden folders too"
@@ -38,7 +37,7 @@ def main() -> None:
     app = create_app(
         state,
         authorize=partial(verify, key=os.environ[SIGNING_KEY_SETTING], audience=AUDIENCES),
-        admin_key=arguments.admin_key,
+        admin_key=os.environ[ADMIN_KEY_SETTING],
         latency=arguments.latency_ms / 1000,
     )
     asyncio.run(serve(app, arguments.port, tls=tls))

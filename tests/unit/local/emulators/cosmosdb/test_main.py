@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from local.emulators.identity.tokens import SIGNING_KEY_SETTING, Caller, issue
+from local.emulators.serve import ADMIN_KEY_SETTING
 from local.tls import LocalAuthority
 from tools.grants import COSMOS
 
@@ -22,8 +23,8 @@ async def test_it_serves_until_it_is_told_to_stop_and_keeps_its_file(tmp_path: P
         for expected in (404, 200):
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "local.emulators.cosmosdb", "--port", "0", "--db", str(tmp_path / "cosmos.db"),
-                "--tls-cert", str(authority.certificate), "--tls-key", str(authority.key), "--admin-key", "k",
-                "--announce", stdout=asyncio.subprocess.PIPE, env={**os.environ, SIGNING_KEY_SETTING: KEY},
+                "--tls-cert", str(authority.certificate), "--tls-key", str(authority.key), "--announce",
+                stdout=asyncio.subprocess.PIPE, env={**os.environ, SIGNING_KEY_SETTING: KEY, ADMIN_KEY_SETTING: "k"},
             )  # fmt: skip
             try:
                 assert process.stdout is not None

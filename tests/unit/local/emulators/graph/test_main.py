@@ -11,6 +11,7 @@ import pytest
 
 from local.emulators.graph.model import dump
 from local.emulators.identity.tokens import SIGNING_KEY_SETTING, Caller, issue
+from local.emulators.serve import ADMIN_KEY_SETTING
 from local.tls import LocalAuthority
 from tests.unit.local.emulators.graph.world import ANNA, tenant
 
@@ -26,8 +27,8 @@ async def test_it_serves_over_tls_until_it_is_told_to_stop(tmp_path: Path, autho
     dump(tenant(), tmp_path / "tenant.json")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "local.emulators.graph", "--port", "0", "--tenant", str(tmp_path / "tenant.json"),
-        "--tls-cert", str(authority.certificate), "--tls-key", str(authority.key), "--admin-key", "k", "--announce",
-        stdout=asyncio.subprocess.PIPE, env={**os.environ, SIGNING_KEY_SETTING: KEY},
+        "--tls-cert", str(authority.certificate), "--tls-key", str(authority.key), "--announce",
+        stdout=asyncio.subprocess.PIPE, env={**os.environ, SIGNING_KEY_SETTING: KEY, ADMIN_KEY_SETTING: "k"},
     )  # fmt: skip
     try:
         assert process.stdout is not None
