@@ -2,17 +2,17 @@
 
 from functions.enrich.indicators import collect
 from functions.enrich.models import Deps
-from functions.enrich.people import recipients, special
+from functions.enrich.people import recipients
 from functions.enrich.priority import score
 from shared.domain.alert import Alert
+from shared.domain.enrichment import Enrichment, enrichment_path
 from shared.domain.ids import IncidentId
 from shared.domain.incident import Action, AlertLink, Incident
-from shared.enrichment import Enrichment, enrichment_path
+from shared.domain.recipient import RecipientKind
 from shared.errors import NotFoundError
 from shared.pipeline.payloads import EnrichAlert, ExpandRecipients, IncidentChanged
 from shared.pipeline.stage import Done, Outcome, Reject
 from shared.policy import PolicyInput, decide
-from shared.ports.directory import RecipientKind
 
 
 async def handle(message: EnrichAlert, deps: Deps) -> Outcome:
@@ -44,8 +44,8 @@ async def handle(message: EnrichAlert, deps: Deps) -> Outcome:
 async def enrich(incident_id: IncidentId, alert: Alert, deps: Deps) -> Enrichment:
     """All that can be found out about the alert, and the decision that follows."""
     addresses = sorted({address.lower() for message in alert.messages for address in message.recipients})
-    privileged, protected, notes = await special(deps.policy, deps.directory)
-    people = await recipients(addresses, privileged, protected, deps.directory)
+    named = await deps.policy_people.read()
+    people = await recipients(addresses, named, deps.directory)
     special_people = sum(person.privileged for person in people)
     now = deps.now()
     priority = score(
@@ -60,11 +60,11 @@ async def enrich(incident_id: IncidentId, alert: Alert, deps: Deps) -> Enrichmen
         incident_id=incident_id,
         alert_id=alert.id,
         recipients=people,
-        privileged=tuple(sorted(privileged)),
-        protected=tuple(sorted(protected)),
+        privileged=tuple(sorted(named.privileged)),
+        protected=tuple(sorted(named.protected)),
         indicators=collect(alert),
         decision=decide(deps.policy, facts),
-        notes=notes,
+        notes=named.notes,
     )
 
 

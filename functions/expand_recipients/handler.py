@@ -2,15 +2,17 @@
 
 from asyncio import gather
 from datetime import timedelta
+from functools import partial
 
 from functions.expand_recipients.limits import approval_reasons
 from functions.expand_recipients.manifest import Manifest, freeze, identified, manifest_hash, manifest_path
 from functions.expand_recipients.models import Deps
 from functions.expand_recipients.search import search
+from functions.expand_recipients.trace import Traces
 from functions.expand_recipients.turn import record, take_turn, write_chunks
 from shared.domain.alert import Alert
+from shared.domain.enrichment import Enrichment
 from shared.domain.incident import Action, Incident, Plan, PlanState, plan_id
-from shared.enrichment import Enrichment
 from shared.errors import NotFoundError, UnavailableError
 from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, Payload, PullChunk
 from shared.pipeline.stage import Done, Outcome, Reject, RetryLater
@@ -39,7 +41,9 @@ async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
     try:
         content = await deps.evidence.read(path)
     except NotFoundError:
-        found = await search(alert, enrichment, deps)
+        known_to_case = partial(deps.targets.known, message.incident_id)
+        traces = Traces(message.incident_id, deps.evidence, deps.now)
+        found = await search([alert], enrichment, deps, known=known_to_case, traces=traces)
         if not await take_turn(message.incident_id, message.alert_id, deps):
             return RetryLater("another plan chooses", _TURN_SECONDS)
         places = identified(message.incident_id, found.tree)

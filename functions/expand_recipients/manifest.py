@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection, Iterable
 from typing import Literal
 
-from functions.expand_recipients.tree import Reached, Tree
+from functions.expand_recipients.tree import Delivery, Tree
 from shared.domain.base import Frozen
 from shared.domain.ids import AlertId, ChunkId, IncidentId, PlanId, TargetId
 from shared.domain.incident import plan_id
@@ -54,15 +54,15 @@ def manifest_path(incident: IncidentId, plan: PlanId) -> str:
     return f"plans/{incident}/{plan}.json"
 
 
-def identified(incident: IncidentId, tree: Tree) -> dict[TargetId, Reached]:
+def identified(incident: IncidentId, tree: Tree) -> dict[TargetId, Delivery]:
     """Everything that was reached, by the id of the target that it becomes."""
-    return {target_id(incident, place.holder, place.mail): place for place in tree.reached.values()}
+    return {target_id(incident, place.holder, place.mail): place for place in tree.deliveries.values()}
 
 
 def freeze(
     incident: IncidentId,
     alert: AlertId,
-    places: dict[TargetId, Reached],
+    places: dict[TargetId, Delivery],
     tree: Tree,
     *,
     known: Collection[TargetId],
@@ -82,7 +82,7 @@ def freeze(
     return Manifest(version=1, plan_id=plan, incident_id=incident, alert_id=alert, targets=targets, notes=tuple(notes))
 
 
-def _target(key: TargetId, place: Reached, tree: Tree, incident: IncidentId, plan: PlanId, chunk: ChunkId) -> Target:
+def _target(key: TargetId, place: Delivery, tree: Tree, incident: IncidentId, plan: PlanId, chunk: ChunkId) -> Target:
     message = tree.mails[place.mail].message
     return Target(
         id=key,
@@ -94,7 +94,7 @@ def _target(key: TargetId, place: Reached, tree: Tree, incident: IncidentId, pla
         internet_message_id=message.internet_message_id or "",
         sender=message.sender,
         subject=message.subject,
-        hops=place.way,
+        hops=place.hops,
         state=place.state,
         reason=place.reason,
     )

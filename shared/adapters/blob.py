@@ -16,6 +16,7 @@ from shared.domain.alert import RawPayload
 from shared.errors import NotFoundError
 from shared.names import DEAD_LETTER_CONTAINER, EVIDENCE_CONTAINER, RAW_CONTAINER, Stage
 from shared.ports.dead_letters import DeadLetter
+from shared.ports.evidence import EvidenceStore
 from shared.ports.health import Probe, look
 
 # What senders posted, and what we could not read of it: the only paths that the web app writes.
@@ -26,7 +27,7 @@ _NOBODYS = "health/nobodys"
 _NO_ETAG = '"0x0"'
 
 
-class BlobEvidence:
+class BlobEvidence(EvidenceStore):
     """`EvidenceStore`: raw payloads in one container, everything else in another."""
 
     def __init__(self, url: str, credential: AsyncTokenCredential) -> None:

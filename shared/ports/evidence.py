@@ -1,8 +1,11 @@
 """Bytes that are kept as they came, and large lists that queue messages only name."""
 
+import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from shared.domain.alert import RawPayload
+from shared.errors import NotFoundError
 from shared.ports.health import Probe
 
 
@@ -27,6 +30,21 @@ class EvidenceStore(Protocol):
             NotFoundError: nothing is there.
         """
         ...
+
+    async def once(self, path: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The bytes under `path`; if nothing is there, JSON that is made and kept.
+
+        Whoever makes them at the same time gets the same bytes: those that were kept first. What `make` raises is
+        raised, and nothing is kept then.
+        """
+        try:
+            return await self.read(path)
+        except NotFoundError:
+            content = await make()
+        kept = await self.keep(path, content, "application/json")
+        if kept.sha256 == hashlib.sha256(content).hexdigest():
+            return content
+        return await self.read(path)
 
     async def probe(self) -> list[Probe]:
         """How it is with reading from each container."""

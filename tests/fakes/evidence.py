@@ -5,11 +5,12 @@ import hashlib
 from shared.domain.alert import RawPayload
 from shared.errors import NotFoundError
 from shared.names import EVIDENCE_CONTAINER, RAW_CONTAINER
+from shared.ports.evidence import EvidenceStore
 from shared.ports.health import Probe, ProbeResult
 from tests.fakes.checkpoints import Checkpoints
 
 
-class FakeEvidence:
+class FakeEvidence(EvidenceStore):
     """`EvidenceStore`; `blobs` is what it holds."""
 
     def __init__(self, checkpoints: Checkpoints | None = None) -> None:

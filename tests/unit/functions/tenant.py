@@ -9,16 +9,18 @@ from functions.enrich.models import Deps as EnrichDeps
 from functions.expand_recipients.handler import handle as expand
 from functions.expand_recipients.models import Deps as ExpandDeps
 from shared.domain.alert import Alert, RawPayload, Severity, ThreatType, alert_id
+from shared.domain.enrichment import Enrichment, enrichment_path
 from shared.domain.ids import AlertId, IncidentId
 from shared.domain.incident import AlertLink, Incident, Plan
 from shared.domain.message import Message
+from shared.domain.recipient import Recipient, RecipientKind
 from shared.domain.target import Target
-from shared.enrichment import Enrichment, enrichment_path
 from shared.pipeline.payloads import EnrichAlert, ExpandRecipients
 from shared.pipeline.stage import Outcome
 from shared.policy import Policy
+from shared.policy.people import PolicyPeople
 from shared.ports.answers import Refusal, RefusalKind
-from shared.ports.directory import Recipient, RecipientKind, TraceRow
+from shared.ports.directory import TraceRow
 from shared.ports.mailboxes import SentCopy
 from shared.settings import Settings
 from tests.fakes.checkpoints import Checkpoints
@@ -132,13 +134,16 @@ class Tenant:
 
     async def enrich(self, alert: AlertId = ALERT) -> Outcome:
         """One delivery to the enrich stage."""
+        policy = Policy.model_validate(self.policy)
         deps = EnrichDeps(
             alerts=self.alerts,
             incidents=self.incidents,
             directory=self.directory,
             evidence=self.evidence,
             queue=self.queue,
-            policy=Policy.model_validate(self.policy),
+            policy=policy,
+            # A process of its own for each delivery: nothing is cached.
+            policy_people=PolicyPeople(policy, self.directory, self.now),
             now=self.now,
         )
         return await enrich(EnrichAlert(incident_id=INCIDENT, alert_id=alert), deps)

@@ -14,7 +14,7 @@ from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.tenant import ALERT, CLAIM_SECONDS, MESSAGE_ID, Tenant
 
 # The dry run says how many places there are; should the stage get more of them, this number is to follow.
-PLACES = 30
+PLACES = 36
 
 
 async def two_alerts(checkpoints: Checkpoints) -> tuple[Tenant, AlertId]:
@@ -23,6 +23,7 @@ async def two_alerts(checkpoints: Checkpoints) -> tuple[Tenant, AlertId]:
     tenant.person("eve")
     tenant.group("sales", ann, bob)
     tenant.sent("ann", MESSAGE_ID, "<1@contoso.example>", "out@partner.example")
+    tenant.traced("ann@contoso.example")
     await tenant.alert("sales")
     other = await tenant.alert("ann", "eve", number=2)
     for alert in (ALERT, other):

@@ -8,23 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.expand_recipients.manifest import Manifest, freeze, identified, manifest_hash
-from functions.expand_recipients.tree import Mail, Offer, Tree
+from functions.expand_recipients.tree import Delivery, Mail, Path, Tree
 from shared.domain.ids import AlertId, IncidentId, TargetId
 from shared.domain.message import Message
+from shared.domain.recipient import Recipient, RecipientKind
 from shared.domain.target import MAX_CHUNK_TARGETS, Hop, TargetState, Via, target_id
-from shared.ports.directory import Recipient, RecipientKind
 
 INCIDENT, ALERT = IncidentId("incident-1"), AlertId("alert-1")
 MAIL = Message(internet_message_id="<a@evil.example>", sender="x@evil.example", subject="Rechnung ü")
-WAY = (Hop(via=Via.ALERT, name="tap", ref=ALERT),)
+PATH = Path(Hop(via=Via.ALERT, name="tap", ref=ALERT))
 
 
 def tree(people: list[int], contacts: int = 0) -> Tree:
     made = Tree()
-    made.add_mail(Mail(MAIL, WAY))
+    made.add_mail(Mail(MAIL, PATH))
     recipients = [Recipient(RecipientKind.USER, f"u{n}@contoso.example", f"id-{n}") for n in people]
     recipients += [Recipient(RecipientKind.CONTACT, f"c{n}@partner.example", f"c-{n}") for n in range(contacts)]
-    made.arrive((r, Offer(MAIL.key, r.address, WAY, 0)) for r in recipients)
+    made.take(Delivery(MAIL.key, recipient, PATH) for recipient in recipients)
     return made
 
 
@@ -40,7 +40,7 @@ def test_targets_tell_who_what_and_by_which_way() -> None:
     assert first.id == target_id(INCIDENT, "c0@partner.example", MAIL.key)
     assert second.id == target_id(INCIDENT, "id-1", MAIL.key)
     assert (second.internet_message_id, second.sender) == ("<a@evil.example>", "x@evil.example")
-    assert (second.hops, second.state, second.mailbox.address) == (WAY, TargetState.PLANNED, "u1@contoso.example")
+    assert (second.hops, second.state, second.mailbox.address) == (PATH.hops, TargetState.PLANNED, "u1@contoso.example")
 
 
 def test_what_the_incident_has_already_is_left_out() -> None:
@@ -53,10 +53,9 @@ def test_what_the_incident_has_already_is_left_out() -> None:
 def test_chunks_fit_one_transaction_and_keep_mailboxes_together() -> None:
     made = tree(list(range(250)))
     other = Message(internet_message_id="<b@evil.example>")
-    made.add_mail(Mail(other, WAY))
-    made.arrive(
-        (Recipient(RecipientKind.USER, f"u{n}@contoso.example", f"id-{n}"), Offer(other.key, "", WAY, 0))
-        for n in range(250)
+    made.add_mail(Mail(other, PATH))
+    made.take(
+        Delivery(other.key, Recipient(RecipientKind.USER, f"u{n}@contoso.example", f"id-{n}"), PATH) for n in range(250)
     )
     chunks = frozen(made).chunks()
     assert [chunk.targets for chunk, _ in chunks] == [99] * 5 + [5]
