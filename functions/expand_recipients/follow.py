@@ -29,9 +29,9 @@ def senders_copy(delivery: Delivery, mail: Mail) -> Delivery:
 
 def redirected(delivery: Delivery, rules: Iterable[ForwardingRule]) -> Iterator[Addressed]:
     """Where inbox rules redirect to. A redirect keeps the Message-ID: it is the same mail."""
-    path = next_path(delivery, Via.INBOX_RULE)
     for rule in rules:
         if rule.redirects:
+            path = next_path(delivery, Via.INBOX_RULE)
             for recipient in addresses(rule.recipients):
                 yield Addressed(delivery.mail, recipient, path)
 
