@@ -109,7 +109,7 @@ class Services:
 
     @cached_property
     def alerts(self) -> AlertStore:
-        from shared.adapters.cosmos.incidents import CosmosAlerts  # noqa: PLC0415 - cold start
+        from shared.adapters.cosmos.alerts import CosmosAlerts  # noqa: PLC0415 - cold start
 
         return CosmosAlerts(self._database)
 

@@ -1,4 +1,6 @@
-"""What can go wrong outside, in the three ways that matter to a stage."""
+"""What can go wrong outside, in the ways that matter to a stage."""
+
+from pydantic import ValidationError
 
 
 class ClawbackError(Exception):
@@ -28,3 +30,22 @@ class NotFoundError(ClawbackError):
 
 class DeniedError(ClawbackError):
     """The identity lacks a right (HTTP 401 or 403): for an administrator, not for a retry."""
+
+
+class UnreadableError(ClawbackError):
+    """A stored record does not have the shape that this version reads.
+
+    Args:
+        record: the record's id.
+        places: where it is wrong and how, without anything that stands there.
+    """
+
+    def __init__(self, record: str, places: str) -> None:
+        super().__init__(f"record {record} cannot be read: {places}")
+        self.record = record
+
+
+def places_of(error: ValidationError) -> str:
+    """Where an input is wrong and how, never the input itself: it may be personal data."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or '$'}: {one['type']}" for one in found[:5])

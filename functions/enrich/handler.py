@@ -1,4 +1,10 @@
-"""The enrich stage: who the recipients are, what the alert indicates, how urgent it is, what policy says."""
+"""The enrich stage: find out who and what, decide, hand on. All undecided alerts of a case are taken together.
+
+undecided alerts ─▶ who, what, policy (kept once as evidence) ─▶ decisions on the case ─▶ expand_recipients, report
+"""
+
+from collections.abc import Sequence
+from functools import partial
 
 from functions.enrich.indicators import collect
 from functions.enrich.models import Deps
@@ -7,73 +13,110 @@ from functions.enrich.priority import score
 from shared.domain.alert import Alert
 from shared.domain.enrichment import Enrichment, enrichment_path
 from shared.domain.ids import IncidentId
-from shared.domain.incident import Action, AlertLink, Incident
+from shared.domain.incident import MAX_PLAN_ALERTS, Action, AlertLink, AlertStep, Decision, Incident
 from shared.domain.recipient import RecipientKind
-from shared.errors import NotFoundError
-from shared.pipeline.payloads import EnrichAlert, ExpandRecipients, IncidentChanged
-from shared.pipeline.stage import Done, Outcome, Reject
+from shared.pipeline.case_lease import alone
+from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged
+from shared.pipeline.stage import Outcome
 from shared.policy import PolicyInput, decide
+from shared.ports.incidents import Change
+from shared.ports.versioned import Versioned
+
+# Addresses that are looked up together: the directory takes some 20 in one request, and a function has five minutes.
+_MAX_ADDRESSES = 20_000
 
 
-async def handle(message: EnrichAlert, deps: Deps) -> Outcome:
-    """Find out, decide, and hand on; what an earlier delivery found out and decided stays."""
-    incident = await deps.incidents.read(message.incident_id)
-    if incident.value.alert(message.alert_id) is None:
-        return Reject("alert_not_joined", "the incident does not know this alert")
-    path = enrichment_path(message.incident_id, message.alert_id)
-    try:
-        kept = await deps.evidence.read(path)
-    except NotFoundError:
-        alert = await deps.alerts.read(message.alert_id)
-        found = await enrich(message.incident_id, alert, deps)
-        await deps.evidence.keep(path, found.model_dump_json(exclude_none=True).encode(), "application/json")
-        # Somebody else may have been first, with another answer of the directory: what was kept counts.
-        kept = await deps.evidence.read(path)
-    enrichment = Enrichment.model_validate_json(kept)
-    decided = _with_decision(incident.value, enrichment)
-    if decided != incident.value:
-        await deps.incidents.replace(decided, incident.etag)
-    changed = IncidentChanged(incident_id=message.incident_id)
-    await deps.queue.send(changed, correlation_id=message.incident_id)
-    if enrichment.decision.action is not Action.IGNORE:
-        expand = ExpandRecipients(incident_id=message.incident_id, alert_id=message.alert_id, enrichment=path)
-        await deps.queue.send(expand, correlation_id=message.incident_id)
-    return Done()
+async def handle(message: EnrichAlerts, deps: Deps) -> Outcome:
+    """Decide about the undecided alerts of a case."""
+    return await alone(message, partial(_decide_some, message.incident_id, deps), deps)
 
 
-async def enrich(incident_id: IncidentId, alert: Alert, deps: Deps) -> Enrichment:
-    """All that can be found out about the alert, and the decision that follows."""
-    addresses = sorted({address.lower() for message in alert.messages for address in message.recipients})
-    named = await deps.policy_people.read()
-    people = await recipients(addresses, named, deps.directory)
-    special_people = sum(person.privileged for person in people)
-    now = deps.now()
-    priority = score(
-        alert,
-        recipients=len(people),
-        groups=sum(person.kind is RecipientKind.GROUP for person in people),
-        privileged=special_people,
-        now=now,
+async def _decide_some(incident_id: IncidentId, deps: Deps) -> bool:
+    undecided = await deps.incidents.alerts_at(incident_id, AlertStep.JOINED, MAX_PLAN_ALERTS)
+    if undecided:
+        alerts = await _read([link.value for link in undecided], deps)
+        path = enrichment_path(incident_id, [alert.id for alert in alerts])
+        kept = await deps.evidence.once(path, partial(_enriched, incident_id, alerts, deps))
+        await _record(incident_id, path, Enrichment.model_validate_json(kept), deps)
+    # Sent on every delivery: an earlier one may have died after its commit.
+    await deps.queue.send_all(
+        [IncidentChanged(incident_id=incident_id), ExpandRecipients(incident_id=incident_id)],
+        correlation_id=incident_id,
     )
-    facts = PolicyInput(alert=alert, priority=priority, recipients=len(people), privileged=special_people, at=now)
+    return bool(undecided)
+
+
+async def _read(links: Sequence[AlertLink], deps: Deps) -> list[Alert]:
+    """The alerts behind these links, as many as one enrichment takes; at least one."""
+    alerts: list[Alert] = []
+    addresses = 0
+    for link in links:
+        alert = await deps.alerts.read(link.id)
+        addresses += sum(len(message.recipients) for message in alert.messages)
+        if alerts and addresses > _MAX_ADDRESSES:
+            break
+        alerts.append(alert)
+    return alerts
+
+
+async def _enriched(incident_id: IncidentId, alerts: Sequence[Alert], deps: Deps) -> bytes:
+    found = await enrich(incident_id, alerts, deps)
+    return found.model_dump_json(exclude_none=True).encode()
+
+
+async def enrich(incident_id: IncidentId, alerts: Sequence[Alert], deps: Deps) -> Enrichment:
+    """All that can be found out about the alerts, and the decision about each."""
+    named = {alert.id: sorted({a.lower() for m in alert.messages for a in m.recipients}) for alert in alerts}
+    people = await deps.policy_people.read()
+    addresses = sorted({address for one in named.values() for address in one})
+    found = await recipients(addresses, people, deps.directory)
+    by_address = {recipient.address: recipient for recipient in found}
+    decisions: dict[str, Decision] = {}
+    for alert in alerts:
+        who = [by_address[address] for address in named[alert.id]]
+        privileged = sum(recipient.privileged for recipient in who)
+        now = deps.now()
+        priority = score(
+            alert,
+            recipients=len(who),
+            groups=sum(recipient.kind is RecipientKind.GROUP for recipient in who),
+            privileged=privileged,
+            now=now,
+        )
+        known = PolicyInput(alert=alert, priority=priority, recipients=len(who), privileged=privileged, at=now)
+        decisions[alert.id] = decide(deps.policy, known)
     return Enrichment(
         incident_id=incident_id,
-        alert_id=alert.id,
-        recipients=people,
-        privileged=tuple(sorted(named.privileged)),
-        protected=tuple(sorted(named.protected)),
-        indicators=collect(alert),
-        decision=decide(deps.policy, facts),
-        notes=named.notes,
+        recipients=found,
+        privileged=tuple(sorted(people.privileged)),
+        protected=tuple(sorted(people.protected)),
+        indicators={alert.id: collect(alert) for alert in alerts},
+        decisions=decisions,
+        notes=people.notes,
     )
 
 
-def _with_decision(incident: Incident, enrichment: Enrichment) -> Incident:
-    """The incident with the alert's decision; as it was if it has one."""
+async def _record(incident_id: IncidentId, path: str, enrichment: Enrichment, deps: Deps) -> None:
+    """Put the decisions on the case; an alert that has one already keeps it."""
 
-    def decided(link: AlertLink) -> AlertLink:
-        if link.id != enrichment.alert_id or link.decision is not None:
-            return link
-        return link.model_copy(update={"decision": enrichment.decision})
+    async def change(now: Incident) -> Change | None:
+        undecided = await deps.incidents.alerts_at(incident_id, AlertStep.JOINED, MAX_PLAN_ALERTS)
+        decided = [_decided(one, path, enrichment) for one in undecided if one.value.id in enrichment.decisions]
+        if not decided:
+            return None
+        decisions = [one.value.decision for one in decided if one.value.decision is not None]
+        header = now.changed(
+            decided=now.decided + len(decided),
+            ignored=now.ignored + sum(decision.action is Action.IGNORE for decision in decisions),
+            latest_decision=decisions[-1],
+        )
+        return Change(header, replace=decided)
 
-    return incident.model_copy(update={"alerts": tuple(map(decided, incident.alerts))}).with_state()
+    await deps.incidents.update(incident_id, change)
+
+
+def _decided(link: Versioned[AlertLink], path: str, enrichment: Enrichment) -> Versioned[AlertLink]:
+    decision = enrichment.decisions[link.value.id]
+    step = AlertStep.IGNORED if decision.action is Action.IGNORE else AlertStep.DECIDED
+    changes = {"decision": decision, "enrichment": path, "step": step, "unrecorded": True}
+    return Versioned(link.value.model_copy(update=changes), link.etag)

@@ -10,6 +10,7 @@ from shared.ports.directory import Directory
 from shared.ports.evidence import EvidenceStore
 from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
+from shared.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -23,4 +24,5 @@ class Deps:
     queue: MessageQueue
     policy: Policy
     policy_people: PolicyPeople
+    settings: Settings
     now: Clock

@@ -1,111 +1,190 @@
-"""The expand_recipients stage: from an alert's addresses to a frozen plan."""
+"""The expand_recipients stage: from the decided alerts of a case to a frozen plan.
+
+decided alerts ─▶ draft of a plan ─▶ who has the mail ─▶ manifest (kept once) ─▶ chunks ─▶ plan ─▶ quarantine, report
+
+A draft is a plan whose alerts are chosen and whose targets are not. It is taken up again after a crash, before another
+one is made: plans of a case choose their targets one after the other, so that no target is chosen twice.
+"""
 
 from asyncio import gather
 from datetime import timedelta
 from functools import partial
 
 from functions.expand_recipients.limits import approval_reasons
-from functions.expand_recipients.manifest import Manifest, freeze, identified, manifest_hash, manifest_path
+from functions.expand_recipients.manifest import ManifestSummary, freeze, identified, manifest_path, read_manifest
 from functions.expand_recipients.models import Deps
 from functions.expand_recipients.search import search
 from functions.expand_recipients.trace import Traces
-from functions.expand_recipients.turn import record, take_turn, write_chunks
 from shared.domain.alert import Alert
-from shared.domain.enrichment import Enrichment
-from shared.domain.incident import Action, Incident, Plan, PlanState, plan_id
+from shared.domain.enrichment import Enrichment, merged
+from shared.domain.ids import IncidentId
+from shared.domain.incident import (
+    MAX_PLAN_ALERTS,
+    Action,
+    AlertLink,
+    AlertStep,
+    Incident,
+    Plan,
+    PlanState,
+    plan_id,
+)
 from shared.errors import NotFoundError, UnavailableError
+from shared.pipeline.case_lease import alone
 from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, Payload, PullChunk
-from shared.pipeline.stage import Done, Outcome, Reject, RetryLater
+from shared.pipeline.stage import Outcome
+from shared.ports.incidents import Change
+from shared.ports.versioned import Versioned
 
-# Choosing takes well under a second for most plans.
-_TURN_SECONDS = 1.0
 # A limit that cannot be computed holds the plan, but not before the directory had some time to answer.
-_PATIENCE = timedelta(minutes=5)
-
+_MAX_WAIT = timedelta(minutes=5)
 
 LOOKED_AT_BEFORE = "looked_at_before"
 """The note that earlier plans of the case have these targets, which are not looked at again."""
 
 
 async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
-    """Find everybody who has the mail, freeze who is new, and let the pull begin or wait for a person."""
-    incident, alert, kept = await gather(
-        deps.incidents.read(message.incident_id),
-        deps.alerts.read(message.alert_id),
-        deps.evidence.read(message.enrichment),
-    )
-    if incident.value.alert(message.alert_id) is None:
-        return Reject("alert_not_joined", "the incident does not know this alert")
-    enrichment = Enrichment.model_validate_json(kept)
-    path = manifest_path(message.incident_id, plan_id(message.incident_id, message.alert_id))
+    """Make the plans of a case that are to be made."""
+    return await alone(message, partial(_plan_some, message.incident_id, deps), deps)
+
+
+async def _plan_some(incident_id: IncidentId, deps: Deps) -> bool:
+    """Make one plan; False if there was none to make."""
+    plan = await deps.incidents.undispatched_plan(incident_id) or await _draft(incident_id, deps)
+    if plan is None:
+        return False
+    if plan.state is PlanState.DRAFT:
+        plan, summary = await _made(plan, deps)
+    else:
+        # An earlier delivery recorded the plan, and died before it had sent everything.
+        summary = await read_manifest(plan.manifest, deps.evidence)
+    await deps.queue.send_all(_what_follows(plan, summary), correlation_id=incident_id)
+    await _mark_dispatched(plan, deps)
+    return True
+
+
+async def _draft(incident_id: IncidentId, deps: Deps) -> Plan | None:
+    """A new draft for decided alerts that policy treats alike; None if there are none."""
+    made: Plan | None = None
+
+    async def change(now: Incident) -> Change | None:
+        nonlocal made
+        decided = await deps.incidents.alerts_at(incident_id, AlertStep.DECIDED, MAX_PLAN_ALERTS)
+        alike = [one for one in decided if _rule_of(one.value) == _rule_of(decided[0].value)]
+        if not alike:
+            return None
+        alerts = tuple(one.value.id for one in alike)
+        key = plan_id(incident_id, alerts)
+        made = Plan(id=key, incident_id=incident_id, alert_ids=alerts, created_at=deps.now(), state=PlanState.DRAFT)
+        planned = [
+            Versioned(one.value.model_copy(update={"step": AlertStep.PLANNED, "plan_id": key}), one.etag)
+            for one in alike
+        ]
+        return Change(now, create=[made], replace=planned)
+
+    await deps.incidents.update(incident_id, change)
+    return made
+
+
+def _rule_of(link: AlertLink) -> tuple[Action, str] | None:
+    return (link.decision.action, link.decision.rule) if link.decision else None
+
+
+async def _made(draft: Plan, deps: Deps) -> tuple[Plan, ManifestSummary]:
+    """The plan of this draft: its targets are found, frozen and written, and the case knows it."""
+    alerts, enrichment = await _inputs(draft, deps)
+    path = manifest_path(draft.incident_id, draft.id)
     try:
-        content = await deps.evidence.read(path)
+        summary = await read_manifest(path, deps.evidence, deps.targets.add_chunk)
     except NotFoundError:
-        known_to_case = partial(deps.targets.known, message.incident_id)
-        traces = Traces(message.incident_id, deps.evidence, deps.now)
-        found = await search([alert], enrichment, deps, known=known_to_case, traces=traces)
-        if not await take_turn(message.incident_id, message.alert_id, deps):
-            return RetryLater("another plan chooses", _TURN_SECONDS)
-        places = identified(message.incident_id, found.tree)
-        known = await deps.targets.known(message.incident_id, list(places))
-        # One plan looks at each of them once: whoever sends the same Message-ID again counts on that.
-        again = (f"{LOOKED_AT_BEFORE}: {len(known)}",) if known else ()
-        notes = (*found.notes, *again)
-        ours = freeze(message.incident_id, message.alert_id, places, found.tree, known=known, notes=notes)
-        content = ours.to_bytes()
-        won = await deps.evidence.keep(path, content, "application/json")
-        if won.sha256 != manifest_hash(content):
-            # Another delivery was first: what was kept is the plan.
-            content = await deps.evidence.read(path)
-    manifest = Manifest.model_validate_json(content)
-    await write_chunks(manifest, deps)
-    plan = await _record(manifest, manifest_hash(content), alert, enrichment, deps)
-    await deps.queue.send_all(_what_follows(manifest, plan), correlation_id=message.incident_id)
-    return Done()
+        await _freeze(path, draft, alerts, enrichment, deps)
+        summary = await read_manifest(path, deps.evidence, deps.targets.add_chunk)
+    return await _record(draft, path, summary, alerts, enrichment, deps), summary
 
 
-async def _record(manifest: Manifest, digest: str, alert: Alert, enrichment: Enrichment, deps: Deps) -> Plan:
-    """Put the plan on the incident: running, held by a limit, or finished because there is nothing to do."""
-    now, pending = deps.now(), manifest.pending
-    total = await _mailbox_total(enrichment, deps) if pending else 0
+async def _inputs(draft: Plan, deps: Deps) -> tuple[list[Alert], Enrichment]:
+    alerts = [await deps.alerts.read(key) for key in draft.alert_ids]
+    links = await gather(*(deps.incidents.alert(draft.incident_id, key) for key in draft.alert_ids))
+    paths = dict.fromkeys(link.value.enrichment for link in links if link and link.value.enrichment)
+    kept = [Enrichment.model_validate_json(await deps.evidence.read(path)) for path in paths]
+    return alerts, merged(kept)
 
-    def make(incident: Incident) -> Plan:
-        held = approval_reasons(
-            deps.policy, enrichment.decision, alert, manifest, incident=incident, mailbox_total=total
+
+async def _freeze(path: str, draft: Plan, alerts: list[Alert], enrichment: Enrichment, deps: Deps) -> None:
+    """Find everybody who has the mail, and keep who is new as the plan's manifest."""
+    known_to_case = partial(deps.targets.known, draft.incident_id)
+    traces = Traces(draft.incident_id, deps.evidence, deps.now)
+    found = await search(alerts, enrichment, deps, known=known_to_case, traces=traces)
+    places = identified(draft.incident_id, found.tree)
+    # One plan looks at each of them once: whoever sends the same Message-ID again counts on that.
+    notes = (*found.notes, *((f"{LOOKED_AT_BEFORE}: {len(found.known)}",) if found.known else ()))
+    await deps.evidence.keep_lines(path, freeze(draft, places, found.tree, known=found.known, notes=notes))
+
+
+async def _record(
+    draft: Plan, path: str, summary: ManifestSummary, alerts: list[Alert], enrichment: Enrichment, deps: Deps
+) -> Plan:
+    """Put the plan on the case: running, held by a limit, or finished because there is nothing to do."""
+    now, decision = deps.now(), enrichment.decisions[draft.alert_ids[0]]
+    total = await _mailbox_total(enrichment, deps) if summary.pending else 0
+    recorded = draft
+
+    async def change(case: Incident) -> Change | None:
+        nonlocal recorded
+        stored = await deps.incidents.plan(draft.incident_id, draft.id)
+        if stored is None or stored.value.state is not PlanState.DRAFT:
+            recorded = stored.value if stored else draft
+            return None
+        reasons = approval_reasons(deps.policy, decision, alerts, summary, incident=case, mailbox_total=total)
+        running = PlanState.RUNNING if summary.pending else PlanState.FINISHED
+        changes = {
+            "hash": summary.hash,
+            "manifest": path,
+            "targets": summary.targets,
+            "mailboxes": summary.mailboxes,
+            "chunks": len(summary.chunks),
+            "state": PlanState.AWAITING_APPROVAL if reasons else running,
+            "approval_reasons": reasons,
+            "notes": summary.notes,
+            "planned_at": now,
+            "unrecorded": True,
+        }
+        recorded = stored.value.model_copy(update=changes)
+        header = case.with_plan(PlanState.DRAFT, recorded.state).changed(
+            planned=case.planned + len(recorded.alert_ids),
+            unapproved_targets=case.unapproved_targets + recorded.targets,
+            unapproved_mailboxes=case.unapproved_mailboxes + recorded.mailboxes,
         )
-        running = PlanState.RUNNING if pending else PlanState.FINISHED
-        return Plan(
-            id=manifest.plan_id,
-            alert_id=manifest.alert_id,
-            hash=digest,
-            manifest=manifest_path(manifest.incident_id, manifest.plan_id),
-            targets=len(manifest.targets),
-            mailboxes=len({target.mailbox.id for target in manifest.targets} - {None}),
-            chunks=len({target.chunk_id for target in manifest.targets}),
-            state=PlanState.AWAITING_APPROVAL if held else running,
-            approval_reasons=held,
-            notes=manifest.notes,
-            planned_at=now,
-        )
+        return Change(header, replace=[Versioned(recorded, stored.etag)])
 
-    return await record(manifest.incident_id, make, deps)
+    await deps.incidents.update(draft.incident_id, change)
+    return recorded
+
+
+async def _mark_dispatched(plan: Plan, deps: Deps) -> None:
+    async def change(case: Incident) -> Change | None:
+        stored = await deps.incidents.plan(plan.incident_id, plan.id)
+        if stored is None or stored.value.dispatched:
+            return None
+        return Change(case, replace=[Versioned(stored.value.model_copy(update={"dispatched": True}), stored.etag)])
+
+    await deps.incidents.update(plan.incident_id, change)
 
 
 async def _mailbox_total(enrichment: Enrichment, deps: Deps) -> int | None:
     try:
         return await deps.directory.mailbox_count()
     except UnavailableError:
-        if enrichment.decision.action is Action.AUTOMATIC and deps.now() - enrichment.decision.at < _PATIENCE:
+        automatic = any(one.action is Action.AUTOMATIC for one in enrichment.decisions.values())
+        if automatic and deps.now() - enrichment.decided_at < _MAX_WAIT:
             raise
         return None
 
 
-def _what_follows(manifest: Manifest, plan: Plan) -> list[Payload]:
-    """Sent on every delivery: an earlier one may have died after its commit."""
-    follows: list[Payload] = [IncidentChanged(incident_id=manifest.incident_id)]
-    for chunk, targets in manifest.chunks():
-        if any(target.terminal for target in targets):
-            follows.append(ChunkChanged(incident_id=manifest.incident_id, chunk_id=chunk.id))
-        if plan.state is PlanState.RUNNING and not all(target.terminal for target in targets):
-            follows.append(PullChunk(incident_id=manifest.incident_id, chunk_id=chunk.id))
+def _what_follows(plan: Plan, summary: ManifestSummary) -> list[Payload]:
+    follows: list[Payload] = [IncidentChanged(incident_id=plan.incident_id)]
+    for chunk in summary.chunks:
+        if chunk.has_terminal:
+            follows.append(ChunkChanged(incident_id=plan.incident_id, chunk_id=chunk.id))
+        if plan.state is PlanState.RUNNING and chunk.has_pending:
+            follows.append(PullChunk(incident_id=plan.incident_id, chunk_id=chunk.id))
     return follows

@@ -1,57 +1,69 @@
-"""The frozen list of targets: what an approval names by its hash, and what chunks are cut from."""
+"""The frozen list of targets: what an approval names by its hash, and what chunks are cut from.
+
+A manifest is JSON Lines: a header, then one target a line, in order, each in its chunk. It is written and read as a
+stream, so that 100,000 targets take no more memory than 99.
+"""
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
-from typing import Literal
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from functions.expand_recipients.tree import Delivery, Tree
 from shared.domain.base import Frozen
+from shared.domain.batch import MAX_BATCH_BYTES, sent_size
 from shared.domain.ids import AlertId, ChunkId, IncidentId, PlanId, TargetId
-from shared.domain.incident import plan_id
+from shared.domain.incident import Plan
 from shared.domain.target import MAX_CHUNK_TARGETS, Chunk, Target, chunk_id, target_id
+from shared.ports.evidence import EvidenceStore
+
+# Targets grow while they are worked on: by the folder, marks and ids of each copy.
+_CHUNK_BYTES = MAX_BATCH_BYTES // 2
+
+AddChunk = Callable[[Chunk, list[Target]], Awaitable[bool]]
 
 
-class Manifest(Frozen):
-    """All targets of one plan, in their order, each in its chunk."""
+class ManifestHeader(Frozen):
+    """The first line."""
 
     # No default: it is to stand in the file.
     version: Literal[1]
     plan_id: PlanId
     incident_id: IncidentId
-    alert_id: AlertId
-    targets: tuple[Target, ...]
+    alert_ids: tuple[AlertId, ...]
     notes: tuple[str, ...] = ()
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON: sorted keys, no spaces, ASCII; what has its default value is left out."""
-        document = self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
-    @property
-    def pending(self) -> tuple[Target, ...]:
-        """The targets that there is something to do for."""
-        return tuple(target for target in self.targets if not target.terminal)
+@dataclass(frozen=True, slots=True)
+class ChunkSummary:
+    """What one chunk of a plan begins with."""
 
-    def chunks(self) -> list[tuple[Chunk, list[Target]]]:
-        """The targets by chunk, with the chunks' headers."""
-        by_chunk: dict[ChunkId, list[Target]] = {}
-        for target in self.targets:
-            by_chunk.setdefault(target.chunk_id, []).append(target)
-        return [
-            (Chunk(id=key, incident_id=self.incident_id, plan_id=self.plan_id, targets=len(targets)), targets)
-            for key, targets in by_chunk.items()
-        ]
+    id: ChunkId
+    has_pending: bool
+    has_terminal: bool
 
 
-def manifest_hash(content: bytes) -> str:
+@dataclass(slots=True)
+class ManifestSummary:
+    """What the limits and the plan need to know of a manifest."""
+
+    hash: str = ""
     """SHA-256 of the kept bytes."""
-    return hashlib.sha256(content).hexdigest()
+    notes: tuple[str, ...] = ()
+    targets: int = 0
+    mailboxes: int = 0
+    pending: int = 0
+    """Targets that there is something to do for."""
+    pending_mailboxes: int = 0
+    protected: int = 0
+    """Mailboxes of protected people among those."""
+    chunks: list[ChunkSummary] = field(default_factory=list)
 
 
 def manifest_path(incident: IncidentId, plan: PlanId) -> str:
     """Where the manifest is kept among the evidence."""
-    return f"plans/{incident}/{plan}.json"
+    return f"plans/{incident}/{plan}.jsonl"
 
 
 def identified(incident: IncidentId, tree: Tree) -> dict[TargetId, Delivery]:
@@ -60,34 +72,115 @@ def identified(incident: IncidentId, tree: Tree) -> dict[TargetId, Delivery]:
 
 
 def freeze(
-    incident: IncidentId,
-    alert: AlertId,
+    plan: Plan,
     places: dict[TargetId, Delivery],
     tree: Tree,
     *,
     known: Collection[TargetId],
     notes: Iterable[str],
-) -> Manifest:
-    """The manifest of what was reached, without the targets that the incident already has.
+) -> Iterator[bytes]:
+    """The lines of the manifest of what was reached, without the targets that the case already has.
 
     Sorted by mailbox: what is to be done in one mailbox is in one chunk, and is done by one worker.
     """
-    plan = plan_id(incident, alert)
-    new = [key for key in places if key not in known]
-    new.sort(key=lambda key: (places[key].holder, places[key].mail))
-    targets = tuple(
-        _target(key, places[key], tree, incident, plan, chunk_id(plan, number // MAX_CHUNK_TARGETS))
-        for number, key in enumerate(new)
+    header = ManifestHeader(
+        version=1, plan_id=plan.id, incident_id=plan.incident_id, alert_ids=plan.alert_ids, notes=tuple(notes)
     )
-    return Manifest(version=1, plan_id=plan, incident_id=incident, alert_id=alert, targets=targets, notes=tuple(notes))
+    yield _line(header.to_document())
+    new = sorted((key for key in places if key not in known), key=lambda key: (places[key].holder, places[key].mail))
+    number, held, size = 0, 0, 0
+    for key in new:
+        document = _target(key, places[key], tree, plan, chunk_id(plan.id, number)).to_document()
+        grown = sent_size(document)
+        if held == MAX_CHUNK_TARGETS or (held and size + grown > _CHUNK_BYTES):
+            number, held, size = number + 1, 0, 0
+            document["chunkId"] = chunk_id(plan.id, number)
+        held, size = held + 1, size + grown
+        yield _line(document)
 
 
-def _target(key: TargetId, place: Delivery, tree: Tree, incident: IncidentId, plan: PlanId, chunk: ChunkId) -> Target:
+async def read_manifest(path: str, evidence: EvidenceStore, add_chunk: AddChunk | None = None) -> ManifestSummary:
+    """Read a manifest, and give each of its chunks to `add_chunk`.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    summary, digest = ManifestSummary(), hashlib.sha256()
+    mailboxes, pending, protected = _Runs(), _Runs(), _Runs()
+    async for header, targets in _chunks(evidence.lines(path), digest.update):
+        summary.notes = header.notes
+        if not targets:
+            continue
+        for target in targets:
+            summary.targets += 1
+            mailboxes.add(target.mailbox.id)
+            if not target.terminal:
+                summary.pending += 1
+                pending.add(target.mailbox.id)
+                protected.add(target.mailbox.id if target.mailbox.protected else None)
+        first = targets[0]
+        summary.chunks.append(
+            ChunkSummary(
+                id=first.chunk_id,
+                has_pending=any(not target.terminal for target in targets),
+                has_terminal=any(target.terminal for target in targets),
+            )
+        )
+        if add_chunk is not None:
+            chunk = Chunk(
+                id=first.chunk_id, incident_id=header.incident_id, plan_id=header.plan_id, targets=len(targets)
+            )
+            await add_chunk(chunk, targets)
+    summary.hash = digest.hexdigest()
+    summary.mailboxes, summary.pending_mailboxes, summary.protected = mailboxes.count, pending.count, protected.count
+    return summary
+
+
+async def _chunks(
+    lines: AsyncIterator[bytes], seen: Callable[[bytes], None]
+) -> AsyncIterator[tuple[ManifestHeader, list[Target]]]:
+    """The targets chunk by chunk; a manifest without targets gives one empty list."""
+    header: ManifestHeader | None = None
+    held: list[Target] = []
+    any_yet = False
+    async for line in lines:
+        seen(line)
+        if header is None:
+            header = ManifestHeader.model_validate_json(line)
+            continue
+        target = Target.model_validate_json(line)
+        if held and held[0].chunk_id != target.chunk_id:
+            yield header, held
+            any_yet, held = True, []
+        held.append(target)
+    if header is not None and (held or not any_yet):
+        yield header, held
+
+
+class _Runs:
+    """Counts different values in a sorted stream, None not among them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._last: str | None = None
+
+    def add(self, value: str | None) -> None:
+        if value is not None and value != self._last:
+            self.count += 1
+            self._last = value
+
+
+def _line(document: dict[str, Any]) -> bytes:
+    # Canonical JSON: sorted keys, no spaces, ASCII.
+    return json.dumps(document, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def _target(key: TargetId, place: Delivery, tree: Tree, plan: Plan, chunk: ChunkId) -> Target:
     message = tree.mails[place.mail].message
     return Target(
         id=key,
-        incident_id=incident,
-        plan_id=plan,
+        incident_id=plan.incident_id,
+        plan_id=plan.id,
         chunk_id=chunk,
         mailbox=place.mailbox,
         message_key=place.mail,

@@ -24,7 +24,7 @@ mail is followed to a depth; it gives the same result in whatever order the answ
 **Asked once.** A mail at a recipient that is a target of the case already is in the result as known. An earlier search
 followed it: its Sent Items and its inbox rules are not asked for again.
 
-**What cannot be asked.** For `_WAIT` after the decision, whoever is throttled is waited for (the stage runs again).
+**What cannot be asked.** For `_WAIT` after the first decision, what is throttled is waited for: the stage runs again.
 After that, mail that is known to be bad is not left in mailboxes only because the search for more of it is throttled:
 what was not told is counted in a note. The directory is always waited for: without it nobody knows who the recipients
 are.
@@ -84,7 +84,7 @@ async def search(
 
     Args:
         alerts: alerts of one case.
-        enrichment: the recipients that are looked up already, the people whom the policy names, and the decision.
+        enrichment: the recipients that are looked up already, the people whom the policy names, and the decisions.
         deps: services.
         known: asked in each round for what is new in it, never twice for one target.
         traces: the traces of the case.
@@ -104,7 +104,7 @@ class _Search:
         self.incident = enrichment.incident_id
         self.mailboxes = deps.mailboxes
         self.policy = deps.policy.follow
-        self.may_wait = now - enrichment.decision.at < _WAIT
+        self.may_wait = now - enrichment.decided_at < _WAIT
         self.notes: Counter[str] = Counter(enrichment.notes)
         self.lookup = Lookup(deps.directory, enrichment)
         self.ended = {

@@ -4,7 +4,7 @@ raw payload ─▶ events ─▶ each: known? ──same────────
                             │    └──changed─▶ one more alert, with what is new ─┤
                             └──new──────────────────────────────────────────────┤
                                                                                 ▼
-                    ignore: kept, and that is all ◀── messages claimed ─▶ open · join · succeed ─▶ enrich, report
+                     ignore: kept, and that is all ◀── owner of its messages ─▶ open · join · succeed ─▶ enrich
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from functions.ingest_alert.models import Deps, WrongShapeError
 from functions.ingest_alert.receive import read
 from functions.ingest_alert.strict_json import MalformedError
 from shared.domain.alert import Alert, Disposition, RawPayload, alert_id
-from shared.domain.ids import derive
+from shared.domain.ids import IncidentId, derive
 from shared.errors import NotFoundError
-from shared.pipeline.payloads import EnrichAlert, IncidentChanged, IngestAlert
+from shared.pipeline.payloads import EnrichAlerts, IngestAlert
 from shared.pipeline.stage import Done, Outcome, Reject
 
 
@@ -28,33 +28,36 @@ async def handle(message: IngestAlert, deps: Deps) -> Outcome:
     if source is None:
         return Reject("unknown_source")
     try:
-        body = await deps.evidence.read(message.evidence)
+        body = await deps.evidence.read(message.payload_path)
     except NotFoundError:
-        return Reject("evidence_missing")
-    evidence = RawPayload(path=message.evidence, sha256=hashlib.sha256(body).hexdigest(), size=len(body))
-    if PurePosixPath(evidence.path).stem != evidence.sha256:
+        return Reject("payload_missing")
+    raw = RawPayload(path=message.payload_path, sha256=hashlib.sha256(body).hexdigest(), size=len(body))
+    if PurePosixPath(raw.path).stem != raw.sha256:
         # Whoever can write the container does not thereby decide what is pulled.
-        return Reject("evidence_changed")
+        return Reject("payload_changed")
     try:
         reading = read(source, body)
     except MalformedError as error:
         return Reject("malformed_json", error.kind)
     except WrongShapeError as error:
         return Reject("wrong_shape", "; ".join(f"{flaw.path}: {flaw.kind}" for flaw in error.flaws))
+    cases: dict[IncidentId, None] = {}
     for event in reading.events:
-        await take(event.to_alert(message.source, message.received_at, evidence), deps)
+        joined = await take(event.to_alert(message.source, message.received_at, raw), deps)
+        if joined is not None:
+            cases[joined] = None
+    # One message for each case, however many alerts of this payload are in it.
+    for incident_id in cases:
+        await deps.queue.send(EnrichAlerts(incident_id=incident_id), correlation_id=incident_id)
     return Done()
 
 
-async def take(alert: Alert, deps: Deps) -> None:
-    """Keep the alert, find its incident, and tell the stages that follow."""
+async def take(alert: Alert, deps: Deps) -> IncidentId | None:
+    """Keep the alert and join it to its case; the case, or None for an alert that asks for nothing."""
     alert, repeated = await _keep(alert, deps)
     if alert.disposition is Disposition.IGNORE:
-        return
-    incident = await join(alert, deps, repeated=repeated)
-    if incident.closed_at is None:
-        await deps.queue.send(EnrichAlert(incident_id=incident.id, alert_id=alert.id), correlation_id=incident.id)
-    await deps.queue.send(IncidentChanged(incident_id=incident.id), correlation_id=incident.id)
+        return None
+    return await join(alert, deps, repeated=repeated)
 
 
 async def _keep(alert: Alert, deps: Deps) -> tuple[Alert, bool]:

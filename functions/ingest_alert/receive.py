@@ -69,7 +69,7 @@ async def receive(name: str, headers: Mapping[str, str], body: bytes, deps: Rece
         raise Problem(413, "too-large", "The body is too large", f"At most {MAX_EVENTS} events are taken at a time.")
     kept = await deps.evidence.keep(f"raw/{name}/{now:%Y-%m-%d}/{digest}.json", body, "application/json")
     receipt = derive("receipt", name, digest)
-    await deps.queue.send(IngestAlert(source=name, evidence=kept.path, received_at=now), correlation_id=receipt)
+    await deps.queue.send(IngestAlert(source=name, payload_path=kept.path, received_at=now), correlation_id=receipt)
     emit(Event.ALERT_ACCEPTED, source=name, receipt=receipt, events=len(reading.events))
     return {
         "receiptId": receipt,

@@ -46,9 +46,8 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     chunk, now = header.value, deps.now()
     if chunk.lease_until is not None and chunk.lease_until > now:
         return RetryLater("claimed", (chunk.lease_until - now).total_seconds())
-    incident = (await deps.incidents.read(chunk.incident_id)).value
-    plan = incident.plan(chunk.plan_id)
-    approved = plan is not None and plan.state is not PlanState.AWAITING_APPROVAL
+    plan = await deps.incidents.plan(chunk.incident_id, chunk.plan_id)
+    approved = plan is not None and plan.value.state in {PlanState.RUNNING, PlanState.FINISHED}
     if undo is None and not approved:
         return Reject("plan_not_approved")
 

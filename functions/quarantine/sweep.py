@@ -7,7 +7,9 @@ ends sooner; whoever finds it ended sends the chunk again. The message that come
 from dataclasses import dataclass
 
 from shared.clock import Clock
+from shared.pipeline.case_lease import resumed
 from shared.pipeline.payloads import PullChunk
+from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
 
@@ -20,15 +22,21 @@ class SweepDeps:
     """The services of the sweep."""
 
     targets: TargetStore
+    incidents: IncidentStore
     queue: MessageQueue
     now: Clock
 
 
 async def sweep(deps: SweepDeps) -> int:
-    """Send every abandoned chunk again; how many there were."""
-    chunks = await deps.targets.abandoned(deps.now(), _AT_ONCE)
+    """Send the work of every chunk and case again whose lease ended without being given back; how many there were."""
+    now = deps.now()
+    chunks = await deps.targets.abandoned(now, _AT_ONCE)
     for chunk in chunks:
         await deps.queue.send(
             PullChunk(incident_id=chunk.incident_id, chunk_id=chunk.id), correlation_id=chunk.incident_id
         )
-    return len(chunks)
+    leases = await deps.incidents.expired_leases(now, _AT_ONCE)
+    for lease in leases:
+        if (message := resumed(lease)) is not None:
+            await deps.queue.send(message, correlation_id=lease.incident_id)
+    return len(chunks) + len(leases)

@@ -6,40 +6,27 @@ from typing import Any
 
 from functions.report.models import Told
 from shared.domain.activity import AuditEvent
-from shared.domain.ids import derive
-from shared.domain.incident import Command, Incident, Plan
+from shared.domain.ids import IncidentId, derive
+from shared.domain.incident import AlertLink, CaseDocument, Command, Incident, Plan
 from shared.domain.target import Target, TargetState
 
 SYSTEM = "clawback"
 """The actor where neither a person nor a rule decided."""
 
 
-def of_incident(incident: Incident) -> list[Told]:
-    """Opened, joined, decided, planned, approved, asked to undo, closed: in the order in which it happened."""
-    facts = [_fact(incident, "opened", incident.opened_at, SYSTEM)]
-    for link in incident.alerts:
-        facts.append(
-            _fact(incident, "alert_joined", link.received_at, f"source:{link.source}", link.id, severity=link.severity)
-        )
-        if (decision := link.decision) is not None:
-            facts.append(
-                _fact(
-                    incident,
-                    "decided",
-                    decision.at,
-                    f"policy:{decision.rule}",
-                    link.id,
-                    action=decision.action,
-                    reasons=list(decision.reasons),
-                    score=decision.priority.score,
-                )
-            )
-    for plan in incident.plans:
-        facts += _of_plan(incident, plan)
-    facts += [_of_command(incident, command) for command in incident.commands]
-    if incident.closed_at is not None:
-        facts.append(_fact(incident, "closed", incident.closed_at, incident.closed_by or SYSTEM))
-    return [Told(fact) for fact in sorted(facts, key=lambda fact: fact.at)]
+def of_document(document: CaseDocument) -> list[Told]:
+    """What one document of a case tells, in the order in which it happened; at most two events."""
+    match document:
+        case Incident():
+            return [Told(one) for one in _of_header(document)]
+        case AlertLink():
+            return [Told(one) for one in _of_alert(document)]
+        case Plan():
+            return [Told(one) for one in _of_plan(document)]
+        case Command():
+            return [Told(_of_command(document))]
+        case _:
+            return []
 
 
 def of_targets(targets: Iterable[Target], now: datetime) -> list[Told]:
@@ -47,10 +34,32 @@ def of_targets(targets: Iterable[Target], now: datetime) -> list[Told]:
     return [told for target in targets if target.terminal for told in _of_target(target, now)]
 
 
-def _of_plan(incident: Incident, plan: Plan) -> list[AuditEvent]:
-    facts = [
-        _fact(
-            incident,
+def _of_header(incident: Incident) -> Iterable[AuditEvent]:
+    yield _event(incident.id, "opened", incident.opened_at, SYSTEM)
+    if incident.closed_at is not None:
+        yield _event(incident.id, "closed", incident.closed_at, incident.closed_by or SYSTEM)
+
+
+def _of_alert(link: AlertLink) -> Iterable[AuditEvent]:
+    source = f"source:{link.source}"
+    yield _event(link.incident_id, "alert_joined", link.received_at, source, link.id, severity=link.severity)
+    if (decision := link.decision) is not None:
+        yield _event(
+            link.incident_id,
+            "decided",
+            decision.at,
+            f"policy:{decision.rule}",
+            link.id,
+            action=decision.action,
+            reasons=list(decision.reasons),
+            score=decision.priority.score,
+        )
+
+
+def _of_plan(plan: Plan) -> Iterable[AuditEvent]:
+    if plan.planned_at is not None:
+        yield _event(
+            plan.incident_id,
             "planned",
             plan.planned_at,
             SYSTEM,
@@ -58,22 +67,28 @@ def _of_plan(incident: Incident, plan: Plan) -> list[AuditEvent]:
             hash=plan.hash,
             targets=plan.targets,
             mailboxes=plan.mailboxes,
-            approval_reasons=list(plan.approval_reasons),
+            approvalReasons=list(plan.approval_reasons),
         )
-    ]
     if plan.approved_by is not None and plan.approved_at is not None:
-        facts.append(_fact(incident, "approved", plan.approved_at, plan.approved_by, plan.id, hash=plan.hash))
-    return facts
+        yield _event(plan.incident_id, "approved", plan.approved_at, plan.approved_by, plan.id, hash=plan.hash)
 
 
-def _of_command(incident: Incident, command: Command) -> AuditEvent:
+def _of_command(command: Command) -> AuditEvent:
     named = {"targets": list(command.targets)} if command.targets else {}
-    return _fact(incident, f"{command.kind}_asked", command.at, command.by, command.id, reason=command.reason, **named)
+    return _event(
+        command.incident_id,
+        f"{command.command}_asked",
+        command.at,
+        command.by,
+        command.id,
+        reason=command.reason,
+        **named,
+    )
 
 
-def _fact(incident: Incident, kind: str, at: datetime, actor: str, about: str = "", **data: Any) -> AuditEvent:
+def _event(incident_id: IncidentId, kind: str, at: datetime, actor: str, about: str = "", **data: Any) -> AuditEvent:
     told = {"about": about, **data} if about else data
-    return AuditEvent(id=derive("fact", incident.id, kind, about), kind=kind, at=at, actor=actor, data=told)
+    return AuditEvent(id=derive("event", incident_id, kind, about), kind=kind, at=at, actor=actor, data=told)
 
 
 def _of_target(target: Target, now: datetime) -> list[Told]:
@@ -106,7 +121,7 @@ def _seen(target: Target, kind: str, at: datetime, **data: Any) -> AuditEvent:
     # Ids only: who and what is in the target, which can be erased when it must be; the chain cannot.
     given = {"planId": target.plan_id, "reason": target.reason, **data}
     return AuditEvent(
-        id=derive("fact", target.id, kind, target.reason or ""),
+        id=derive("event", target.id, kind, target.reason or ""),
         kind=kind,
         at=at,
         actor=SYSTEM,

@@ -1,18 +1,23 @@
 """Telling facts once: the chain grows under its head's ETag, and the sums with it, in one batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from functions.report.models import Anchor, AnchorCheck, Told, Verification
 from shared.domain.activity import Entry, Head, link, verify
+from shared.domain.batch import MAX_BATCH, MAX_BATCH_BYTES, batch_size
+from shared.domain.exposure import finished_targets
 from shared.domain.ids import IncidentId, PlanId
-from shared.domain.incident import Incident, PlanState
+from shared.domain.incident import Incident
 from shared.errors import ConflictError, NotFoundError
 from shared.ports.activity import ActivityStore
 from shared.ports.evidence import EvidenceStore
+from shared.ports.incidents import IncidentStore
 
-# A transactional batch has at most 100 operations (Cosmos DB service limit); one is the head.
-BATCH = 99
+# What an entry has beside its audit event: two hashes, its number and the incident's id.
+_LINK_BYTES = 512
+# The rest of a batch is for the head and the counts of plans, of which each takes half a kilobyte.
+_ENTRY_BYTES = MAX_BATCH_BYTES - 100_000
 
 # Chunks of one incident settle at the same time; whoever was first has committed when we are told, so that trying
 # again at once costs less than another turn through the queue.
@@ -23,16 +28,34 @@ CLOSED = "closed"
 
 
 async def tell(incident_id: IncidentId, told: Sequence[Told], activity: ActivityStore) -> Head:
-    """Add those facts that the chain does not have, and count their targets; the head after that.
+    """Add those audit events that the chain does not have, and count their targets; the head after that.
 
     Raises:
         ConflictError: others kept being first.
     """
     head = Head(incident_id=incident_id)
-    # The empty list too: the caller wants the head.
-    for start in range(0, max(len(told), 1), BATCH):
-        head = await _tell_batch(incident_id, told[start : start + BATCH], activity)
+    for batch in batches(told):
+        head = await _tell_batch(incident_id, batch, activity)
     return head
+
+
+def batches(told: Iterable[Told]) -> Iterator[list[Told]]:
+    """The audit events in parts that one transactional batch takes; at least one, which may be empty."""
+    batch: list[Told] = []
+    plans: set[PlanId] = set()
+    size = 0
+    for one in told:
+        counted = {one.counts.plan_id} if one.counts else set()
+        entry_size = batch_size([one.fact.to_document()]) + _LINK_BYTES
+        # One operation is the head's, and each plan's count is one.
+        operations = 1 + len(plans | counted) + len(batch) + 1
+        if batch and (operations > MAX_BATCH or size + entry_size > _ENTRY_BYTES):
+            yield batch
+            batch, plans, size = [], set(), 0
+        batch.append(one)
+        plans |= counted
+        size += entry_size
+    yield batch
 
 
 async def _tell_batch(incident_id: IncidentId, told: Sequence[Told], activity: ActivityStore) -> Head:
@@ -44,46 +67,37 @@ async def _tell_batch(incident_id: IncidentId, told: Sequence[Told], activity: A
         if not news:
             return head
         longer, entries = link(head, [one.fact for one in news])
-        longer = _counted(longer, news)
+        ended = [one.counts for one in news if one.counts is not None]
+        # Read after the head: who changes a count meanwhile moves the head, and our batch is refused.
+        plan_counts = {
+            plan: await activity.plan_count(incident_id, plan) + more for plan, more in finished_targets(ended).items()
+        }
+        longer = longer.model_copy(update={"counts": head.counts.with_all(ended, counted_to=longer.seq)})
         try:
-            await activity.append(longer, etag, entries)
+            await activity.append(longer, etag, entries, plan_counts)
         except ConflictError:
             continue
         return longer
     raise ConflictError("the chain grows too fast")
 
 
-def _counted(head: Head, news: Iterable[Told]) -> Head:
-    counts = head.counts
-    for one in news:
-        if one.counts is not None:
-            counts = counts.add(one.counts)
-    return head.model_copy(update={"counts": counts.model_copy(update={"counted_to": head.seq})})
-
-
-def finished_plans(incident: Incident) -> set[PlanId]:
-    """The finished plans of which every target is counted on the incident; one without targets leaves no trace."""
-    return {
-        plan.id
-        for plan in incident.plans
-        if plan.state is PlanState.FINISHED and 0 < plan.targets <= incident.counts.plans.get(plan.id, 0)
-    }
-
-
-async def anchor(head: Head, name: str, at: datetime, evidence: EvidenceStore) -> None:
-    """Keep the chain's end as evidence. The first anchor of a name stays."""
+async def anchor(head: Head, name: str, at: datetime, evidence: EvidenceStore) -> Anchor:
+    """Keep the chain's end as evidence. The first anchor of a name stays, and is what is returned."""
     mark = Anchor(incident_id=head.incident_id, name=name, seq=head.seq, hash=head.hash, at=at)
-    content = mark.model_dump_json().encode()
-    await evidence.keep(_path(head.incident_id, name), content, "application/json")
+    path = _path(head.incident_id, name)
+    await evidence.keep(path, mark.model_dump_json().encode(), "application/json")
+    return Anchor.model_validate_json(await evidence.read(path))
 
 
-async def check(incident: Incident, activity: ActivityStore, evidence: EvidenceStore) -> Verification:
+async def check(
+    incident: Incident, incidents: IncidentStore, activity: ActivityStore, evidence: EvidenceStore
+) -> Verification:
     """Whether the chain is whole, and still is what every anchor of this incident says it was."""
     now = await activity.head(incident.id)
     entries = [entry async for entry in activity.entries(incident.id)]
     chain = verify(now.value if now else Head(incident_id=incident.id), entries)
-    names: list[str] = sorted(finished_plans(incident))
-    if incident.sealed:
+    names: list[str] = sorted([plan.id async for plan in incidents.plans(incident.id) if plan.anchor_seq is not None])
+    if incident.close_anchored:
         names.append(CLOSED)
     anchors = tuple([await _check_anchor(incident.id, name, entries, evidence) for name in names])
     return Verification(intact=chain.intact and all(a.holds for a in anchors), chain=chain, anchors=anchors)

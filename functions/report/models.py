@@ -10,7 +10,9 @@ from shared.domain.target import Target
 from shared.ports.activity import ActivityStore
 from shared.ports.evidence import EvidenceStore
 from shared.ports.incidents import IncidentStore
+from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
+from shared.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Deps:
     targets: TargetStore
     activity: ActivityStore
     evidence: EvidenceStore
+    queue: MessageQueue
+    settings: Settings
     now: Clock
 
 

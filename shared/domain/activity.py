@@ -3,13 +3,13 @@
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.domain.base import Frozen, Instant
+from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.exposure import Counts
-from shared.domain.ids import IncidentId
+from shared.domain.ids import IncidentId, PlanId
 
 GENESIS = "0" * 64
 """What the first entry of every chain names as its predecessor."""
@@ -30,8 +30,10 @@ class AuditEvent(Frozen):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-class Entry(AuditEvent):
+class Entry(AuditEvent, Stored):
     """A fact with its place in the chain."""
+
+    document_type: ClassVar[str] = "entry"
 
     incident_id: IncidentId
     seq: int
@@ -39,14 +41,31 @@ class Entry(AuditEvent):
     hash: str
 
 
-class Head(Frozen):
+class Head(Stored):
     """The end of the chain, with the sums over all that is in it. Changed only under its ETag."""
+
+    document_type: ClassVar[str] = "head"
 
     id: str = HEAD_ID
     incident_id: IncidentId
     seq: int = 0
     hash: str = GENESIS
     counts: Counts = Counts()
+
+
+class PlanCount(Stored):
+    """How many targets of one plan have reached a terminal state. Changed only in one batch with the head."""
+
+    document_type: ClassVar[str] = "plan_count"
+
+    id: str
+    incident_id: IncidentId
+    terminal: int
+
+
+def plan_count_id(plan: PlanId) -> str:
+    """The id of a plan's count beside the chain."""
+    return f"plan:{plan}"
 
 
 class ChainReport(Frozen):

@@ -1,8 +1,9 @@
 """What a source says, in our words: one record per vendor event."""
 
 from enum import StrEnum
+from typing import ClassVar
 
-from shared.domain.base import Frozen, Instant
+from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.ids import AlertId, derive
 from shared.domain.indicators import Indicator
 from shared.domain.message import Message
@@ -49,8 +50,10 @@ class RawPayload(Frozen):
     size: int
 
 
-class Alert(Frozen):
+class Alert(Stored):
     """One normalised vendor event. It may name many messages and many recipients."""
+
+    document_type: ClassVar[str] = "alert"
 
     id: AlertId
     source: str

@@ -1,18 +1,24 @@
-"""The two bases of every model: what we write, and what others write."""
+"""The bases of every model: what we write, what we store, and what others write."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 
 class Frozen(BaseModel):
-    """A record that we write: immutable, closed, camelCase in JSON as Graph and Cosmos DB documents are."""
+    """A record that we write: immutable, camelCase in JSON as Graph and Cosmos DB documents are.
+
+    Fields that a newer writer added are kept and written back: the two apps are published one after the other, and
+    older code must neither fail on such a field nor lose it. A validation error never shows its input, which may be
+    personal data.
+    """
 
     model_config = ConfigDict(
         frozen=True,
-        extra="forbid",
+        extra="allow",
+        hide_input_in_errors=True,
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
@@ -22,6 +28,22 @@ class Frozen(BaseModel):
     def to_document(self) -> dict[str, Any]:
         """The JSON object that is stored. Nulls are left out: absent and null mean the same to us."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+PART: ConfigDict = {**Frozen.model_config, "extra": "ignore"}
+"""For a dataclass that is a part of a record, as `__pydantic_config__`: slots have no place for unknown fields."""
+
+
+class Stored(Frozen):
+    """A document of its own in Cosmos DB.
+
+    `schema_version` is that of its writer. Code reads every version up to its own, and newer ones as far as it
+    understands them; a change that older code would misread gets a new `document_type`.
+    """
+
+    document_type: ClassVar[str]
+    """Tells the documents of one container apart."""
+    schema_version: int = 1
 
 
 class Foreign(BaseModel):

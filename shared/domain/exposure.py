@@ -1,21 +1,23 @@
 """Who was exposed and for how long, as numbers that can be added up exactly once."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from pydantic import Field
 
 from shared.domain.base import Frozen
+from shared.domain.ids import PlanId
 from shared.domain.target import ReadState, Target, TargetState
 
 _READ_COUNTER = {ReadState.READ: "read", ReadState.UNREAD: "unread", ReadState.UNKNOWN: "read_unknown"}
 
 
 class Counts(Frozen):
-    """Sums over the targets of one incident. Seconds are whole, from delivery to the pull."""
+    """Sums over the targets of one incident. Of fixed size. Seconds are whole, from delivery to the pull."""
 
     counted_to: int = 0
     """The sequence number of the last activity entry that is in here."""
     states: dict[str, int] = Field(default_factory=dict)
-    plans: dict[str, int] = Field(default_factory=dict)
-    """How many targets of each plan have reached a terminal state: what tells that a plan is finished."""
     read: int = 0
     unread: int = 0
     read_unknown: int = 0
@@ -29,7 +31,7 @@ class Counts(Frozen):
         return sum(self.states.values())
 
     def add(self, target: Target) -> "Counts":
-        """This counts with one target in the terminal state that it has just reached."""
+        """These counts with one target in the terminal state that it has just reached."""
         states = dict(self.states)
         if target.state is TargetState.RESTORED:
             # It was counted as quarantined, with its exposure, and is now only one of them.
@@ -37,8 +39,7 @@ class Counts(Frozen):
             states[TargetState.RESTORED] = states.get(TargetState.RESTORED, 0) + 1
             return self.model_copy(update={"states": {k: n for k, n in states.items() if n}})
         states[target.state] = states.get(target.state, 0) + 1
-        plans = {**self.plans, target.plan_id: self.plans.get(target.plan_id, 0) + 1}
-        update: dict[str, object] = {"states": states, "plans": plans}
+        update: dict[str, object] = {"states": states}
         if target.state is TargetState.QUARANTINED:
             counter = _READ_COUNTER[target.read]
             update[counter] = getattr(self, counter) + 1
@@ -47,3 +48,18 @@ class Counts(Frozen):
                 update["exposed_seconds"] = self.exposed_seconds + seconds
                 update["longest_exposure"] = max(self.longest_exposure, seconds)
         return self.model_copy(update=update)
+
+    def with_all(self, targets: Iterable[Target], *, counted_to: int) -> "Counts":
+        """These counts with all of these targets added, up to the audit event of this sequence number."""
+        counts = self
+        for target in targets:
+            counts = counts.add(target)
+        return counts.model_copy(update={"counted_to": counted_to})
+
+
+def finished_targets(targets: Iterable[Target]) -> Counter[PlanId]:
+    """How many more targets of each plan are finished, given targets in the terminal state that they just reached.
+
+    A plan is finished when all of its targets are. A restored target was counted before, as quarantined.
+    """
+    return Counter(target.plan_id for target in targets if target.state is not TargetState.RESTORED)

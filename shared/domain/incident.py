@@ -1,12 +1,25 @@
-"""The case that alerts are joined into: what people see, approve, undo and close."""
+"""The case that alerts are joined into: what people see, approve, undo and close.
+
+A case is many documents in one partition, so that none of them grows with the case: its header (`Incident`), its intake
+counter (`Intake`), and one document for each alert, message, plan, command and related case.
+"""
 
 from enum import StrEnum
+from typing import Any, ClassVar
 
 from shared.domain.alert import Severity, ThreatType
-from shared.domain.base import Frozen, Instant
+from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.exposure import Counts
 from shared.domain.ids import AlertId, IncidentId, PlanId, derive
 from shared.domain.message import Message
+
+MAX_ALERTS = 10_000
+"""Alerts of one case; the next one opens a successor. Each list of a case stays readable, and its partition far below
+20 GB."""
+
+MAX_PLAN_ALERTS = 98
+"""Alerts that are decided or planned together: one transactional batch (100 operations) takes them, the header and the
+plan."""
 
 
 class IncidentState(StrEnum):
@@ -36,7 +49,7 @@ class Priority(Frozen):
 
 
 class Decision(Frozen):
-    """What policy decided about one alert of the incident, and by which rule."""
+    """What policy decided about one alert of the case, and by which rule."""
 
     action: Action
     rule: str
@@ -45,8 +58,30 @@ class Decision(Frozen):
     at: Instant
 
 
-class AlertLink(Frozen):
-    """An alert that was joined into the incident."""
+class CaseRecord(Stored):
+    """A document of a case besides its header."""
+
+    incident_id: IncidentId
+    unrecorded: bool = True
+    """Whether something of it is not in the activity chain yet. The report stage clears it."""
+
+
+class AlertStep(StrEnum):
+    """How far an alert of a case has come."""
+
+    JOINED = "joined"
+    """To be decided by the enrich stage."""
+    DECIDED = "decided"
+    """To be planned by the expand_recipients stage."""
+    PLANNED = "planned"
+    IGNORED = "ignored"
+    """Policy asks for no plan."""
+
+
+class AlertLink(CaseRecord):
+    """An alert that was joined into the case."""
+
+    document_type: ClassVar[str] = "alert"
 
     id: AlertId
     source: str
@@ -54,51 +89,80 @@ class AlertLink(Frozen):
     severity: Severity
     threat_type: ThreatType
     title: str | None = None
+    step: AlertStep = AlertStep.JOINED
     decision: Decision | None = None
+    enrichment: str | None = None
+    """Path of what the enrich stage found, among the evidence."""
+    plan_id: PlanId | None = None
+
+
+class CaseMessage(CaseRecord):
+    """A message that alerts of the case name; its id is the message's key. No recipients: those are in the targets."""
+
+    document_type: ClassVar[str] = "message"
+
+    id: str
+    message: Message
+    unrecorded: bool = False
+
+
+class Related(CaseRecord):
+    """Another case that an alert of this one leads to; its id is that of the other case."""
+
+    document_type: ClassVar[str] = "related"
+
+    id: IncidentId
+    unrecorded: bool = False
 
 
 class PlanState(StrEnum):
     """Where a plan stands."""
 
+    DRAFT = "draft"
+    """Its alerts are chosen; its targets are being looked for."""
     AWAITING_APPROVAL = "awaiting_approval"
     RUNNING = "running"
     FINISHED = "finished"
 
 
-class Plan(Frozen):
-    """The frozen list of targets that one alert led to. Its hash is what an approval names."""
+class Plan(CaseRecord):
+    """The frozen list of targets that some alerts led to. Its hash is what an approval names."""
+
+    document_type: ClassVar[str] = "plan"
 
     id: PlanId
-    alert_id: AlertId
-    hash: str
-    manifest: str
-    """Path of the frozen list among the evidence."""
-    targets: int
-    mailboxes: int
-    chunks: int
+    alert_ids: tuple[AlertId, ...]
+    created_at: Instant
     state: PlanState
+    hash: str = ""
+    """SHA-256 of the manifest; empty for a draft."""
+    manifest: str = ""
+    """Path of the frozen list among the evidence; empty for a draft."""
+    targets: int = 0
+    mailboxes: int = 0
+    chunks: int = 0
     approval_reasons: tuple[str, ...] = ()
     """Why the plan needs a person; empty if it does not."""
     notes: tuple[str, ...] = ()
     """Where the search for recipients could not look, and how often."""
-    planned_at: Instant
+    planned_at: Instant | None = None
     approved_by: str | None = None
     approved_at: Instant | None = None
+    dispatched: bool = False
+    """Whether the stages that follow have been told of it."""
+    unrecorded: bool = False
+    anchor_seq: int | None = None
+    """Where the end of the chain was when all targets were counted: there its anchor stands. None until it is kept."""
 
 
-class Planning(Frozen):
-    """Whose turn it is to choose targets: two plans that choose at once could both choose the same one."""
-
-    alert_id: AlertId
-    until: Instant
-    """When its holder is certainly dead."""
-
-
-class Command(Frozen):
+class Command(CaseRecord):
     """Something that a person asked for."""
 
+    document_type: ClassVar[str] = "command"
+
     id: str
-    kind: str
+    command: str
+    """`approve_plan`, `undo_pull` or `close_incident`."""
     by: str
     at: Instant
     reason: str = ""
@@ -106,53 +170,100 @@ class Command(Frozen):
     """Empty means all of them."""
 
 
-class Incident(Frozen):
-    """One case. Changed only under its ETag."""
+class Lease(Stored):
+    """Who works on one queue of a case (its undecided alerts, its unplanned ones, its unrecorded documents).
+
+    Whoever finds it taken sets `again` and is done: the holder looks once more before it gives the lease back.
+    """
+
+    document_type: ClassVar[str] = "lease"
+
+    id: str
+    """`lease:<stage>`."""
+    incident_id: IncidentId
+    holder: str
+    """Made anew each time that the lease is taken."""
+    until: Instant | None = None
+    """When the holder is certainly dead; None while nobody has it."""
+    again: int = 0
+    """How often others asked meanwhile."""
+
+
+class Intake(Stored):
+    """Counts the alerts of a case as they join, apart from the header, which others change all the time."""
+
+    document_type: ClassVar[str] = "intake"
+
+    id: str = "intake"
+    incident_id: IncidentId
+    open: bool = True
+    """False once the case is closed: no alert joins any more."""
+    alerts: int = 0
+
+
+class PlanCounts(Frozen):
+    """How many plans of a case are in each state; drafts are not counted."""
+
+    awaiting_approval: int = 0
+    running: int = 0
+    finished: int = 0
+
+
+class Incident(Stored):
+    """The header of a case: below 64 KB whatever the case. Changed only under its ETag."""
+
+    document_type: ClassVar[str] = "incident"
 
     id: IncidentId
     state: IncidentState = IncidentState.OPEN
     opened_at: Instant
     title: str | None = None
-    alerts: tuple[AlertLink, ...]
-    messages: tuple[Message, ...] = ()
-    """Without recipients: those are in the alerts, and one by one in the targets."""
-    plans: tuple[Plan, ...] = ()
-    planning: Planning | None = None
-    commands: tuple[Command, ...] = ()
-    related: tuple[IncidentId, ...] = ()
+    message: Message | None = None
+    """The first message, for lists. Without recipients."""
+    alerts: int = 0
+    """Alerts that have joined."""
+    decided: int = 0
+    ignored: int = 0
+    """Decided alerts for which policy asks for no plan."""
+    planned: int = 0
+    """Decided alerts that are in a plan which was made."""
+    plans: PlanCounts = PlanCounts()
+    latest_decision: Decision | None = None
+    unapproved_targets: int = 0
+    """Targets of all plans that no person approved: the limits of policy count them."""
+    unapproved_mailboxes: int = 0
     counts: Counts = Counts()
     """As of the last entry of the activity chain that was counted."""
     closed_at: Instant | None = None
     closed_by: str | None = None
-    sealed: bool = False
+    close_anchored: bool = False
     """The end of a closed case's chain is kept as evidence. Until then its anchor is not missing, but still to come."""
-
-    def alert(self, alert: AlertId) -> AlertLink | None:
-        """The link to this alert, if it was joined."""
-        return next((link for link in self.alerts if link.id == alert), None)
-
-    def plan(self, plan: PlanId) -> Plan | None:
-        """The plan of this id, if it was made."""
-        return next((p for p in self.plans if p.id == plan), None)
+    unrecorded: bool = True
+    """Whether the opening or the closing is not in the activity chain yet."""
 
     @property
     def unplanned(self) -> bool:
         """Whether an alert is still to be decided, or its plan to be made."""
-        planned = {plan.alert_id for plan in self.plans}
-        return any(
-            link.decision is None or (link.decision.action is not Action.IGNORE and link.id not in planned)
-            for link in self.alerts
-        )
-
-    def with_plan(self, plan: Plan) -> "Incident":
-        """This incident with the plan added, or replaced by its newer self; the state follows."""
-        others = tuple(p for p in self.plans if p.id != plan.id)
-        return self.model_copy(update={"plans": (*others, plan)}).with_state()
+        return self.planned + self.ignored < self.alerts
 
     def with_state(self) -> "Incident":
-        """This incident in the state that its plans and decisions give it."""
+        """This header in the state that its numbers give it."""
         return self.model_copy(update={"state": _state_of(self)})
 
+    def changed(self, **changes: Any) -> "Incident":
+        """This header with these fields, in the state that follows."""
+        return self.model_copy(update=changes).with_state()
+
+    def with_plan(self, before: PlanState, after: PlanState) -> "Incident":
+        """This header after one of its plans went from one state to another."""
+        counts = self.plans.model_dump(by_alias=False)
+        for state, step in ((before, -1), (after, 1)):
+            if state is not PlanState.DRAFT:
+                counts[state] += step
+        return self.changed(plans=PlanCounts(**counts))
+
+
+CaseDocument = Incident | AlertLink | CaseMessage | Related | Plan | Command
 
 NOT_IDENTIFIED = "message_not_identified"
 """The note and approval reason that a message has no Message-ID and that the trace does not tell it."""
@@ -161,7 +272,7 @@ NOBODY = "recipients_unknown"
 """The note and approval reason that neither the alert nor the trace tells who got a message."""
 
 
-def unsearched(plan: "Plan") -> bool:
+def unsearched(plan: Plan) -> bool:
     """Whether there was something that could not be searched for, and nobody has said that this is all right."""
     waits = plan.state is PlanState.AWAITING_APPROVAL
     return waits and any(reason.startswith((NOT_IDENTIFIED, NOBODY)) for reason in plan.approval_reasons)
@@ -170,19 +281,17 @@ def unsearched(plan: "Plan") -> bool:
 def _state_of(incident: Incident) -> IncidentState:
     if incident.closed_at is not None:
         return IncidentState.CLOSED
-    states = {plan.state for plan in incident.plans}
-    if PlanState.AWAITING_APPROVAL in states:
+    if incident.plans.awaiting_approval:
         return IncidentState.AWAITING_APPROVAL
-    if PlanState.RUNNING in states:
+    if incident.plans.running:
         return IncidentState.PULLING
-    if states:
+    if incident.plans.finished:
         return IncidentState.CONTAINED
-    decided = [link.decision for link in incident.alerts]
-    if decided and all(d is not None and d.action is Action.IGNORE for d in decided):
+    if incident.alerts and incident.ignored == incident.alerts:
         return IncidentState.IGNORED
     return IncidentState.OPEN
 
 
-def plan_id(incident: IncidentId, alert: AlertId) -> PlanId:
-    """One alert leads to one plan, however often its message is delivered."""
-    return PlanId(derive("plan", incident, alert))
+def plan_id(incident: IncidentId, alerts: tuple[AlertId, ...]) -> PlanId:
+    """The same alerts lead to the same plan, however often a message is delivered."""
+    return PlanId(derive("plan", incident, *sorted(alerts)))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from shared.domain.base import Frozen
+from shared.domain.base import PART
 
 
 class RecipientKind(StrEnum):
@@ -43,7 +43,7 @@ class NoMailbox(StrEnum):
 class Recipient:
     """A directory object that mail can be sent to. Stored as our other records are."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = Frozen.model_config
+    __pydantic_config__: ClassVar[ConfigDict] = PART
 
     kind: RecipientKind
     address: str

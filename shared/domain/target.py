@@ -1,11 +1,11 @@
 """One message in one mailbox: the unit of work, of state, of proof and of reporting."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.domain.base import Frozen, Instant
+from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.ids import ChunkId, IncidentId, MailboxId, PlanId, TargetId, derive
 from shared.domain.recipient import Recipient
 
@@ -121,8 +121,10 @@ class Copy(Frozen):
     restored_folder_path: str | None = None
 
 
-class Target(Frozen):
+class Target(Stored):
     """One message in one mailbox, with every copy of it there."""
+
+    document_type: ClassVar[str] = "target"
 
     id: TargetId
     incident_id: IncidentId
@@ -170,8 +172,10 @@ class Target(Frozen):
         return self.model_copy(update={"state": state, "reason": reason, **changes})
 
 
-class Chunk(Frozen):
+class Chunk(Stored):
     """The header of a chunk: who works on it, until when. Every commit of the chunk goes through its ETag."""
+
+    document_type: ClassVar[str] = "chunk"
 
     id: ChunkId
     incident_id: IncidentId

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from shared.domain.base import Frozen, Instant
-from shared.domain.ids import AlertId, ChunkId, IncidentId, PlanId, TargetId
+from shared.domain.ids import ChunkId, IncidentId, PlanId, TargetId
 from shared.names import Stage
 
 # Id and trip name a blob: a message that somebody forged is not to name another one.
@@ -18,29 +18,25 @@ class IngestAlert(Frozen):
     stage: ClassVar[Stage] = Stage.INGEST_ALERT
     kind: Literal["ingest_alert"] = "ingest_alert"
     source: str
-    evidence: str
-    """Path of the raw payload."""
+    payload_path: str
+    """Where the raw payload is kept."""
     received_at: Instant
 
 
-class EnrichAlert(Frozen):
-    """An alert was joined into an incident: find out who and what, and decide."""
+class EnrichAlerts(Frozen):
+    """Alerts have joined a case: find out who and what, and decide about all that are undecided."""
 
     stage: ClassVar[Stage] = Stage.ENRICH
-    kind: Literal["enrich_alert"] = "enrich_alert"
+    kind: Literal["enrich_alerts"] = "enrich_alerts"
     incident_id: IncidentId
-    alert_id: AlertId
 
 
 class ExpandRecipients(Frozen):
-    """An alert is decided: make its plan."""
+    """Alerts are decided: make a plan of those that have none."""
 
     stage: ClassVar[Stage] = Stage.EXPAND_RECIPIENTS
     kind: Literal["expand_recipients"] = "expand_recipients"
     incident_id: IncidentId
-    alert_id: AlertId
-    enrichment: str
-    """Path of what the enrich stage found, among the evidence."""
 
 
 class ApprovePlan(Frozen):
@@ -91,7 +87,7 @@ class RestoreChunk(Frozen):
 
 
 class IncidentChanged(Frozen):
-    """The incident's own record changed: write down what is new in it."""
+    """Documents of a case changed: append what is new to its activity chain, and update its header."""
 
     stage: ClassVar[Stage] = Stage.REPORT
     kind: Literal["incident_changed"] = "incident_changed"
@@ -139,7 +135,7 @@ QuarantineMessage = Annotated[ApprovePlan | PullChunk | UndoPull | RestoreChunk,
 ReportMessage = Annotated[IncidentChanged | ChunkChanged | CloseIncident, Field(discriminator="kind")]
 Payload = (
     IngestAlert
-    | EnrichAlert
+    | EnrichAlerts
     | ExpandRecipients
     | ApprovePlan
     | PullChunk

@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 
 from pydantic import ConfigDict
 
-from shared.domain.base import Frozen
+from shared.domain.base import PART
 from shared.domain.ids import MailboxId
 from shared.domain.recipient import MailboxKind, Recipient
 from shared.ports.answers import Answer
@@ -17,7 +17,7 @@ from shared.ports.answers import Answer
 class TraceRow:
     """One row of message trace: a mail at one of its final recipients. Kept as evidence."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = Frozen.model_config
+    __pydantic_config__: ClassVar[ConfigDict] = PART
 
     recipient: str
     status: str

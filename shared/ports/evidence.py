@@ -1,11 +1,9 @@
 """Bytes that are kept as they came, and large lists that queue messages only name."""
 
-import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol
 
 from shared.domain.alert import RawPayload
-from shared.errors import NotFoundError
 from shared.ports.health import Probe
 
 
@@ -23,6 +21,22 @@ class EvidenceStore(Protocol):
         """
         ...
 
+    async def once(self, path: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The bytes under `path`, made and kept if nothing was there; of two who make them, both get what was kept."""
+        ...
+
+    async def keep_lines(self, path: str, lines: Iterable[bytes]) -> None:
+        """As `keep`, for what is too large to be held at once. What was kept first stays."""
+        ...
+
+    def lines(self, path: str) -> AsyncIterator[bytes]:
+        """The lines under `path`, each with its line end, one after the other.
+
+        Raises:
+            NotFoundError: nothing is there.
+        """
+        ...
+
     async def read(self, path: str) -> bytes:
         """The bytes under `path`.
 
@@ -30,21 +44,6 @@ class EvidenceStore(Protocol):
             NotFoundError: nothing is there.
         """
         ...
-
-    async def once(self, path: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The bytes under `path`; if nothing is there, JSON that is made and kept.
-
-        Whoever makes them at the same time gets the same bytes: those that were kept first. What `make` raises is
-        raised, and nothing is kept then.
-        """
-        try:
-            return await self.read(path)
-        except NotFoundError:
-            content = await make()
-        kept = await self.keep(path, content, "application/json")
-        if kept.sha256 == hashlib.sha256(content).hexdigest():
-            return content
-        return await self.read(path)
 
     async def probe(self) -> list[Probe]:
         """How it is with reading from each container."""

@@ -1,39 +1,167 @@
-"""The incidents, and which incident a message belongs to.
+"""The cases: each is one partition with a header and documents of its own; and which case a message belongs to.
 
-Every method may raise UnavailableError; those that write under an ETag raise ConflictError when it is stale.
+Every method may raise UnavailableError.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
-from shared.domain.ids import IncidentId
-from shared.domain.incident import Incident
+from shared.domain.ids import AlertId, IncidentId, PlanId
+from shared.domain.incident import (
+    AlertLink,
+    AlertStep,
+    CaseDocument,
+    CaseMessage,
+    Command,
+    Incident,
+    Intake,
+    Lease,
+    Plan,
+)
+from shared.domain.message import Message
 from shared.ports.versioned import Versioned
 
 
-class IncidentStore(Protocol):
-    """Container `incidents`: the incidents, and which incident a message belongs to."""
+class Joined(StrEnum):
+    """What became of an alert that was to join a case."""
 
-    async def claim_message(self, message_key: str, incident_id: IncidentId) -> IncidentId:
-        """The incident that this message belongs to: `incident_id` if it had none so far."""
+    JOINED = "joined"
+    ALREADY = "already"
+    """The alert is in this case."""
+    NO_CASE = "no_case"
+    CLOSED = "closed"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one transaction writes: all of it or nothing, at most 100 documents.
+
+    `replace` names each document as it becomes, with the ETag that it was read with. `create` names new ones. `intake`
+    is the case's intake counter, with its ETag, where no alert may join between reading and writing.
+    """
+
+    header: Incident | None = None
+    create: Sequence[CaseDocument] = ()
+    replace: Sequence[Versioned[CaseDocument]] = ()
+    intake: Versioned[Intake] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, and where the next one begins; None at the end."""
+
+    items: tuple[CaseDocument, ...]
+    continuation: str | None
+
+
+class IncidentStore(Protocol):
+    """Container `incidents`, and the owners of messages."""
+
+    async def assign_message(self, message_key: str, incident_id: IncidentId) -> IncidentId:
+        """The case that this message belongs to: `incident_id` if it had none so far."""
         ...
 
-    async def move_claim(self, message_key: str, old: IncidentId, new: IncidentId) -> IncidentId:
+    async def reassign_message(self, message_key: str, old: IncidentId, new: IncidentId) -> IncidentId:
         """The message now belongs to `new`, unless somebody else has already taken it from `old`."""
         ...
 
-    async def add(self, incident: Incident) -> bool:
-        """Keep a new incident; False if it is already there."""
+    async def open(self, incident: Incident) -> bool:
+        """Keep the header and intake counter of a new case; False if it is already there."""
         ...
 
-    async def read(self, incident_id: IncidentId) -> Versioned[Incident]:
-        """Raises NotFoundError."""
+    async def join(self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]) -> Joined:
+        """Add an alert to its case, with the messages that it names. The header is not touched."""
         ...
 
-    async def replace(self, incident: Incident, etag: str) -> Versioned[Incident]:
-        """Raises ConflictError if the incident has changed since it was read with `etag`."""
+    async def read(self, incident_id: IncidentId) -> Incident:
+        """The header, with the number of alerts that have joined until now. Raises NotFoundError."""
+        ...
+
+    async def update(self, incident_id: IncidentId, change: Callable[[Incident], Awaitable[Change | None]]) -> Incident:
+        """Change a case under the ETag of its header, again as often as others were first.
+
+        Args:
+            incident_id: the case.
+            change: what to write, given the header as it is; None for nothing. Is called again after a conflict, so
+                it reads whatever else it needs by itself.
+
+        Returns:
+            The header as it is afterwards.
+
+        Raises:
+            NotFoundError: there is no such case.
+            ConflictError: others kept being first.
+        """
+        ...
+
+    async def intake(self, incident_id: IncidentId) -> Versioned[Intake]:
+        """The intake counter. Raises NotFoundError."""
+        ...
+
+    async def alert(self, incident_id: IncidentId, alert_id: AlertId) -> Versioned[AlertLink] | None:
+        """One alert of the case."""
+        ...
+
+    async def alerts_at(self, incident_id: IncidentId, step: AlertStep, limit: int) -> list[Versioned[AlertLink]]:
+        """Alerts that have come this far, the first received first."""
+        ...
+
+    async def plan(self, incident_id: IncidentId, plan_id: PlanId) -> Versioned[Plan] | None:
+        """One plan of the case."""
+        ...
+
+    async def undispatched_plan(self, incident_id: IncidentId) -> Plan | None:
+        """A plan of the case that is a draft, or of which the next stages have not been told; None if there is none."""
+        ...
+
+    async def command(self, incident_id: IncidentId, command_id: str) -> Command | None:
+        """One command that a person gave."""
+        ...
+
+    async def unrecorded(self, incident_id: IncidentId, limit: int) -> list[Versioned[CaseDocument]]:
+        """Documents of the case of which something is not in the activity chain yet; the header among them."""
+        ...
+
+    async def related(self, incident_id: IncidentId) -> list[IncidentId]:
+        """Other cases that alerts of this one lead to."""
+        ...
+
+    def plans(self, incident_id: IncidentId) -> AsyncIterator[Plan]:
+        """All plans of the case, the oldest first."""
+        ...
+
+    async def page(
+        self,
+        incident_id: IncidentId,
+        kind: type[AlertLink | CaseMessage | Plan | Command],
+        top: int,
+        continuation: str | None,
+    ) -> Page:
+        """One page of the alerts, messages, plans or commands of a case.
+
+        Raises:
+            ValueError: this continuation is none of this list.
+        """
         ...
 
     def newest(self, limit: int) -> AsyncIterator[Incident]:
-        """Incidents by `opened_at`, newest first."""
+        """Cases by `opened_at`, newest first."""
+        ...
+
+    async def acquire_lease(
+        self, incident_id: IncidentId, name: str, now: datetime, until: datetime
+    ) -> Versioned[Lease] | None:
+        """The lease of this name; None if somebody else has it, who then looks once more before releasing it."""
+        ...
+
+    async def release_lease(self, lease: Versioned[Lease]) -> Versioned[Lease] | None:
+        """Give the lease back: None. If others asked meanwhile, it is still held and is given again."""
+        ...
+
+    async def expired_leases(self, now: datetime, limit: int) -> list[Lease]:
+        """Leases of all cases that ended before `now` without being given back: their holder died."""
         ...

@@ -16,7 +16,11 @@ class TargetStore(Protocol):
     """Container `targets`: chunks of targets, each one logical partition."""
 
     async def add_chunk(self, chunk: Chunk, targets: Sequence[Target]) -> bool:
-        """Keep a new chunk with all its targets, or nothing; False if the chunk is already there."""
+        """Keep a new chunk with all its targets, or nothing; False if the chunk is already there.
+
+        Raises:
+            ValueError: more than one batch takes (`shared.domain.batch`).
+        """
         ...
 
     async def read_chunk(self, chunk_id: ChunkId) -> tuple[Versioned[Chunk], list[Target]]:
@@ -28,6 +32,7 @@ class TargetStore(Protocol):
 
         Raises:
             ConflictError: the chunk has been committed by somebody else since it was read with `etag`.
+            ValueError: more than one batch takes (`shared.domain.batch`).
         """
         ...
 
@@ -35,8 +40,12 @@ class TargetStore(Protocol):
         """Which of these targets the incident already has, in whatever chunk."""
         ...
 
-    async def chunks_of(self, incident_id: IncidentId, targets: Sequence[TargetId] = ()) -> list[ChunkId]:
-        """The chunks that hold these targets; none named means all chunks of the incident."""
+    async def chunks_with(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> list[ChunkId]:
+        """The chunks of the incident that hold at least one of these targets."""
+        ...
+
+    def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
+        """All chunks of the incident, in any order."""
         ...
 
     def of_incident(self, incident_id: IncidentId) -> AsyncIterator[Target]:

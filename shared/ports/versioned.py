@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Versioned(Generic[T]):
+class Versioned(Generic[T_co]):
     """A record and the ETag that it was read with."""
 
-    value: T
+    value: T_co
     etag: str

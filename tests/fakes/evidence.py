@@ -1,16 +1,16 @@
 """Write-once blobs in a dictionary."""
 
 import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
 from shared.domain.alert import RawPayload
 from shared.errors import NotFoundError
 from shared.names import EVIDENCE_CONTAINER, RAW_CONTAINER
-from shared.ports.evidence import EvidenceStore
 from shared.ports.health import Probe, ProbeResult
 from tests.fakes.checkpoints import Checkpoints
 
 
-class FakeEvidence(EvidenceStore):
+class FakeEvidence:
     """`EvidenceStore`; `blobs` is what it holds."""
 
     def __init__(self, checkpoints: Checkpoints | None = None) -> None:
@@ -22,6 +22,19 @@ class FakeEvidence(EvidenceStore):
         kept = self.blobs.setdefault(path, content)
         self._checkpoint(f"after keep {path}")
         return RawPayload(path=path, sha256=hashlib.sha256(kept).hexdigest(), size=len(kept))
+
+    async def once(self, path: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        self._checkpoint(f"read {path}")
+        if path not in self.blobs:
+            await self.keep(path, await make())
+        return self.blobs[path]
+
+    async def keep_lines(self, path: str, lines: Iterable[bytes]) -> None:
+        await self.keep(path, b"".join(lines))
+
+    async def lines(self, path: str) -> AsyncIterator[bytes]:
+        for line in (await self.read(path)).splitlines(keepends=True):
+            yield line
 
     async def read(self, path: str) -> bytes:
         self._checkpoint(f"read {path}")

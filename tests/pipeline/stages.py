@@ -35,10 +35,10 @@ from shared.pipeline.payloads import (
 from shared.pipeline.stage import Delivery, RunnerDeps, StageOf, run
 from shared.policy import Policy
 from shared.settings import Settings
+from tests.fakes.activity import FakeActivity
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.queue import Sent
-from tests.fakes.state import FakeActivity
 from tests.unit.functions.tenant import AUTOMATIC, CLAIM_SECONDS, DELIVERED, MESSAGE_ID, SENDER, Tenant
 
 D = TypeVar("D")

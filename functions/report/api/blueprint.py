@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions.report.api import commands, reads
+from functions.report.api.lists import case_list
 from functions.report.api.models import CommandDeps, ReadDeps
 from shared.bootstrap import services
 from shared.web.paths import incident_of
@@ -31,6 +32,16 @@ async def show_incident(req: func.HttpRequest) -> func.HttpResponse:
     require(req.headers, AppRole.READER)
     deps = services().provide(ReadDeps)
     return json_response(await reads.incident(incident_of(req.route_params), req.params, deps))
+
+
+@web.function_name("list_of_incident")
+@web.route(route="incidents/{incident_id}/lists/{name}", methods=["GET"], auth_level=_KEY)
+@with_problems
+async def list_of_incident(req: func.HttpRequest) -> func.HttpResponse:
+    """`GET /api/incidents/{incident_id}/lists/{name}`: one page of its alerts, messages, plans or commands."""
+    require(req.headers, AppRole.READER)
+    deps = services().provide(ReadDeps)
+    return json_response(await case_list(incident_of(req.route_params), req.route_params["name"], req.params, deps))
 
 
 @web.function_name("export_activity")

@@ -34,8 +34,9 @@ async def approve(incident_id: str, headers: Mapping[str, str], body: bytes, dep
     """
     command = parse_command(body, ApproveBody)
     by = caller(headers, command)
-    incident = (await deps.incidents.read(IncidentId(incident_id))).value
-    plan = incident.plan(command.plan_id)
+    incident = await deps.incidents.read(IncidentId(incident_id))
+    found = await deps.incidents.plan(incident.id, command.plan_id)
+    plan = found.value if found else None
     if incident.closed_at is not None:
         raise Problem(409, "incident-closed", "The incident is closed")
     if plan is None:
@@ -66,7 +67,7 @@ async def undo(incident_id: str, headers: Mapping[str, str], body: bytes, deps: 
     """
     command = parse_command(body, UndoBody)
     by = caller(headers, command)
-    incident = (await deps.incidents.read(IncidentId(incident_id))).value
+    incident = await deps.incidents.read(IncidentId(incident_id))
     known = await deps.targets.known(incident.id, command.targets) if command.targets else set()
     if unknown := [i for i, target in enumerate(command.targets) if target not in known]:
         errors = [{"path": f"targets.{i}", "kind": "unknown_target"} for i in unknown[:20]]
@@ -95,7 +96,7 @@ async def close(incident_id: str, headers: Mapping[str, str], body: bytes, deps:
     """
     command = parse_command(body, CommandBody)
     by = caller(headers, command)
-    incident = (await deps.incidents.read(IncidentId(incident_id))).value
+    incident = await deps.incidents.read(IncidentId(incident_id))
     if incident.closed_at is not None:
         raise Problem(409, "incident-closed", "The incident is closed")
     if incident.unplanned:

@@ -24,7 +24,7 @@ async def incidents(query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
     Raises:
         Problem: wrong-parameter.
     """
-    found = [incident async for incident in deps.incidents.newest(_top(query, 50, MAX_INCIDENTS))]
+    found = [incident async for incident in deps.incidents.newest(top_of(query, 50, MAX_INCIDENTS))]
     return {"incidents": [incident.to_document() for incident in found]}
 
 
@@ -35,7 +35,7 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
         Problem: wrong-parameter.
         NotFoundError: there is no such incident.
     """
-    now = (await deps.incidents.read(IncidentId(incident_id))).value
+    now = await deps.incidents.read(IncidentId(incident_id))
     targets, following = await _page(now.id, query, MAX_TARGETS, deps)
     return {
         "incident": now.to_document(),
@@ -53,7 +53,7 @@ async def activity_csv(incident_id: str, query: Mapping[str, str], deps: ReadDep
         Problem: wrong-parameter.
         NotFoundError: there is no such incident.
     """
-    now = (await deps.incidents.read(IncidentId(incident_id))).value
+    now = await deps.incidents.read(IncidentId(incident_id))
     targets, following = await _page(now.id, query, MAX_ROWS, deps)
     return export(targets), following
 
@@ -64,14 +64,14 @@ async def verification(incident_id: str, deps: ReadDeps) -> dict[str, Any]:
     Raises:
         NotFoundError: there is no such incident.
     """
-    now = (await deps.incidents.read(IncidentId(incident_id))).value
-    return (await chain.check(now, deps.activity, deps.evidence)).to_document()
+    now = await deps.incidents.read(IncidentId(incident_id))
+    return (await chain.check(now, deps.incidents, deps.activity, deps.evidence)).to_document()
 
 
 async def _page(
     incident_id: IncidentId, query: Mapping[str, str], most: int, deps: ReadDeps
 ) -> tuple[list[Target], str | None]:
-    top, after = _top(query, most, most), query.get("after")
+    top, after = top_of(query, most, most), query.get("after")
     page: list[Target] = []
     async for target in deps.targets.of_incident(incident_id):
         if after is not None:
@@ -85,7 +85,12 @@ async def _page(
     return page, None
 
 
-def _top(query: Mapping[str, str], default: int, most: int) -> int:
+def top_of(query: Mapping[str, str], default: int, most: int) -> int:
+    """The parameter `top`.
+
+    Raises:
+        Problem: wrong-parameter.
+    """
     text = query.get("top", str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= most):  # noqa: PLR2004 - fits an int
         raise Problem(422, "wrong-parameter", "A parameter is wrong", f"`top` is a number from 1 to {most}.")

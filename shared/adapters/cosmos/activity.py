@@ -1,11 +1,11 @@
 """Container `activity`: the chain of an incident, with its head, is one logical partition."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from shared.adapters.cosmos.database import MAX_BATCH, Database, document, query, record, translate_errors
-from shared.domain.activity import HEAD_ID, Entry, Head
-from shared.domain.ids import IncidentId
+from shared.adapters.cosmos.database import Database, document, one_of, query, record, translate_errors, write_batch
+from shared.domain.activity import HEAD_ID, Entry, Head, PlanCount, plan_count_id
+from shared.domain.ids import IncidentId, PlanId
 from shared.errors import NotFoundError
 from shared.ports.versioned import Versioned
 
@@ -26,29 +26,41 @@ class CosmosActivity:
             return None
         return Versioned(record(Head, stored), stored["_etag"])
 
+    async def plan_count(self, incident_id: IncidentId, plan_id: PlanId) -> int:
+        """See `ActivityStore.plan_count`."""
+        container = await self._database.container("activity")
+        try:
+            with translate_errors("read the count of a plan"):
+                stored = await container.read_item(plan_count_id(plan_id), incident_id)
+        except NotFoundError:
+            return 0
+        return record(PlanCount, stored).terminal
+
     async def known(self, incident_id: IncidentId, ids: Sequence[str]) -> set[str]:
         """See `ActivityStore.known`."""
         if not ids:
             return set()
         container = await self._database.container("activity")
-        # IN, unlike ARRAY_CONTAINS, is served from the index of ids.
-        names = {f"id{number}": key for number, key in enumerate(ids)}
-        text = f"SELECT VALUE c.id FROM c WHERE c.id IN ({', '.join(f'@{name}' for name in names)})"  # noqa: S608 - only parameter names, which we made
-        return {key async for key in query(container, text, partition=incident_id, **names)}
+        condition, parameters = one_of("c.id", ids)
+        text = f"SELECT VALUE c.id FROM c WHERE {condition} AND c.type = 'entry'"  # noqa: S608 - our own names only
+        return {key async for key in query(container, text, partition=incident_id, **parameters)}
 
-    async def append(self, head: Head, etag: str | None, entries: Sequence[Entry]) -> None:
+    async def append(
+        self, head: Head, etag: str | None, entries: Sequence[Entry], plan_counts: Mapping[PlanId, int]
+    ) -> None:
         """See `ActivityStore.append`."""
-        operations: list[Any] = [("create", (document(entry, "entry"),)) for entry in entries]
-        moved = document(head, "head")
-        if etag is None:
-            operations.insert(0, ("create", (moved,)))
-        else:
-            operations.insert(0, ("replace", (HEAD_ID, moved), {"if_match_etag": etag}))
-        if len(operations) > MAX_BATCH:
-            raise ValueError("a transactional batch has at most 100 operations")
+        moved = document(head)
+        counts = [
+            PlanCount(id=plan_count_id(plan), incident_id=head.incident_id, terminal=count)
+            for plan, count in plan_counts.items()
+        ]
+        operations: list[Any] = [
+            ("create", (moved,)) if etag is None else ("replace", (HEAD_ID, moved), {"if_match_etag": etag}),
+            *(("upsert", (document(count),)) for count in counts),
+            *(("create", (document(entry),)) for entry in entries),
+        ]
         container = await self._database.container("activity")
-        with translate_errors("append to a chain"):
-            await container.execute_item_batch(operations, partition_key=head.incident_id)
+        await write_batch(container, "append to a chain", head.incident_id, operations)
 
     async def entries(self, incident_id: IncidentId) -> AsyncIterator[Entry]:
         """See `ActivityStore.entries`."""

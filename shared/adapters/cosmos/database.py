@@ -1,24 +1,28 @@
 """The database, and its errors in our words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
 
+from azure.core import MatchConditions
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 from azure.cosmos.exceptions import CosmosBatchOperationError
+from pydantic import TypeAdapter, ValidationError
 
-from shared.domain.base import Frozen
-from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
+from shared.domain.base import Instant, Stored
+from shared.domain.batch import check_batch
+from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError, UnreadableError, places_of
 from shared.names import COSMOS_CONTAINERS
 
-M = TypeVar("M", bound=Frozen)
+M = TypeVar("M", bound=Stored)
 
-# The service's own: a transactional batch.
-MAX_BATCH = 100
+_log = logging.getLogger("clawback.cosmos")
 
 # Waiting is the queue's job: the SDK's nine tries of up to 30 s would keep a worker and its message.
 _RETRIES = 1
@@ -75,14 +79,104 @@ class Database:
         await self._client.close()
 
 
-def document(model: Frozen, kind: str) -> dict[str, Any]:
-    """The document that is stored for a record; `kind` tells the documents of one container apart."""
-    return {**model.to_document(), "type": kind}
+def document(value: Stored) -> dict[str, Any]:
+    """The document that is stored for a record; `type` tells the documents of one container apart."""
+    return {**value.to_document(), "type": value.document_type}
+
+
+def content(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What we wrote of a stored document."""
+    return {key: value for key, value in stored.items() if key not in _NOT_OURS}
 
 
 def record(model: type[M], stored: Mapping[str, Any]) -> M:
-    """The record that a stored document holds."""
-    return model.model_validate({key: value for key, value in stored.items() if key not in _NOT_OURS})
+    """The record that a stored document holds.
+
+    Raises:
+        UnreadableError: it does not have the shape of `model`.
+    """
+    try:
+        return model.model_validate(content(stored))
+    except ValidationError as error:
+        places = places_of(error)
+    # Outside of the handler: the validation error, which prints its input, is no part of this one.
+    raise UnreadableError(str(stored["id"]), places)
+
+
+def readable(model: type[M], stored: Mapping[str, Any]) -> M | None:
+    """The record that a stored document holds; None, with a line in the log, if this version cannot read it.
+
+    For lists: one bad record must not hide the others.
+    """
+    try:
+        return record(model, stored)
+    except UnreadableError as error:
+        _log.warning("left out of a list: %s", error)
+        return None
+
+
+async def write_batch(container: ContainerProxy, what: str, partition: str, operations: list[Any]) -> list[Any]:
+    """Run these operations all or nothing; what the service answers to each.
+
+    Raises:
+        ValueError: more than one batch takes.
+    """
+    check_batch(arguments[-1] for _, arguments, *_ in operations)
+    with translate_errors(what):
+        return list(await container.execute_item_batch(operations, partition_key=partition))
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment as documents hold it, to compare with in a query."""
+    return TypeAdapter(Instant).dump_python(moment, mode="json")  # type: ignore[no-any-return]  # JSON has a string for it
+
+
+async def create(database: "Database", key: str, stored: dict[str, Any]) -> bool:
+    """Create a document; False if there is one of its id."""
+    container = await database.container(key)
+    try:
+        with translate_errors(f"add to {key}"):
+            await container.create_item(stored, no_response=True)
+    except ConflictError:
+        return False
+    return True
+
+
+async def replace(database: "Database", key: str, stored: dict[str, Any], etag: str) -> str:
+    """Replace a document that has this ETag; its new ETag.
+
+    Raises:
+        ConflictError: it has changed since.
+    """
+    container = await database.container(key)
+    with translate_errors(f"replace in {key}"):
+        written = await container.replace_item(
+            stored["id"], stored, etag=etag, match_condition=MatchConditions.IfNotModified
+        )
+    new: str = written["_etag"]
+    return new
+
+
+async def page(
+    container: ContainerProxy, text: str, partition: str, top: int, continuation: str | None, **parameters: Any
+) -> tuple[list[dict[str, Any]], str | None]:
+    """One page of a query in one partition, and the continuation of the next page; None at the end.
+
+    Raises:
+        ValueError: this continuation is none of this query.
+    """
+    given = [{"name": f"@{name}", "value": value} for name, value in parameters.items()]
+    items = container.query_items(text, parameters=given, partition_key=partition, max_item_count=top)
+    pages = items.by_page(continuation)
+    try:
+        with translate_errors("read a page"):
+            async for one in pages:
+                return [item async for item in one], pages.continuation_token  # type: ignore[attr-defined]  # azure-core's pager has it
+    except HttpResponseError as error:
+        if continuation is not None and error.status_code == HTTPStatus.BAD_REQUEST:
+            raise ValueError("no continuation of this list") from None
+        raise
+    return [], None
 
 
 async def query(
@@ -94,6 +188,15 @@ async def query(
     with translate_errors("query"):
         async for item in container.query_items(text, parameters=given, **options):
             yield item
+
+
+def one_of(path: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """A condition that `path` has one of these values, and its parameters.
+
+    IN, unlike ARRAY_CONTAINS, is served from the index.
+    """
+    parameters = {f"v{number}": value for number, value in enumerate(values)}
+    return f"{path} IN ({', '.join(f'@{name}' for name in parameters)})", parameters
 
 
 @contextmanager

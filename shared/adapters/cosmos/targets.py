@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.adapters.cosmos.database import MAX_BATCH, Database, document, query, record, translate_errors
+from shared.adapters.cosmos.database import Database, document, one_of, query, readable, record, write_batch
 from shared.domain.ids import ChunkId, IncidentId, TargetId
 from shared.domain.target import Chunk, Target
 from shared.errors import ConflictError, NotFoundError
 from shared.ports.versioned import Versioned
 
-# A query's text and parameters are at most 512 KB together (Cosmos DB service limit), at about 35 bytes an id.
-_IDS_AT_ONCE = 5000
+# A query's text and parameters are at most 512 KB together (Cosmos DB service limit), at about 80 bytes an id.
+_IDS_AT_ONCE = 1000
 
 _HEADER = "chunk"
 _TARGET = "target"
@@ -25,7 +25,7 @@ class CosmosTargets:
 
     async def add_chunk(self, chunk: Chunk, targets: Sequence[Target]) -> bool:
         """See `TargetStore.add_chunk`."""
-        creates = [("create", (_header(chunk),)), *(("create", (document(t, _TARGET),)) for t in targets)]
+        creates = [("create", (_header(chunk),)), *(("create", (document(t),)) for t in targets)]
         try:
             await self._batch(chunk.id, creates)
         except ConflictError:
@@ -39,8 +39,7 @@ class CosmosTargets:
         targets: list[Target] = []
         async for stored in query(container, "SELECT * FROM c", partition=chunk_id):
             if stored["type"] == _HEADER:
-                del stored["chunkId"]
-                header = Versioned(record(Chunk, stored), stored["_etag"])
+                header = Versioned(record(Chunk, _own(stored)), stored["_etag"])
             else:
                 targets.append(record(Target, stored))
         if header is None:
@@ -53,34 +52,25 @@ class CosmosTargets:
             chunk.id,
             [
                 ("replace", (chunk.id, _header(chunk)), {"if_match_etag": etag}),
-                *(("replace", (target.id, document(target, _TARGET))) for target in changed),
+                *(("replace", (target.id, document(target))) for target in changed),
             ],
         )
         return Versioned(chunk, results[0]["eTag"])
 
     async def known(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> set[TargetId]:
         """See `TargetStore.known`."""
-        if not targets:
-            return set()
-        container = await self._database.container("targets")
-        text = "SELECT VALUE c.id FROM c WHERE c.incidentId = @incident AND c.type = 'target'"
-        return {key async for key in query(container, text, incident=incident_id)} & set(targets)
+        return {TargetId(found["id"]) async for found in self._find(incident_id, targets)}
 
-    async def chunks_of(self, incident_id: IncidentId, targets: Sequence[TargetId] = ()) -> list[ChunkId]:
+    async def chunks_with(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> list[ChunkId]:
+        """See `TargetStore.chunks_with`."""
+        return sorted({ChunkId(found["chunkId"]) async for found in self._find(incident_id, targets)})
+
+    async def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         """See `TargetStore.chunks_of`."""
         container = await self._database.container("targets")
-        if not targets:
-            text = "SELECT VALUE c.id FROM c WHERE c.incidentId = @incident AND c.type = 'chunk'"
-            return sorted([ChunkId(key) async for key in query(container, text, incident=incident_id)])
-        found: set[ChunkId] = set()
-        text = (
-            "SELECT c.chunkId FROM c WHERE c.incidentId = @incident AND c.type = 'target'"
-            " AND ARRAY_CONTAINS(@targets, c.id)"
-        )
-        for start in range(0, len(targets), _IDS_AT_ONCE):
-            wanted = list(targets[start : start + _IDS_AT_ONCE])
-            found |= {c["chunkId"] async for c in query(container, text, incident=incident_id, targets=wanted)}
-        return sorted(found)
+        text = "SELECT VALUE c.id FROM c WHERE c.incidentId = @incident AND c.type = 'chunk'"
+        async for key in query(container, text, incident=incident_id):
+            yield ChunkId(key)
 
     async def of_incident(self, incident_id: IncidentId) -> AsyncIterator[Target]:
         """See `TargetStore.of_incident`."""
@@ -95,19 +85,26 @@ class CosmosTargets:
         # Moments are compared as text, which can be wrong within one second; claims last for minutes.
         moment = Chunk(id=ChunkId(""), incident_id="", plan_id="", targets=0, lease_until=now).to_document()
         text = "SELECT TOP @limit * FROM c WHERE c.type = 'chunk' AND c.leaseUntil < @now"
-        found = []
-        async for stored in query(container, text, limit=limit, now=moment["leaseUntil"]):
-            del stored["chunkId"]
-            found.append(record(Chunk, stored))
-        return found
+        found = query(container, text, limit=limit, now=moment["leaseUntil"])
+        return [chunk async for stored in found if (chunk := readable(Chunk, _own(stored))) is not None]
+
+    async def _find(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> AsyncIterator[dict[str, str]]:
+        """Id and chunk of those of these targets that the incident has."""
+        container = await self._database.container("targets")
+        for start in range(0, len(targets), _IDS_AT_ONCE):
+            condition, parameters = one_of("c.id", targets[start : start + _IDS_AT_ONCE])
+            text = f"SELECT c.id, c.chunkId FROM c WHERE {condition} AND c.incidentId = @incident AND c.type = 'target'"  # noqa: S608 - our own names only
+            async for found in query(container, text, incident=incident_id, **parameters):
+                yield found
 
     async def _batch(self, chunk_id: ChunkId, operations: list[Any]) -> list[dict[str, Any]]:
-        if len(operations) > MAX_BATCH:
-            raise ValueError("a transactional batch has at most 100 operations")
-        container = await self._database.container("targets")
-        with translate_errors("commit a chunk"):
-            return list(await container.execute_item_batch(operations, partition_key=chunk_id))
+        return await write_batch(await self._database.container("targets"), "commit a chunk", chunk_id, operations)
 
 
 def _header(chunk: Chunk) -> dict[str, Any]:
-    return {**document(chunk, _HEADER), "chunkId": chunk.id}
+    return {**document(chunk), "chunkId": chunk.id}
+
+
+def _own(stored: dict[str, Any]) -> dict[str, Any]:
+    # A header is kept under its own id, which is not a field of its record.
+    return {key: value for key, value in stored.items() if key != "chunkId"}

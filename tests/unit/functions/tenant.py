@@ -15,7 +15,7 @@ from shared.domain.incident import AlertLink, Incident, Plan
 from shared.domain.message import Message
 from shared.domain.recipient import Recipient, RecipientKind
 from shared.domain.target import Target
-from shared.pipeline.payloads import EnrichAlert, ExpandRecipients
+from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients
 from shared.pipeline.stage import Outcome
 from shared.policy import Policy
 from shared.policy.people import PolicyPeople
@@ -23,20 +23,22 @@ from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.directory import TraceRow
 from shared.ports.mailboxes import SentCopy
 from shared.settings import Settings
+from tests.fakes.alerts import FakeAlerts
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.directory import FakeDirectory
 from tests.fakes.evidence import FakeEvidence
+from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
-from tests.fakes.state import FakeAlerts, FakeIncidents, FakeTargets
+from tests.fakes.targets import FakeTargets
 
 INCIDENT = IncidentId("incident-1")
 ALERT = alert_id("tap", "1")
 MESSAGE_ID = "<it's-a-trap@evil.example>"
 SENDER = "ceo@evil.example"
 DELIVERED = START - timedelta(minutes=10)
-CLAIM_SECONDS = 60
+LEASE_SECONDS = 60
 
 AUTOMATIC = {"version": 1, "rules": [{"name": "all", "then": "automatic"}], "limits": {"mailbox_share": 1.0}}
 
@@ -61,7 +63,7 @@ class Tenant:
             queue_service="https://queue.example.com",
             blob_service="https://blob.example.com",
             cosmos_endpoint="https://cosmos.example.com",
-            lease_seconds=CLAIM_SECONDS,
+            lease_seconds=LEASE_SECONDS,
         )
 
     def person(self, name: str, *aliases: str, department: str = "Sales") -> Recipient:
@@ -121,19 +123,18 @@ class Tenant:
         await self.alerts.add(alert)
         link = AlertLink(
             id=alert.id,
+            incident_id=INCIDENT,
             source="tap",
-            received_at=START,
+            received_at=START + timedelta(milliseconds=number),
             severity=alert.severity,
             threat_type=alert.threat_type,
         )
-        if not await self.incidents.add(Incident(id=INCIDENT, opened_at=START, alerts=(link,))):
-            read = await self.incidents.read(INCIDENT)
-            joined = read.value.model_copy(update={"alerts": (*read.value.alerts, link)})
-            await self.incidents.replace(joined, read.etag)
+        await self.incidents.open(Incident(id=INCIDENT, opened_at=START))
+        await self.incidents.join(link, alert.messages, [])
         return alert.id
 
-    async def enrich(self, alert: AlertId = ALERT) -> Outcome:
-        """One delivery to the enrich stage."""
+    async def enrich(self) -> Outcome:
+        """One delivery to the enrich stage, in a process of its own: nothing is cached."""
         policy = Policy.model_validate(self.policy)
         deps = EnrichDeps(
             alerts=self.alerts,
@@ -142,16 +143,15 @@ class Tenant:
             evidence=self.evidence,
             queue=self.queue,
             policy=policy,
-            # A process of its own for each delivery: nothing is cached.
             policy_people=PolicyPeople(policy, self.directory, self.now),
+            settings=self.settings,
             now=self.now,
         )
-        return await enrich(EnrichAlert(incident_id=INCIDENT, alert_id=alert), deps)
+        return await enrich(EnrichAlerts(incident_id=INCIDENT), deps)
 
-    async def expand(self, alert: AlertId = ALERT) -> Outcome:
+    async def expand(self) -> Outcome:
         """One delivery to the expand_recipients stage."""
-        path = enrichment_path(INCIDENT, alert)
-        return await expand(ExpandRecipients(incident_id=INCIDENT, alert_id=alert, enrichment=path), self.expand_deps)
+        return await expand(ExpandRecipients(incident_id=INCIDENT), self.expand_deps)
 
     @property
     def expand_deps(self) -> ExpandDeps:
@@ -178,13 +178,29 @@ class Tenant:
     @property
     def plan(self) -> Plan:
         """The only plan."""
-        (plan,) = self.incident.plans
+        (plan,) = self.plans
         return plan
 
     @property
+    def plans(self) -> list[Plan]:
+        """All plans."""
+        return self.incidents.of(INCIDENT, Plan)
+
+    @property
+    def links(self) -> list[AlertLink]:
+        """The alerts of the case."""
+        return self.incidents.of(INCIDENT, AlertLink)
+
+    @property
     def enrichment(self) -> Enrichment:
-        """What the enrich stage kept of the first alert."""
-        return Enrichment.model_validate_json(self.evidence.blobs[enrichment_path(INCIDENT, ALERT)])
+        """What the enrich stage kept of the first alert alone."""
+        return Enrichment.model_validate_json(self.evidence.blobs[enrichment_path(INCIDENT, [ALERT])])
+
+    @property
+    def enrichments(self) -> list[Enrichment]:
+        """All that the enrich stage kept."""
+        kept = [content for path, content in self.evidence.blobs.items() if path.startswith("enrichment/")]
+        return [Enrichment.model_validate_json(content) for content in kept]
 
     def reached(self) -> dict[str, str]:
         """The way to each target of the malicious mail or what was made of it, by address."""

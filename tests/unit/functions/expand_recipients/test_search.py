@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from functions.expand_recipients.search import SearchResult, search
 from functions.expand_recipients.trace import Traces
+from shared.domain.enrichment import merged
 from shared.domain.ids import AlertId, TargetId
 from shared.domain.target import target_id
 from shared.pipeline.stage import Done
 from shared.ports.mailboxes import ForwardingRule
-from tests.unit.functions.tenant import ALERT, INCIDENT, MESSAGE_ID, Tenant
+from tests.unit.functions.tenant import INCIDENT, MESSAGE_ID, Tenant
 
 DEPTH = 3
 PEOPLE = 5
@@ -76,15 +77,15 @@ FORWARD_ID = "<forward@contoso.example>"
 
 
 async def found_by(tenant: Tenant, *alerts: AlertId, known: set[TargetId] | None = None) -> SearchResult:
-    """One search for these alerts, with what is known of the first."""
+    """One search for these alerts, when both stages before it are done."""
 
     async def of_case(targets: list[TargetId]) -> set[TargetId]:
         return (known or set()) & set(targets)
 
-    await tenant.enrich(ALERT)
+    await tenant.enrich()
     return await search(
         [await tenant.alerts.read(alert) for alert in alerts],
-        tenant.enrichment,
+        merged(tenant.enrichments),
         tenant.expand_deps,
         known=of_case,
         traces=Traces(INCIDENT, tenant.evidence, tenant.now),
@@ -177,7 +178,7 @@ async def test_no_target_is_asked_for_twice() -> None:
 
     traces = Traces(INCIDENT, tenant.evidence, tenant.now)
     result = await search(
-        [await tenant.alerts.read(alert)], tenant.enrichment, tenant.expand_deps, known=known, traces=traces
+        [await tenant.alerts.read(alert)], merged(tenant.enrichments), tenant.expand_deps, known=known, traces=traces
     )
     assert len(asked_for) == len(set(asked_for)) == len(result.tree.deliveries) == 2
     assert result.known == set(asked_for)

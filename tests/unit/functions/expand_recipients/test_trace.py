@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -147,7 +148,7 @@ async def test_what_was_not_answered_or_answered_with_nothing_is_not_kept(error:
 
 async def test_evidence_that_cannot_be_read_is_no_answer_of_the_trace() -> None:
     class Down(FakeEvidence):
-        async def read(self, path: str) -> bytes:
+        async def once(self, path: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
             raise UnavailableError("evidence")
 
     tracing, notes = trace(Tracing(row()), may_wait=False, evidence=Down())

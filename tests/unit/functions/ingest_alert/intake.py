@@ -12,11 +12,12 @@ from functions.ingest_alert.receive import receive
 from shared.pipeline.payloads import IngestAlert
 from shared.pipeline.stage import Outcome
 from shared.settings import Settings
+from tests.fakes.alerts import FakeAlerts
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import FakeClock
 from tests.fakes.evidence import FakeEvidence
+from tests.fakes.incidents import FakeIncidents
 from tests.fakes.queue import FakeQueue
-from tests.fakes.state import FakeAlerts, FakeIncidents
 
 D = TypeVar("D")
 

@@ -7,20 +7,21 @@ from pathlib import Path
 from functions.quarantine.models import Deps
 from shared.domain.alert import Severity, ThreatType
 from shared.domain.ids import AlertId, ChunkId, IncidentId, MailboxId
-from shared.domain.incident import AlertLink, Incident, Plan, PlanState, plan_id
+from shared.domain.incident import AlertLink, AlertStep, Incident, Plan, PlanState, plan_id
 from shared.domain.target import Chunk, Hop, Mailbox, Target, TargetState, Via, chunk_id, target_id
 from shared.policy import load_policy
 from shared.ports.mailboxes import Item
 from shared.settings import Settings
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
+from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
-from tests.fakes.state import FakeIncidents, FakeTargets
+from tests.fakes.targets import FakeTargets
 
 INCIDENT = IncidentId("inc-1")
 ALERT = AlertId("alert-1")
-PLAN = plan_id(INCIDENT, ALERT)
+PLAN = plan_id(INCIDENT, (ALERT,))
 CHUNK = chunk_id(PLAN, 0)
 MESSAGE_ID = "<it's-a-trap' or 1 eq 1@evil.example>"
 SENDER = "ceo@evil.example"
@@ -28,8 +29,8 @@ DELIVERED = START - timedelta(minutes=10)
 
 POLICY = load_policy(Path(__file__).parents[4] / "policy.yaml")
 
-# A process that died cannot give its claim back; the tests wait this long instead of six minutes.
-CLAIM_SECONDS = 60
+# A process that died cannot give its lease back; the tests wait this long instead of six minutes.
+LEASE_SECONDS = 60
 
 
 @dataclass
@@ -56,7 +57,7 @@ class World:
                 queue_service="https://queue.example.com",
                 blob_service="https://blob.example.com",
                 cosmos_endpoint="https://cosmos.example.com",
-                lease_seconds=CLAIM_SECONDS,
+                lease_seconds=LEASE_SECONDS,
             ),
             now=self.now,
         )
@@ -80,9 +81,11 @@ class World:
         """An incident whose plan has one target in each of these mailboxes, in one chunk."""
         plan = Plan(
             id=PLAN,
-            alert_id=ALERT,
+            incident_id=INCIDENT,
+            alert_ids=(ALERT,),
+            created_at=START,
             hash="f" * 64,
-            manifest="plans/inc-1/plan.json",
+            manifest="plans/inc-1/plan.jsonl",
             targets=len(mailboxes),
             mailboxes=len(mailboxes),
             chunks=1,
@@ -90,10 +93,15 @@ class World:
             planned_at=START,
         )
         link = AlertLink(
-            id=ALERT, source="clawback", received_at=START, severity=Severity.HIGH, threat_type=ThreatType.PHISH
+            id=ALERT,
+            incident_id=INCIDENT,
+            source="clawback",
+            received_at=START,
+            severity=Severity.HIGH,
+            threat_type=ThreatType.PHISH,
+            step=AlertStep.PLANNED,
         )
-        incident = Incident(id=INCIDENT, opened_at=START, alerts=(link,)).with_plan(plan)
-        assert await self.incidents.add(incident)
+        self.incidents.keep(Incident(id=INCIDENT, opened_at=START), link, plan)
         targets = [target_in(mailbox) for mailbox in mailboxes]
         chunk = Chunk(id=CHUNK, incident_id=INCIDENT, plan_id=PLAN, targets=len(targets))
         assert await self.targets.add_chunk(chunk, targets)

@@ -1,5 +1,6 @@
 """An incident with targets, and the report stage over the fakes."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -9,15 +10,28 @@ from functions.report.models import Deps
 from shared.domain.activity import Entry, Head
 from shared.domain.alert import Severity, ThreatType
 from shared.domain.ids import AlertId, ChunkId, IncidentId, MailboxId, PlanId, TargetId
-from shared.domain.incident import Action, AlertLink, Decision, Incident, Plan, PlanState, Priority
+from shared.domain.incident import (
+    Action,
+    AlertLink,
+    AlertStep,
+    CaseDocument,
+    Decision,
+    Incident,
+    Plan,
+    PlanState,
+    Priority,
+)
 from shared.domain.target import Chunk, Hop, Mailbox, ReadState, Target, TargetState, Via
 from shared.pipeline.payloads import ReportMessage
 from shared.pipeline.stage import Outcome
+from shared.settings import Settings
+from tests.fakes.activity import FakeActivity
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.evidence import FakeEvidence
+from tests.fakes.incidents import FakeIncidents
 from tests.fakes.queue import FakeQueue
-from tests.fakes.state import FakeActivity, FakeIncidents, FakeTargets
+from tests.fakes.targets import FakeTargets
 
 D = TypeVar("D")
 
@@ -57,7 +71,9 @@ def plan(targets: int, state: PlanState = PlanState.RUNNING, plan_id: PlanId = P
     """A plan of so many targets."""
     found = Plan(
         id=plan_id,
-        alert_id=ALERT,
+        incident_id=INCIDENT,
+        alert_ids=(ALERT,),
+        created_at=START,
         hash="hash-1",
         manifest="plans/x",
         targets=targets,
@@ -69,18 +85,24 @@ def plan(targets: int, state: PlanState = PlanState.RUNNING, plan_id: PlanId = P
     return found.model_copy(update=changes)
 
 
-def incident(*plans: Plan, **changes: Any) -> Incident:
-    """A decided incident with these plans."""
-    link = AlertLink(
+def alert_link(step: AlertStep = AlertStep.PLANNED, **changes: Any) -> AlertLink:
+    """A decided alert."""
+    found = AlertLink(
         id=ALERT,
+        incident_id=INCIDENT,
         source="clawback",
         received_at=START,
         severity=Severity.HIGH,
         threat_type=ThreatType.PHISH,
+        step=step,
         decision=Decision(action=Action.AUTOMATIC, rule="known bad", priority=Priority(score=70), at=START),
     )
-    found = Incident(id=INCIDENT, opened_at=START, alerts=(link,), plans=plans)
-    return found.model_copy(update=changes).with_state()
+    return found.model_copy(update=changes)
+
+
+def incident(**changes: Any) -> Incident:
+    """The header of a case."""
+    return Incident(id=INCIDENT, opened_at=START).model_copy(update=changes)
 
 
 class Case:
@@ -94,13 +116,23 @@ class Case:
         self.activity = FakeActivity(self.checkpoints)
         self.evidence = FakeEvidence(self.checkpoints)
         self.queue = FakeQueue(self.checkpoints, self.now)
+        self.settings = Settings(
+            queue_service="https://queue.example.com",
+            blob_service="https://blob.example.com",
+            cosmos_endpoint="https://cosmos.example.com",
+            lease_seconds=60,
+        )
 
     def provide(self, deps: type[D]) -> D:
         return deps(**{field.name: getattr(self, field.name) for field in fields(deps)})  # type: ignore[arg-type]  # every Deps is a dataclass
 
-    async def keep(self, found: Incident, *chunks: list[Target]) -> "Case":
-        """Keep the incident and these chunks."""
-        await self.incidents.add(found)
+    async def keep(
+        self, *documents: CaseDocument, chunks: Sequence[list[Target]] = (), header: Incident | None = None
+    ) -> "Case":
+        """Keep a case with these documents and chunks; with one decided alert, unless there are others."""
+        if not any(isinstance(one, AlertLink) for one in documents):
+            documents = (alert_link(), *documents)
+        self.incidents.keep(header or incident(), *documents)
         for targets in chunks:
             first = targets[0]
             chunk = Chunk(id=first.chunk_id, incident_id=INCIDENT, plan_id=first.plan_id, targets=len(targets))
@@ -112,10 +144,9 @@ class Case:
         header, _ = await self.targets.read_chunk(changed[0].chunk_id)
         await self.targets.commit(header.value, header.etag, changed)
 
-    async def change(self, **changes: Any) -> None:
-        """Change the incident."""
-        read = await self.incidents.read(INCIDENT)
-        await self.incidents.replace(read.value.model_copy(update=changes).with_state(), read.etag)
+    def change(self, document: CaseDocument, **changes: Any) -> None:
+        """Change a document of the case, whatever it was."""
+        self.incidents.put(INCIDENT, document.model_copy(update=changes))
 
     async def handle(self, message: ReportMessage) -> Outcome:
         """One delivery."""
@@ -124,6 +155,11 @@ class Case:
     @property
     def incident(self) -> Incident:
         (found,) = self.incidents.all
+        return found
+
+    @property
+    def plan(self) -> Plan:
+        (found,) = self.incidents.of(INCIDENT, Plan)
         return found
 
     async def head(self) -> Head:

@@ -112,8 +112,8 @@ async def test_a_closing_that_is_not_through_yet_does_not_look_like_tampering() 
 
 def test_older_sums_do_not_replace_newer_ones() -> None:
     newer = incident(counts=Counts(counted_to=5, read=2))
-    assert settled(newer, Counts(counted_to=4, read=1)).counts.read == 2
-    assert settled(newer, Counts(counted_to=6, read=3)).counts.read == 3
+    assert settled(newer, Counts(counted_to=4, read=1), {}).counts.read == 2
+    assert settled(newer, Counts(counted_to=6, read=3), {}).counts.read == 3
 
 
 @pytest.mark.parametrize("port", ["activity", "incidents"])
@@ -168,6 +168,7 @@ async def _same_as_once(case: Case) -> None:
         await once.handle(message)
     assert {entry.id for entry in await case.entries()} == {entry.id for entry in await once.entries()}
     assert case.incident.counts == once.incident.counts
+    assert await case.activity.plan_count(INCIDENT, PLAN) == 4
     assert case.incident.state is IncidentState.CONTAINED
     assert verify(await case.head(), await case.entries()).intact
     assert (await check(case.incident, case.activity, case.evidence)).intact
@@ -229,6 +230,7 @@ async def test_a_changed_entry_and_a_new_chain_are_both_seen() -> None:
     # Whoever can rewrite the whole container makes a chain that is whole, and different from its anchor.
     case.activity._heads.clear()
     case.activity._entries.clear()
+    case.activity._plans.clear()
     await chain.tell(INCIDENT, [], case.activity)
     await case.handle(CHANGED)
     rewritten = await check(case.incident, case.activity, case.evidence)
@@ -257,5 +259,5 @@ async def test_a_plan_that_could_not_search_waits_for_a_person_although_nothing_
     assert case.incident.plans[0].state is PlanState.AWAITING_APPROVAL
     assert case.incident.state is IncidentState.AWAITING_APPROVAL
 
-    approved = settled(incident(plan(0, PlanState.RUNNING, approval_reasons=(reason,))), Counts())
+    approved = settled(incident(plan(0, PlanState.RUNNING, approval_reasons=(reason,))), Counts(), {})
     assert approved.state is IncidentState.CONTAINED

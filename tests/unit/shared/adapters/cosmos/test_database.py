@@ -1,4 +1,5 @@
 import asyncio
+import traceback
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,10 +12,10 @@ from azure.cosmos.exceptions import (
     CosmosResourceNotFoundError,
 )
 
-from shared.adapters.cosmos.database import Database, document, record, translate_errors
+from shared.adapters.cosmos.database import Database, document, readable, record, translate_errors
 from shared.domain.activity import Head
 from shared.domain.ids import IncidentId
-from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
+from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError, UnreadableError
 from tests.fakes.credential import FakeCredential
 
 
@@ -93,6 +94,23 @@ def test_what_the_service_adds_to_a_document_is_not_in_the_record() -> None:
 
     added = {"_rid": "r", "_self": "s", "_etag": "e", "_attachments": "a", "_ts": 1}
     assert record(Head, {**stored, **added}) == head
+
+
+SECRET = "ann@contoso.example"
+BAD: dict[str, Any] = {"id": "head", "incidentId": 7, "seq": SECRET, "hash": {"subject": SECRET}, "_etag": "e"}
+
+
+def test_an_unreadable_document_is_named_by_its_id_without_its_content() -> None:
+    with pytest.raises(UnreadableError, match="record head cannot be read: incidentId: string_type, seq: int") as error:
+        record(Head, BAD)
+    assert SECRET not in "".join(traceback.format_exception(error.value))
+
+
+def test_a_list_goes_on_after_an_unreadable_document(caplog: pytest.LogCaptureFixture) -> None:
+    assert readable(Head, BAD) is None
+    assert "record head cannot be read" in caplog.text
+    assert SECRET not in caplog.text
+    assert readable(Head, {"id": "head", "incidentId": "inc-1"}) == Head(incident_id=IncidentId("inc-1"))
 
 
 @pytest.fixture

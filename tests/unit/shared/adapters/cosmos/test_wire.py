@@ -9,9 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from azure.core.pipeline.transport import AioHttpTransport
 
 from local.cloud import LocalCloud
 from shared.bootstrap import Services
+from shared.domain.batch import batch_size, sent_size
 from shared.domain.ids import ChunkId, IncidentId, PlanId, TargetId
 from shared.domain.target import MAX_CHUNK_TARGETS, Chunk, Hop, Mailbox, Target, Via
 from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
@@ -86,6 +88,36 @@ async def test_a_chunk_is_one_request_each_way(cosmos: Cosmos) -> None:
 
     assert added is True
     assert (asked_to_add, asked_to_read, asked_to_commit) == ({"batch": 1}, {"query": 1}, {"batch": 1})
+
+
+async def test_sizes_are_those_of_what_is_sent(cosmos: Cosmos, monkeypatch: pytest.MonkeyPatch) -> None:
+    bodies: list[str] = []
+    send = AioHttpTransport.send
+
+    async def seen(transport: Any, request: Any, **given: Any) -> Any:
+        bodies.append(request.data)
+        return await send(transport, request, **given)
+
+    monkeypatch.setattr(AioHttpTransport, "send", seen)
+    chunk, made = a_chunk(5)
+    odd = [
+        t.model_copy(update={"subject": text})
+        for t, text in zip(made, ("a", "ü", "\U0001f41f", '"', "\x00"), strict=True)
+    ]
+    targets = cosmos.services.targets
+    await targets.add_chunk(chunk, odd)
+    header, _ = await targets.read_chunk(chunk.id)
+    await targets.commit(chunk, header.etag, odd)
+
+    for body in (bodies[0], bodies[-1]):
+        operations = json.loads(body)
+        documents = [operation["resourceBody"] for operation in operations]
+        wrapped = sum(
+            len(json.dumps({**operation, "resourceBody": 0}, separators=(",", ":"))) for operation in operations
+        )
+        # Brackets and commas around, and the 0 that stood for each document.
+        assert len(body.encode()) == wrapped - len(operations) + sum(map(sent_size, documents)) + len(operations) + 1
+        assert len(body.encode()) <= batch_size(documents)
 
 
 @pytest.mark.parametrize("status", [408, 429, 449, 503])

@@ -1,0 +1,96 @@
+"""One worker at a time for each kind of work on a case, so that a burst of messages about one case is done together.
+
+Message 1 takes the lease and works; messages 2 to 5,000 find it taken, ask its holder to look once more, and are done.
+The holder works until nothing is left, and gives the lease back only if nobody asked meanwhile. A holder that dies
+leaves a lease that ends: its own message comes again, or the sweep sends one.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Protocol
+
+from shared.clock import Clock
+from shared.domain.ids import IncidentId
+from shared.domain.incident import Lease
+from shared.errors import ClawbackError
+from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged, Payload
+from shared.pipeline.stage import Done, Outcome
+from shared.ports.incidents import IncidentStore
+from shared.ports.queue import MessageQueue
+from shared.ports.versioned import Versioned
+from shared.settings import Settings
+
+CaseWork = EnrichAlerts | ExpandRecipients | IncidentChanged
+"""The messages that stand for all work of their kind on a case, however many of them there are."""
+
+# Batches of work before another worker may go on: a case is not to hold its worker for as long as a function may run.
+_BATCHES = 3
+
+
+class CaseLeaseDeps(Protocol):
+    """What is needed to work on a case alone."""
+
+    @property
+    def incidents(self) -> IncidentStore:
+        """Where the leases are."""
+        ...
+
+    @property
+    def queue(self) -> MessageQueue:
+        """Where the message is sent again."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """How long a lease lasts."""
+        ...
+
+    @property
+    def now(self) -> Clock:
+        """The present moment."""
+        ...
+
+
+async def alone(message: CaseWork, work: Callable[[], Awaitable[bool]], deps: CaseLeaseDeps) -> Outcome:
+    """Do the work that this message stands for, unless somebody else is at it.
+
+    Args:
+        message: names the case and the kind of work; is sent again if more is left than one delivery does.
+        work: does one batch; whether it may have left something.
+        deps: services.
+    """
+    now = deps.now()
+    until = now + timedelta(seconds=deps.settings.lease_seconds)
+    lease = await deps.incidents.acquire_lease(message.incident_id, message.stage, now, until)
+    if lease is None:
+        return Done()
+    try:
+        for _ in range(_BATCHES):
+            if await work():
+                continue
+            asked_again = await deps.incidents.release_lease(lease)
+            if asked_again is None:
+                return Done()
+            lease = asked_again
+    except Exception:
+        # The message is tried again, by whoever gets it: it must not find the lease of this delivery.
+        with suppress(ClawbackError):
+            await _give_back(lease, deps)
+        raise
+    await _give_back(lease, deps)
+    await deps.queue.send(message, correlation_id=message.incident_id)
+    return Done()
+
+
+def resumed(lease: Lease) -> Payload | None:
+    """The message that goes on with the work of a holder that died; None for a lease of a newer version."""
+    by_name = {f"lease:{kind.stage}": kind for kind in (EnrichAlerts, ExpandRecipients, IncidentChanged)}
+    kind = by_name.get(lease.id)
+    return kind(incident_id=IncidentId(lease.incident_id)) if kind else None
+
+
+async def _give_back(lease: Versioned[Lease], deps: CaseLeaseDeps) -> None:
+    held: Versioned[Lease] | None = lease
+    while held is not None:
+        held = await deps.incidents.release_lease(held)

@@ -1,0 +1,35 @@
+"""Container `alerts` in a dictionary."""
+
+from shared.domain.alert import Alert
+from shared.domain.ids import AlertId
+from shared.errors import NotFoundError
+from tests.fakes.checkpoints import Checkpoints
+from tests.fakes.documents import Documents
+
+
+class FakeAlerts:
+    """`AlertStore`."""
+
+    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
+        self._documents = Documents()
+        self._checkpoint = (checkpoints or Checkpoints()).checkpoint
+
+    @property
+    def all(self) -> list[Alert]:
+        """Everything that is kept."""
+        return [found.value for found in self._documents.all(Alert)]
+
+    async def add(self, alert: Alert) -> bool:
+        self._checkpoint("before add alert")
+        new = alert.id not in self._documents
+        if new:
+            self._documents.put(alert.id, alert)
+        self._checkpoint("after add alert")
+        return new
+
+    async def read(self, alert_id: AlertId) -> Alert:
+        self._checkpoint("read alert")
+        found = self._documents.get(alert_id, Alert)
+        if found is None:
+            raise NotFoundError(alert_id)
+        return found.value

@@ -1,0 +1,82 @@
+"""Container `targets`, as far as the port shows it: chunks that are written all or nothing under one ETag."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+
+from shared.domain.batch import check_batch
+from shared.domain.ids import ChunkId, IncidentId, TargetId
+from shared.domain.target import Chunk, Target
+from shared.errors import NotFoundError
+from shared.ports.versioned import Versioned
+from tests.fakes.checkpoints import Checkpoints
+from tests.fakes.stored import Stored, check_etag
+
+
+class FakeTargets:
+    """`TargetStore`."""
+
+    def __init__(self, checkpoints: Checkpoints | None = None) -> None:
+        self._chunks: dict[str, Stored[Chunk]] = {}
+        self._targets: dict[str, dict[str, Stored[Target]]] = {}
+        self._checkpoint = (checkpoints or Checkpoints()).checkpoint
+
+    @property
+    def all(self) -> list[Target]:
+        """Everything that is kept."""
+        return [stored.read().value for chunk in self._targets.values() for stored in chunk.values()]
+
+    async def add_chunk(self, chunk: Chunk, targets: Sequence[Target]) -> bool:
+        self._checkpoint("before add chunk")
+        check_batch(record.to_document() for record in (chunk, *targets))
+        new = chunk.id not in self._chunks
+        if new:
+            self._chunks[chunk.id] = Stored(chunk)
+            self._targets[chunk.id] = {target.id: Stored(target) for target in targets}
+        self._checkpoint("after add chunk")
+        return new
+
+    async def read_chunk(self, chunk_id: ChunkId) -> tuple[Versioned[Chunk], list[Target]]:
+        self._checkpoint("read chunk")
+        if chunk_id not in self._chunks:
+            raise NotFoundError(chunk_id)
+        targets = [stored.read().value for stored in self._targets[chunk_id].values()]
+        return self._chunks[chunk_id].read(), targets
+
+    async def commit(self, chunk: Chunk, etag: str, changed: Sequence[Target]) -> Versioned[Chunk]:
+        self._checkpoint("before commit chunk")
+        check_batch(record.to_document() for record in (chunk, *changed))
+        check_etag(self._chunks.get(chunk.id), etag)
+        if not {target.id for target in changed} <= set(self._targets[chunk.id]):
+            raise NotFoundError("a target that the chunk does not have")
+        self._chunks[chunk.id] = stored = Stored(chunk)
+        self._targets[chunk.id].update({target.id: Stored(target) for target in changed})
+        self._checkpoint("after commit chunk")
+        return stored.read()
+
+    async def known(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> set[TargetId]:
+        self._checkpoint("known targets")
+        return {t.id for t in self.all if t.incident_id == incident_id} & set(targets)
+
+    async def chunks_with(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> list[ChunkId]:
+        self._checkpoint("chunks with targets")
+        return sorted(key for key in self._chunks_of(incident_id) if not set(targets).isdisjoint(self._targets[key]))
+
+    async def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
+        self._checkpoint("chunks of incident")
+        for key in self._chunks_of(incident_id):
+            yield key
+
+    def _chunks_of(self, incident_id: IncidentId) -> list[ChunkId]:
+        chunks = [stored.read().value for stored in self._chunks.values()]
+        return [chunk.id for chunk in chunks if chunk.incident_id == incident_id]
+
+    async def of_incident(self, incident_id: IncidentId) -> AsyncIterator[Target]:
+        self._checkpoint("targets of incident")
+        wanted = [target for target in self.all if target.incident_id == incident_id]
+        for target in sorted(wanted, key=lambda t: (t.mailbox.address, t.id)):
+            yield target
+
+    async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
+        self._checkpoint("abandoned chunks")
+        chunks = [stored.read().value for stored in self._chunks.values()]
+        return [c for c in chunks if c.lease_until is not None and c.lease_until < now][:limit]
