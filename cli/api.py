@@ -88,9 +88,18 @@ class Api:
         return found
 
     def verification(self, incident: str) -> dict[str, Any]:
-        """Whether the record of the incident is whole."""
-        found: dict[str, Any] = self.get(f"{_path(incident)}/verify-chain")
-        return found
+        """Whether the record of the incident is whole, checked part after part."""
+        entries, anchors = 0, []
+        query = ""
+        while True:
+            found: dict[str, Any] = self.get(f"{_path(incident)}/verify-chain{query}")
+            entries += found["chain"]["entries"]
+            anchors += found.get("anchors", [])
+            query = found.pop("next", "")
+            # A part that is not intact is the last one.
+            if not query:
+                intact = found["intact"] and all(anchor["holds"] for anchor in anchors)
+                return {**found, "intact": intact, "chain": {**found["chain"], "entries": entries}, "anchors": anchors}
 
     def targets(self, incident: str) -> Iterator[dict[str, Any]]:
         """All targets of the incident, page after page."""

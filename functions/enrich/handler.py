@@ -50,8 +50,7 @@ async def _read(links: Sequence[AlertLink], deps: Deps) -> list[Alert]:
     """The alerts behind these links, as many as one enrichment takes; at least one."""
     alerts: list[Alert] = []
     addresses = 0
-    for link in links:
-        alert = await deps.alerts.read(link.id)
+    for alert in await deps.alerts.read_all([link.id for link in links]):
         addresses += sum(len(message.recipients) for message in alert.messages)
         if alerts and addresses > _MAX_ADDRESSES:
             break

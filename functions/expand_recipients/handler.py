@@ -102,7 +102,7 @@ async def _made(draft: Plan, deps: Deps) -> tuple[Plan, ManifestSummary]:
 
 
 async def _inputs(draft: Plan, deps: Deps) -> tuple[list[Alert], Enrichment]:
-    alerts = [await deps.alerts.read(key) for key in draft.alert_ids]
+    alerts = await deps.alerts.read_all(draft.alert_ids)
     links = await gather(*(deps.incidents.alert(draft.incident_id, key) for key in draft.alert_ids))
     paths = dict.fromkeys(link.value.enrichment for link in links if link and link.value.enrichment)
     kept = [Enrichment.model_validate_json(await deps.evidence.read(path)) for path in paths]

@@ -8,6 +8,7 @@ raw payload ─▶ events ─▶ each: known? ──same────────
 """
 
 import hashlib
+from datetime import timedelta
 from pathlib import PurePosixPath
 
 from functions.ingest_alert import sources
@@ -17,9 +18,15 @@ from functions.ingest_alert.receive import read
 from functions.ingest_alert.strict_json import MalformedError
 from shared.domain.alert import Alert, Disposition, RawPayload, alert_id
 from shared.domain.ids import IncidentId, derive
+from shared.domain.incident import Intake
 from shared.errors import NotFoundError
 from shared.pipeline.payloads import EnrichAlerts, IngestAlert
 from shared.pipeline.stage import Done, Outcome, Reject
+
+# Alerts about one mail come in bursts: those of this time are decided and planned together.
+_TOGETHER = timedelta(seconds=3)
+# A message that is seen sooner than this may be handled before a worker with another clock has written its alert.
+_CLOCKS_DIFFER = timedelta(seconds=1)
 
 
 async def handle(message: IngestAlert, deps: Deps) -> Outcome:
@@ -33,7 +40,7 @@ async def handle(message: IngestAlert, deps: Deps) -> Outcome:
         return Reject("payload_missing")
     raw = RawPayload(path=message.payload_path, sha256=hashlib.sha256(body).hexdigest(), size=len(body))
     if PurePosixPath(raw.path).stem != raw.sha256:
-        # Whoever can write the container does not thereby decide what is pulled.
+        # Write access to the container must not be enough to decide what is pulled.
         return Reject("payload_changed")
     try:
         reading = read(source, body)
@@ -41,23 +48,38 @@ async def handle(message: IngestAlert, deps: Deps) -> Outcome:
         return Reject("malformed_json", error.kind)
     except WrongShapeError as error:
         return Reject("wrong_shape", "; ".join(f"{flaw.path}: {flaw.kind}" for flaw in error.flaws))
-    cases: dict[IncidentId, None] = {}
+    cases: dict[IncidentId, Intake | None] = {}
     for event in reading.events:
         joined = await take(event.to_alert(message.source, message.received_at, raw), deps)
         if joined is not None:
-            cases[joined] = None
-    # One message for each case, however many alerts of this payload are in it.
-    for incident_id in cases:
-        await deps.queue.send(EnrichAlerts(incident_id=incident_id), correlation_id=incident_id)
+            incident_id, intake = joined
+            cases[incident_id] = intake
+    for incident_id, intake in cases.items():
+        await _wake(incident_id, intake, deps)
     return Done()
 
 
-async def take(alert: Alert, deps: Deps) -> IncidentId | None:
-    """Keep the alert and join it to its case; the case, or None for an alert that asks for nothing."""
+async def take(alert: Alert, deps: Deps) -> tuple[IncidentId, Intake | None] | None:
+    """Keep the alert and join it to its case; None for an alert that asks for nothing."""
     alert, repeated = await _keep(alert, deps)
     if alert.disposition is Disposition.IGNORE:
         return None
     return await join(alert, deps, repeated=repeated)
+
+
+async def _wake(incident_id: IncidentId, intake: Intake | None, deps: Deps) -> None:
+    """Make sure that the enrich stage looks at the case after now: by a message of ours, or by one that is on its way.
+
+    The first alert of a case does not wait. Those that follow soon are decided together.
+    """
+    now = deps.now()
+    if intake is not None and intake.wake_until is not None and intake.wake_until - now > _CLOCKS_DIFFER:
+        return
+    delay = _TOGETHER if intake is not None and intake.alerts > 1 else None
+    message = EnrichAlerts(incident_id=incident_id)
+    await deps.queue.send(message, correlation_id=incident_id, delay=delay)
+    if delay is not None:
+        await deps.incidents.set_wake(incident_id, now + delay)
 
 
 async def _keep(alert: Alert, deps: Deps) -> tuple[Alert, bool]:

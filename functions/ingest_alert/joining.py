@@ -3,7 +3,7 @@
 from functions.ingest_alert.models import Deps
 from shared.domain.alert import Alert
 from shared.domain.ids import AlertId, IncidentId, derive
-from shared.domain.incident import AlertLink, Incident
+from shared.domain.incident import AlertLink, Incident, Intake
 from shared.domain.message import Message
 from shared.errors import ConflictError
 from shared.ports.incidents import Joined
@@ -12,10 +12,13 @@ from shared.ports.incidents import Joined
 _MAX_SUCCESSORS = 1000
 
 
-async def join(alert: Alert, deps: Deps, *, repeated: bool) -> IncidentId:
+async def join(alert: Alert, deps: Deps, *, repeated: bool) -> tuple[IncidentId, Intake | None]:
     """The case that this alert is in: joined, or opened if no message of the alert had one.
 
     A case that is closed or full is succeeded by a new one.
+
+    Returns:
+        The case, and its intake counter if the alert has joined it just now.
 
     Raises:
         ConflictError: others keep being first.
@@ -23,16 +26,17 @@ async def join(alert: Alert, deps: Deps, *, repeated: bool) -> IncidentId:
     found, owners = await _owners(alert, deps)
     seen = {found, *owners.values()}
     if repeated and (joined := await _joined_before(alert.id, seen, deps)):
-        return joined
+        return joined, None
     messages = list(_messages(alert).values())
     for _ in range(_MAX_SUCCESSORS):
-        match await deps.incidents.join(_link(alert, found), messages, sorted(seen - {found})):
+        outcome, intake = await deps.incidents.join(_link(alert, found), messages, sorted(seen - {found}))
+        match outcome:
             case Joined.JOINED | Joined.ALREADY:
-                return found
+                return found, intake
             case Joined.NO_CASE:
                 await deps.incidents.open(_opened(alert, found, messages, deps))
             case Joined.CLOSED | Joined.FULL:
-                # Named after the one before it alone: whoever comes at the same time means the same successor.
+                # Its id depends only on the case before it: workers that come at the same time agree on the successor.
                 successor = IncidentId(derive("inc", "after", found))
                 for key in [key for key, owner in owners.items() if owner == found]:
                     owners[key] = await deps.incidents.reassign_message(key, found, successor)
@@ -63,7 +67,7 @@ def _keys_of(message: Message, alert: Alert) -> set[str]:
         return {message.key, without.key if message.network_message_id else message.key}
     if message.received_at and (message.sender or message.subject):
         return {message.key}
-    # Nothing tells it from other mails that nothing is known of: it joins nobody.
+    # Two mails of which nothing is known cannot be compared: each opens a case of its own.
     return {derive("msg", "event", alert.source, alert.vendor_alert_id)}
 
 

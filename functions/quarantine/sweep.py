@@ -5,16 +5,20 @@ ends sooner; whoever finds it ended sends the chunk again. The message that come
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from shared.clock import Clock
 from shared.pipeline.case_lease import resumed
-from shared.pipeline.payloads import PullChunk
+from shared.pipeline.payloads import EnrichAlerts, PullChunk
 from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
 
 # One sweep a minute: more than this at once means an outage, and the next sweep takes the rest.
 _AT_ONCE = 200
+
+# Longer than the longest wait between two tries (15 minutes): then nobody is trying.
+_LONG = timedelta(minutes=20)
 
 
 @dataclass(frozen=True)
@@ -40,3 +44,14 @@ async def sweep(deps: SweepDeps) -> int:
         if (message := resumed(lease)) is not None:
             await deps.queue.send(message, correlation_id=lease.incident_id)
     return len(chunks) + len(leases)
+
+
+async def sweep_alerts(deps: SweepDeps) -> int:
+    """Send cases again whose alerts wait for longer than any message takes; how many there were.
+
+    Nothing is known that leads to this. It is a second way for what must not be lost.
+    """
+    cases = await deps.incidents.waiting_since(deps.now() - _LONG, _AT_ONCE)
+    for incident_id in sorted(cases):
+        await deps.queue.send(EnrichAlerts(incident_id=incident_id), correlation_id=incident_id)
+    return len(cases)

@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.quarantine.sweep import SweepDeps, sweep
+from functions.quarantine.sweep import SweepDeps, sweep, sweep_alerts
 from shared.bootstrap import services
 
 timers = func.Blueprint()  # type: ignore[no-untyped-call]  # azure-functions leaves it untyped
@@ -13,3 +13,10 @@ timers = func.Blueprint()  # type: ignore[no-untyped-call]  # azure-functions le
 async def quarantine_sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host binds by this name
     """Every minute: take up chunks whose worker died."""
     await sweep(services().provide(SweepDeps))
+
+
+@timers.function_name("alert_sweep")
+@timers.timer_trigger(arg_name="timer", schedule="0 */30 * * * *")
+async def alert_sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host binds by this name
+    """Every half hour: take up alerts that nobody works on."""
+    await sweep_alerts(services().provide(SweepDeps))

@@ -1,10 +1,12 @@
-"""Telling facts once: the chain grows under its head's ETag, and the sums with it, in one batch."""
+"""Each audit event is recorded once: the chain, its head and the counts change together, under the ETag of the head."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from asyncio import gather
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from functions.report.models import Anchor, AnchorCheck, Told, Verification
-from shared.domain.activity import Entry, Head, link, verify
+from shared.domain.activity import ChainReport, Document, Head, Place, link, verify
 from shared.domain.batch import MAX_BATCH, MAX_BATCH_BYTES, batch_size
 from shared.domain.exposure import finished_targets
 from shared.domain.ids import IncidentId, PlanId
@@ -19,19 +21,25 @@ _LINK_BYTES = 512
 # The rest of a batch is for the head and the counts of plans, of which each takes half a kilobyte.
 _ENTRY_BYTES = MAX_BATCH_BYTES - 100_000
 
-# Chunks of one incident settle at the same time; whoever was first has committed when we are told, so that trying
-# again at once costs less than another turn through the queue.
+# Several chunks of a case are recorded at the same time. A conflict says that somebody else is done: trying again at once
+# costs less than another delivery of the message.
 _TRIES = 5
 
+# How many entries one request checks. Azure ends a request after 230 s.
+MAX_ENTRIES = 20_000
+
+# Anchors that are read side by side: each is a small blob.
+_ANCHORS_AT_ONCE = 32
+
 CLOSED = "closed"
-"""The anchor of the moment when the case was closed; the others bear their plan's id."""
+"""The name of the anchor that is made when the case is closed; the others have the ids of their plans."""
 
 
 async def tell(incident_id: IncidentId, told: Sequence[Told], activity: ActivityStore) -> Head:
     """Add those audit events that the chain does not have, and count their targets; the head after that.
 
     Raises:
-        ConflictError: others kept being first.
+        ConflictError: others were first each time.
     """
     head = Head(incident_id=incident_id)
     for batch in batches(told):
@@ -90,28 +98,149 @@ async def anchor(head: Head, name: str, at: datetime, evidence: EvidenceStore) -
 
 
 async def check(
-    incident: Incident, incidents: IncidentStore, activity: ActivityStore, evidence: EvidenceStore
+    incident: Incident,
+    incidents: IncidentStore,
+    activity: ActivityStore,
+    evidence: EvidenceStore,
+    *,
+    after: int = 0,
+    most: int = MAX_ENTRIES,
 ) -> Verification:
-    """Whether the chain is whole, and still is what every anchor of this incident says it was."""
+    """Whether the chain is whole, and still is what every anchor of this incident says it was.
+
+    One entry is held at a time. A long chain is checked in parts: the next one begins where this one ended.
+
+    Args:
+        incident: the incident.
+        incidents: its plans.
+        activity: its chain.
+        evidence: its anchors.
+        after: the sequence number of the entry that the part follows; 0 for the first part.
+        most: how many entries are checked at most.
+
+    Raises:
+        ValueError: the chain ends before `after`.
+    """
     now = await activity.head(incident.id)
-    entries = [entry async for entry in activity.entries(incident.id)]
-    chain = verify(now.value if now else Head(incident_id=incident.id), entries)
-    names: list[str] = sorted([plan.id async for plan in incidents.plans(incident.id) if plan.anchor_seq is not None])
+    head = now.value if now else Head(incident_id=incident.id)
+    if after > head.seq:
+        raise ValueError("the chain ends before this part")
+    to = min(after + most, head.seq)
+    last = to == head.seq
+    start = await _place(incident.id, after, activity)
+    if start is None:
+        chain = ChainReport(
+            incident_id=incident.id,
+            intact=False,
+            entries=0,
+            head_hash=head.hash,
+            broken_at=after,
+            problem="entry missing",
+        )
+        return Verification(intact=False, chain=chain, checked_to=after)
+    found: list[AnchorCheck] = []
+    anchors = _anchors(incident, incidents, after, None if last else to, evidence)
+    entries = _watched(activity.entries(incident.id, after, to), anchors, found)
+    chain = await verify(head, entries, start=start, to=None if last else to)
+    if chain.intact and last:
+        chain = await _nothing_after(chain, head, activity)
+    return Verification(
+        intact=chain.intact and all(anchor.holds for anchor in found),
+        chain=chain,
+        anchors=tuple(found),
+        checked_to=after + chain.entries,
+        next=to if chain.intact and not last else None,
+    )
+
+
+async def _place(incident_id: IncidentId, seq: int, activity: ActivityStore) -> Place | None:
+    """The place of the entry with this sequence number; None if it is missing."""
+    if seq == 0:
+        return Place()
+    async for entry in activity.entries(incident_id, seq - 1, seq):
+        return Place(seq, str(entry.get("hash")))
+    return None
+
+
+async def _nothing_after(chain: ChainReport, head: Head, activity: ActivityStore) -> ChainReport:
+    """The report; broken if there is an entry after the head, which no append leaves there."""
+    async for entry in activity.entries(head.incident_id, head.seq):
+        now = await activity.head(head.incident_id)
+        if now is None or now.value.seq < entry["seq"]:
+            update = {"intact": False, "broken_at": entry["seq"], "problem": "entry after the head"}
+            return chain.model_copy(update=update)
+        break
+    return chain
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """An anchor and the place where it belongs. `mark` is None if the anchor is missing."""
+
+    name: str
+    seq: int
+    mark: Anchor | None
+
+
+async def _watched(
+    entries: AsyncIterator[Document], anchors: AsyncIterator[_Expected], found: list[AnchorCheck]
+) -> AsyncIterator[Document]:
+    """The entries; on the way, each anchor is compared with the entry at its place."""
+    anchor = await anext(anchors, None)
+    async for entry in entries:
+        while anchor is not None and anchor.seq <= entry["seq"]:
+            there = entry.get("hash") if anchor.seq == entry["seq"] else None
+            found.append(_compared(anchor, there))
+            anchor = await anext(anchors, None)
+        yield entry
+    while anchor is not None:
+        found.append(_compared(anchor, None))
+        anchor = await anext(anchors, None)
+
+
+def _compared(anchor: _Expected, there: str | None) -> AnchorCheck:
+    if anchor.mark is None:
+        return AnchorCheck(name=anchor.name, holds=False)
+    return AnchorCheck(
+        name=anchor.name, seq=anchor.mark.seq, holds=(anchor.mark.seq, anchor.mark.hash) == (anchor.seq, there)
+    )
+
+
+async def _anchors(
+    incident: Incident, incidents: IncidentStore, after: int, to: int | None, evidence: EvidenceStore
+) -> AsyncIterator[_Expected]:
+    """The anchors of the incident whose places are in this part of the chain, in order."""
+    places = await _anchored_plans(incident.id, incidents, after, to)
     if incident.close_anchored:
-        names.append(CLOSED)
-    anchors = tuple([await _check_anchor(incident.id, name, entries, evidence) for name in names])
-    return Verification(intact=chain.intact and all(a.holds for a in anchors), chain=chain, anchors=anchors)
+        closed = await _read_anchor(incident.id, CLOSED, evidence)
+        if closed is None and to is None:
+            yield _Expected(CLOSED, after, None)
+        elif closed is not None and after < closed.seq and (to is None or closed.seq <= to):
+            places.append((closed.seq, CLOSED))
+    places.sort()
+    for start in range(0, len(places), _ANCHORS_AT_ONCE):
+        some = places[start : start + _ANCHORS_AT_ONCE]
+        marks = await gather(*(_read_anchor(incident.id, name, evidence) for _, name in some))
+        for (seq, name), mark in zip(some, marks, strict=True):
+            yield _Expected(name, seq, mark)
 
 
-async def _check_anchor(
-    incident_id: IncidentId, name: str, entries: Sequence[Entry], evidence: EvidenceStore
-) -> AnchorCheck:
+async def _anchored_plans(
+    incident_id: IncidentId, incidents: IncidentStore, after: int, to: int | None
+) -> list[tuple[int, str]]:
+    """Place and name of the anchor of each plan that has one in this part of the chain."""
+    return [
+        (plan.anchor_seq, plan.id)
+        async for plan in incidents.plans(incident_id)
+        if plan.anchor_seq is not None and after < plan.anchor_seq and (to is None or plan.anchor_seq <= to)
+    ]
+
+
+async def _read_anchor(incident_id: IncidentId, name: str, evidence: EvidenceStore) -> Anchor | None:
     try:
-        mark = Anchor.model_validate_json(await evidence.read(_path(incident_id, name)))
+        return Anchor.model_validate_json(await evidence.read(_path(incident_id, name)))
     except NotFoundError:
-        return AnchorCheck(name=name, holds=False)
-    there = entries[mark.seq - 1] if 0 < mark.seq <= len(entries) else None
-    return AnchorCheck(name=name, seq=mark.seq, holds=there is not None and there.hash == mark.hash)
+        return None
 
 
 def _path(incident_id: IncidentId, name: str) -> str:

@@ -56,8 +56,12 @@ class AnchorCheck(Frozen):
 
 
 class Verification(Frozen):
-    """What a check of a chain and of its anchors found."""
+    """What a check of a chain, or of a part of it, and of the anchors there found."""
 
     intact: bool
     chain: ChainReport
     anchors: tuple[AnchorCheck, ...] = ()
+    checked_to: int
+    """The sequence number of the last entry that was checked."""
+    next: int | None = None
+    """The sequence number that the next part follows; None if this is the last one, or the chain is broken."""

@@ -6,7 +6,7 @@ Every method may raise UnavailableError; those that write under an ETag raise Co
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
-from shared.domain.activity import Entry, Head
+from shared.domain.activity import Document, Entry, Head
 from shared.domain.ids import IncidentId, PlanId
 from shared.ports.versioned import Versioned
 
@@ -46,6 +46,12 @@ class ActivityStore(Protocol):
         """
         ...
 
-    def entries(self, incident_id: IncidentId) -> AsyncIterator[Entry]:
-        """The whole chain, in order."""
+    def entries(self, incident_id: IncidentId, after: int = 0, to: int | None = None) -> AsyncIterator[Document]:
+        """The documents of the entries, in order of their sequence numbers, as they are stored.
+
+        Args:
+            incident_id: the incident.
+            after: only entries with a larger sequence number than this.
+            to: only entries with at most this sequence number; None means the whole rest.
+        """
         ...

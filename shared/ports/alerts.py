@@ -1,5 +1,6 @@
 """The alerts that were taken in. Every method may raise UnavailableError."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from shared.domain.alert import Alert
@@ -15,4 +16,8 @@ class AlertStore(Protocol):
 
     async def read(self, alert_id: AlertId) -> Alert:
         """Raises NotFoundError."""
+        ...
+
+    async def read_all(self, alert_ids: Sequence[AlertId]) -> list[Alert]:
+        """Those alerts, at most 100, in this order. Raises NotFoundError if one is missing."""
         ...

@@ -73,8 +73,22 @@ class IncidentStore(Protocol):
         """Keep the header and intake counter of a new case; False if it is already there."""
         ...
 
-    async def join(self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]) -> Joined:
-        """Add an alert to its case, with the messages that it names. The header is not touched."""
+    async def join(
+        self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]
+    ) -> tuple[Joined, Intake | None]:
+        """Add an alert to its case, with the messages that it names. The header is not touched.
+
+        Returns:
+            What became of it, and the intake counter after it has joined.
+        """
+        ...
+
+    async def set_wake(self, incident_id: IncidentId, until: datetime) -> None:
+        """Say that a message about this case has been sent, which nobody sees before `until`."""
+        ...
+
+    async def waiting_since(self, before: datetime, limit: int) -> set[IncidentId]:
+        """Cases with an alert that was received before this moment, and is still to be decided or planned."""
         ...
 
     async def read(self, incident_id: IncidentId) -> Incident:
@@ -130,8 +144,8 @@ class IncidentStore(Protocol):
         """Other cases that alerts of this one lead to."""
         ...
 
-    def plans(self, incident_id: IncidentId) -> AsyncIterator[Plan]:
-        """All plans of the case, the oldest first."""
+    def plans(self, incident_id: IncidentId, since: datetime | None = None) -> AsyncIterator[Plan]:
+        """The plans of the case in the order of their making: all, or those made at `since` and later."""
         ...
 
     async def page(

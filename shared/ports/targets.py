@@ -24,7 +24,12 @@ class TargetStore(Protocol):
         ...
 
     async def read_chunk(self, chunk_id: ChunkId) -> tuple[Versioned[Chunk], list[Target]]:
-        """Raises NotFoundError."""
+        """The header of a chunk and its targets.
+
+        Raises:
+            NotFoundError: there is no such chunk.
+            UnreadableError: one of its records does not have the shape that this version reads.
+        """
         ...
 
     async def commit(self, chunk: Chunk, etag: str, changed: Sequence[Target]) -> Versioned[Chunk]:
@@ -48,10 +53,13 @@ class TargetStore(Protocol):
         """All chunks of the incident, in any order."""
         ...
 
-    def of_incident(self, incident_id: IncidentId) -> AsyncIterator[Target]:
-        """All targets of the incident, by address."""
+    async def list_chunk(self, chunk_id: ChunkId) -> dict[TargetId, Target | None]:
+        """The targets of a chunk in the order of their ids, for lists: None for one that this version cannot read.
+
+        Empty if there is no such chunk.
+        """
         ...
 
     async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
-        """Chunks whose claim ended before `now` without being given back: their worker died."""
+        """At most `limit` chunks whose lease ended before `now` and was not given back: their worker died."""
         ...

@@ -51,8 +51,22 @@ async def test_a_chain_grows_only_at_its_end(store: ActivityStore, incident: Inc
     assert await store.known(incident, []) == set()
     assert await store.known(incident, ["fact-1", "fact-99", "none"]) == {"fact-1", "fact-99"}
     chain = [entry async for entry in store.entries(incident)]
-    assert [entry.seq for entry in chain] == list(range(1, 101))
-    assert verify(longer, chain).intact
+    assert [entry["seq"] for entry in chain] == list(range(1, 101))
+    assert chain == [entry.to_document() for entry in (*entries, *more)]
+    assert (await verify(longer, store.entries(incident))).intact
+
+
+@pytest.mark.parametrize(
+    ("after", "to", "found"),
+    [(0, 2, [1, 2]), (2, 4, [3, 4]), (4, None, [5]), (4, 99, [5]), (5, None, []), (9, None, []), (3, 3, [])],
+)
+async def test_a_part_of_a_chain(
+    store: ActivityStore, incident: IncidentId, after: int, to: int | None, found: list[int]
+) -> None:
+    head, entries = link(Head(incident_id=incident), [an_event(number) for number in range(5)])
+    await store.append(head, None, entries, {ONE: 5})
+
+    assert [entry["seq"] async for entry in store.entries(incident, after, to)] == found
 
 
 async def test_an_entry_is_never_there_twice(store: ActivityStore, incident: IncidentId) -> None:
@@ -90,7 +104,7 @@ async def test_the_counts_of_plans_change_with_the_chain_or_not_at_all(
     await store.append(longer, kept.etag, more, {ONE: 4})
     assert [await store.plan_count(incident, plan) for plan in (ONE, TWO)] == [4, 1]
     assert await store.known(incident, ["event-1", "event-2", "plan:plan-1"]) == {"event-1", "event-2"}
-    assert [entry.id async for entry in store.entries(incident)] == ["event-1", "event-2"]
+    assert [entry["id"] async for entry in store.entries(incident)] == ["event-1", "event-2"]
 
 
 async def test_of_many_who_append_at_once_one_does(store: ActivityStore, incident: IncidentId) -> None:
@@ -106,7 +120,7 @@ async def test_of_many_who_append_at_once_one_does(store: ActivityStore, inciden
 
     assert won.count(True) == 1
     assert await store.plan_count(incident, ONE) == won.index(True) + 1
-    assert [entry.id async for entry in store.entries(incident)] == [f"event-{won.index(True) + 1}"]
+    assert [entry["id"] async for entry in store.entries(incident)] == [f"event-{won.index(True) + 1}"]
 
 
 async def test_more_entries_and_counts_than_a_batch_holds(store: ActivityStore, incident: IncidentId) -> None:

@@ -27,7 +27,7 @@ def incident() -> IncidentId:
 
 
 def a_chunk(incident: IncidentId, targets: int, number: int = 0) -> tuple[Chunk, list[Target]]:
-    plan = plan_id(incident, AlertId("alert-1"))
+    plan = plan_id(incident, (AlertId("alert-1"),))
     key = chunk_id(plan, number)
     made = [
         Target(
@@ -95,11 +95,19 @@ async def test_targets_are_found_across_chunks(store: TargetStore, incident: Inc
     assert await store.chunks_with(incident, [second[0].id]) == [two.id]
     assert await store.chunks_with(incident, [others[0].id]) == []
     assert await store.chunks_with(incident, []) == []
-    found = [target.mailbox.address async for target in store.of_incident(incident)]
-    assert found == sorted(target.mailbox.address for target in (*first, *second))
 
 
-async def test_a_chunk_whose_claim_has_ended_is_abandoned(store: TargetStore, incident: IncidentId) -> None:
+async def test_a_chunk_is_listed_in_the_order_of_ids(store: TargetStore, incident: IncidentId) -> None:
+    chunk, targets = a_chunk(incident, 5)
+    await store.add_chunk(chunk, targets)
+
+    listed = await store.list_chunk(chunk.id)
+    assert list(listed) == sorted(target.id for target in targets)
+    assert sorted(listed.values(), key=str) == sorted(targets, key=str)
+    assert await store.list_chunk(ChunkId(f"{chunk.id}9")) == {}
+
+
+async def test_a_chunk_whose_lease_has_ended_is_abandoned(store: TargetStore, incident: IncidentId) -> None:
     until = START + timedelta(days=365 * 50)
     for number, end in enumerate((until, until + timedelta(hours=1), None)):
         chunk, targets = a_chunk(incident, 1, number)

@@ -1,8 +1,9 @@
 """Container `activity`, as far as the port shows it: entries, head and counts change all or nothing."""
 
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from shared.domain.activity import Entry, Head, PlanCount, plan_count_id
+from shared.domain.activity import Document, Entry, Head, PlanCount, plan_count_id
 from shared.domain.batch import check_batch
 from shared.domain.ids import IncidentId, PlanId
 from shared.errors import ConflictError
@@ -52,7 +53,9 @@ class FakeActivity:
         self._plans.setdefault(head.incident_id, {}).update(plan_counts)
         self._checkpoint("after append")
 
-    async def entries(self, incident_id: IncidentId) -> AsyncIterator[Entry]:
+    async def entries(self, incident_id: IncidentId, after: int = 0, to: int | None = None) -> AsyncIterator[Document]:
         self._checkpoint("read chain")
-        for entry in sorted((s.read().value for s in self._entries.get(incident_id, {}).values()), key=lambda e: e.seq):
-            yield entry
+        documents = [json.loads(stored.text) for stored in self._entries.get(incident_id, {}).values()]
+        for document in sorted(documents, key=lambda one: int(one["seq"])):
+            if after < document["seq"] and (to is None or document["seq"] <= to):
+                yield document

@@ -1,5 +1,7 @@
 """Container `alerts` in a dictionary."""
 
+from collections.abc import Sequence
+
 from shared.domain.alert import Alert
 from shared.domain.ids import AlertId
 from shared.errors import NotFoundError
@@ -33,3 +35,6 @@ class FakeAlerts:
         if found is None:
             raise NotFoundError(alert_id)
         return found.value
+
+    async def read_all(self, alert_ids: Sequence[AlertId]) -> list[Alert]:
+        return [await self.read(key) for key in alert_ids]

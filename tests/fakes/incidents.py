@@ -109,11 +109,24 @@ class FakeIncidents:
         self._checkpoint("after open case")
         return new
 
-    async def join(self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]) -> Joined:
+    async def join(
+        self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]
+    ) -> tuple[Joined, Intake | None]:
         self._checkpoint("before join")
         joined = self._join(link, messages, related)
         self._checkpoint("after join")
-        return joined
+        return joined, self._intake(link.incident_id).value if joined is Joined.JOINED else None
+
+    async def set_wake(self, incident_id: IncidentId, until: datetime) -> None:
+        self._checkpoint("before set wake")
+        self.put(incident_id, self._intake(incident_id).value.model_copy(update={"wake_until": until}))
+        self._checkpoint("after set wake")
+
+    async def waiting_since(self, before: datetime, limit: int) -> set[IncidentId]:
+        self._checkpoint("alerts that wait")
+        links = [link.value for key in self.cases for link in self._all(IncidentId(key), AlertLink)]
+        waiting = {AlertStep.JOINED, AlertStep.DECIDED}
+        return {link.incident_id for link in links if link.step in waiting and link.received_at < before}
 
     def _join(self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]) -> Joined:
         case = self.cases.get(link.incident_id)
@@ -211,10 +224,11 @@ class FakeIncidents:
         self._checkpoint("related cases")
         return sorted(one.value.id for one in self._all(incident_id, Related))
 
-    async def plans(self, incident_id: IncidentId) -> AsyncIterator[Plan]:
+    async def plans(self, incident_id: IncidentId, since: datetime | None = None) -> AsyncIterator[Plan]:
         self._checkpoint("plans")
         for one in sorted(self._all(incident_id, Plan), key=lambda one: one.value.created_at):
-            yield one.value
+            if since is None or one.value.created_at >= since:
+                yield one.value
 
     async def page(
         self,

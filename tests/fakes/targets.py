@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from shared.domain.batch import check_batch
 from shared.domain.ids import ChunkId, IncidentId, TargetId
 from shared.domain.target import Chunk, Target
@@ -70,11 +72,16 @@ class FakeTargets:
         chunks = [stored.read().value for stored in self._chunks.values()]
         return [chunk.id for chunk in chunks if chunk.incident_id == incident_id]
 
-    async def of_incident(self, incident_id: IncidentId) -> AsyncIterator[Target]:
-        self._checkpoint("targets of incident")
-        wanted = [target for target in self.all if target.incident_id == incident_id]
-        for target in sorted(wanted, key=lambda t: (t.mailbox.address, t.id)):
-            yield target
+    async def list_chunk(self, chunk_id: ChunkId) -> dict[TargetId, Target | None]:
+        self._checkpoint("list chunk")
+        return {TargetId(key): self._readable(one) for key, one in sorted(self._targets.get(chunk_id, {}).items())}
+
+    @staticmethod
+    def _readable(stored: Stored[Target]) -> Target | None:
+        try:
+            return stored.read().value
+        except ValidationError:
+            return None
 
     async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
         self._checkpoint("abandoned chunks")

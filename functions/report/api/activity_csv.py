@@ -2,11 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from functions.report.api.tree import path
+from shared.domain.ids import IncidentId, TargetId
 from shared.domain.message import visible
 from shared.domain.target import Target
 
@@ -34,6 +34,9 @@ COLUMNS = (
     "original_folder",
 )
 
+UNREADABLE = "unreadable"
+"""The state of a row whose target this version cannot read."""
+
 # What Excel, LibreOffice and Google Sheets take for the beginning of a formula (OWASP, CSV injection), and the
 # full-width forms that some of them fold into it. Tab and line ends do not get this far: `visible` removes them.
 _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
@@ -42,14 +45,28 @@ _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _MAX_CELL = 2000
 
 
-def export(targets: Iterable[Target]) -> str:
-    """CSV (RFC 4180, every cell quoted) with one header row and one row for each target."""
-    out = io.StringIO()
-    writer = csv.writer(out, quoting=csv.QUOTE_ALL)
-    writer.writerow(COLUMNS)
-    for target in targets:
-        writer.writerow([_cell(value) for value in _row(target)])
-    return out.getvalue()
+class CsvExport:
+    """CSV (RFC 4180, every cell quoted) with one header row and one row for each target, in `text`."""
+
+    def __init__(self, incident_id: IncidentId) -> None:
+        self._incident_id = incident_id
+        self._out = io.StringIO()
+        self._writer = csv.writer(self._out, quoting=csv.QUOTE_ALL)
+        self._writer.writerow(COLUMNS)
+
+    def add(self, key: TargetId, target: Target | None) -> None:
+        """Add the row of one target; None for one that this version cannot read."""
+        if target is None:
+            given = {"incident": self._incident_id, "target": key, "state": UNREADABLE}
+            cells = [given.get(column, "") for column in COLUMNS]
+        else:
+            cells = [_cell(value) for value in _row(target)]
+        self._writer.writerow(cells)
+
+    @property
+    def text(self) -> str:
+        """The CSV as far as it has come."""
+        return self._out.getvalue()
 
 
 def _row(target: Target) -> tuple[Any, ...]:

@@ -60,7 +60,8 @@ async def export_activity(req: func.HttpRequest) -> func.HttpResponse:
 async def verify_chain(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/incidents/{incident_id}/verify-chain`: whether the record is whole."""
     require(req.headers, AppRole.READER)
-    return json_response(await reads.verification(incident_of(req.route_params), services().provide(ReadDeps)))
+    deps = services().provide(ReadDeps)
+    return json_response(await reads.verification(incident_of(req.route_params), req.params, deps))
 
 
 @web.function_name("approve_plan")

@@ -5,11 +5,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from functions.report.api.models import ReadDeps
-from functions.report.api.reads import top_of
+from functions.report.api.parameters import number_of, wrong_continuation
 from shared.domain.ids import IncidentId
 from shared.domain.incident import AlertLink, CaseMessage, Command, Plan
 from shared.errors import NotFoundError
-from shared.web.problems import Problem
 
 _DEFAULT = 100
 # A document of these is below 20 KB, but for a command that names a thousand targets.
@@ -32,14 +31,12 @@ async def case_list(incident_id: IncidentId, name: str, query: Mapping[str, str]
     """
     if name not in _KINDS:
         raise NotFoundError("no such list")
-    top, continuation = top_of(query, _DEFAULT, _MAX), query.get("continuation")
+    top, continuation = number_of(query, "top", 1, _MAX, default=_DEFAULT), query.get("continuation")
     await deps.incidents.read(incident_id)
     try:
         page = await deps.incidents.page(incident_id, _KINDS[name], top, continuation)
     except ValueError:
-        raise Problem(
-            400, "wrong-parameter", "A parameter is wrong", "`continuation` is none that this list gave."
-        ) from None
+        raise wrong_continuation() from None
     following = {"top": top, "continuation": page.continuation}
     return {
         name: [document.to_document() for document in page.items],

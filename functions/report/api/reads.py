@@ -1,21 +1,26 @@
-"""What people read: incidents, their targets, and whether the record of it all is whole."""
+"""What people read: cases, their targets, and whether the record of it all is whole."""
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from functions.report import chain
-from functions.report.api.activity_csv import export
+from functions.report.api.activity_csv import CsvExport
 from functions.report.api.models import ReadDeps
-from functions.report.api.tree import tree
-from shared.domain.ids import IncidentId
+from functions.report.api.parameters import number_of, wrong_continuation, wrong_parameter
+from functions.report.api.target_list import Position, Take, page
+from functions.report.api.tree import Tree
+from shared.domain.ids import IncidentId, TargetId
 from shared.domain.target import Target
-from shared.web.problems import Problem
 
 # One answer stays below 10 MB: a target with its copies is about 2 KB of JSON, or 0.5 KB of CSV.
 MAX_INCIDENTS = 200
 MAX_TARGETS = 5000
 MAX_ROWS = 20_000
+
+# JSON in JavaScript and Cosmos DB keep integers exactly up to here.
+_MAX_INTEGER = 2**53
+
+_MAX_TOKEN = 500
 
 
 async def incidents(query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
@@ -24,24 +29,38 @@ async def incidents(query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
     Raises:
         Problem: wrong-parameter.
     """
-    found = [incident async for incident in deps.incidents.newest(top_of(query, 50, MAX_INCIDENTS))]
+    found = [
+        incident async for incident in deps.incidents.newest(number_of(query, "top", 1, MAX_INCIDENTS, default=50))
+    ]
     return {"incidents": [incident.to_document() for incident in found]}
 
 
 async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
-    """One incident with its counts, one page of its targets (`?after=&top=`), and how the mail got to those.
+    """One incident with its counts, one page of its targets (`?top=&continuation=`), and how the mail got to those.
 
     Raises:
         Problem: wrong-parameter.
         NotFoundError: there is no such incident.
     """
     now = await deps.incidents.read(IncidentId(incident_id))
-    targets, following = await _page(now.id, query, MAX_TARGETS, deps)
+    targets: list[dict[str, Any]] = []
+    unreadable: list[TargetId] = []
+    tree = Tree()
+
+    def take(key: TargetId, target: Target | None) -> None:
+        if target is None:
+            unreadable.append(key)
+        else:
+            targets.append(target.to_document())
+            tree.add(target)
+
+    following = await _page(now.id, query, MAX_TARGETS, take, deps)
     return {
         "incident": now.to_document(),
         "counts": now.counts.to_document(),
-        "targets": [target.to_document() for target in targets],
-        "tree": tree(targets),
+        "targets": targets,
+        "tree": tree.roots,
+        **({"unreadable": unreadable} if unreadable else {}),
         **({"next": following} if following else {}),
     }
 
@@ -54,44 +73,37 @@ async def activity_csv(incident_id: str, query: Mapping[str, str], deps: ReadDep
         NotFoundError: there is no such incident.
     """
     now = await deps.incidents.read(IncidentId(incident_id))
-    targets, following = await _page(now.id, query, MAX_ROWS, deps)
-    return export(targets), following
+    export = CsvExport(now.id)
+    following = await _page(now.id, query, MAX_ROWS, export.add, deps)
+    return export.text, following
 
 
-async def verification(incident_id: str, deps: ReadDeps) -> dict[str, Any]:
-    """What a check of the incident's chain finds.
-
-    Raises:
-        NotFoundError: there is no such incident.
-    """
-    now = await deps.incidents.read(IncidentId(incident_id))
-    return (await chain.check(now, deps.incidents, deps.activity, deps.evidence)).to_document()
-
-
-async def _page(
-    incident_id: IncidentId, query: Mapping[str, str], most: int, deps: ReadDeps
-) -> tuple[list[Target], str | None]:
-    top, after = top_of(query, most, most), query.get("after")
-    page: list[Target] = []
-    async for target in deps.targets.of_incident(incident_id):
-        if after is not None:
-            after = None if target.id == after else after
-        elif len(page) == top:
-            return page, f"?after={quote(page[-1].id)}&top={top}"
-        else:
-            page.append(target)
-    if after is not None:
-        raise Problem(422, "wrong-parameter", "A parameter is wrong", "`after` names no target of this incident.")
-    return page, None
-
-
-def top_of(query: Mapping[str, str], default: int, most: int) -> int:
-    """The parameter `top`.
+async def verification(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
+    """What a check of the incident's chain finds, or of a part of it (`?after=&max=`).
 
     Raises:
         Problem: wrong-parameter.
+        NotFoundError: there is no such incident.
     """
-    text = query.get("top", str(default))
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and 0 < int(text) <= most):  # noqa: PLR2004 - fits an int
-        raise Problem(422, "wrong-parameter", "A parameter is wrong", f"`top` is a number from 1 to {most}.")
-    return int(text)
+    after = number_of(query, "after", 0, _MAX_INTEGER, default=0)
+    most = number_of(query, "max", 1, chain.MAX_ENTRIES, default=chain.MAX_ENTRIES)
+    now = await deps.incidents.read(IncidentId(incident_id))
+    try:
+        found = await chain.check(now, deps.incidents, deps.activity, deps.evidence, after=after, most=most)
+    except ValueError:
+        raise wrong_parameter("`after` is beyond the end of the chain.") from None
+    following = {} if found.next is None else {"next": f"?after={found.next}&max={most}"}
+    return {**found.to_document(), **following}
+
+
+async def _page(incident_id: IncidentId, query: Mapping[str, str], most: int, take: Take, deps: ReadDeps) -> str | None:
+    """Give one page of targets to `take`; the query of the next page if there is one."""
+    top, token = number_of(query, "top", 1, most, default=most), query.get("continuation")
+    if token is not None and len(token) > _MAX_TOKEN:
+        raise wrong_continuation()
+    try:
+        after = None if token is None else Position.parse(token)
+        last = await page(incident_id, after, top, take, deps)
+    except ValueError:
+        raise wrong_continuation() from None
+    return f"?continuation={last.token()}&top={top}" if last else None

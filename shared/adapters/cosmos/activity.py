@@ -3,8 +3,17 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from shared.adapters.cosmos.database import Database, document, one_of, query, record, translate_errors, write_batch
-from shared.domain.activity import HEAD_ID, Entry, Head, PlanCount, plan_count_id
+from shared.adapters.cosmos.database import (
+    Database,
+    content,
+    document,
+    one_of,
+    query,
+    record,
+    translate_errors,
+    write_batch,
+)
+from shared.domain.activity import HEAD_ID, Document, Entry, Head, PlanCount, plan_count_id
 from shared.domain.ids import IncidentId, PlanId
 from shared.errors import NotFoundError
 from shared.ports.versioned import Versioned
@@ -62,9 +71,11 @@ class CosmosActivity:
         container = await self._database.container("activity")
         await write_batch(container, "append to a chain", head.incident_id, operations)
 
-    async def entries(self, incident_id: IncidentId) -> AsyncIterator[Entry]:
+    async def entries(self, incident_id: IncidentId, after: int = 0, to: int | None = None) -> AsyncIterator[Document]:
         """See `ActivityStore.entries`."""
         container = await self._database.container("activity")
-        text = "SELECT * FROM c WHERE c.type = 'entry' ORDER BY c.seq"
-        async for stored in query(container, text, partition=incident_id):
-            yield record(Entry, stored)
+        parameters = {"after": after} if to is None else {"after": after, "to": to}
+        until = "" if to is None else " AND c.seq <= @to"
+        text = f"SELECT * FROM c WHERE c.type = 'entry' AND c.seq > @after{until} ORDER BY c.seq"  # noqa: S608 - our own text only
+        async for stored in query(container, text, partition=incident_id, **parameters):
+            yield content(stored)

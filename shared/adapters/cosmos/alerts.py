@@ -1,13 +1,18 @@
 """Container `alerts`: the alerts, and which case each message belongs to."""
 
+from collections import OrderedDict
+from collections.abc import Sequence
 from typing import ClassVar
 
-from shared.adapters.cosmos.database import Database, create, document, record, replace, translate_errors
+from shared.adapters.cosmos.database import Database, create, document, one_of, query, record, replace, translate_errors
 from shared.domain.alert import Alert
 from shared.domain.base import Stored
 from shared.domain.ids import AlertId, IncidentId
-from shared.errors import ConflictError
+from shared.errors import ConflictError, NotFoundError
 from shared.ports.versioned import Versioned
+
+# About 2 MB.
+_MAX_SEEN = 10_000
 
 
 class MessageOwner(Stored):
@@ -35,21 +40,40 @@ class CosmosAlerts:
         with translate_errors("read an alert"):
             return record(Alert, await container.read_item(alert_id, alert_id))
 
+    async def read_all(self, alert_ids: Sequence[AlertId]) -> list[Alert]:
+        """See `AlertStore.read_all`."""
+        container = await self._database.container("alerts")
+        condition, parameters = one_of("c.id", alert_ids)
+        text = f"SELECT * FROM c WHERE {condition}"  # noqa: S608 - our own names only
+        found = [record(Alert, stored) async for stored in query(container, text, **parameters)]
+        by_id = {alert.id: alert for alert in found}
+        if missing := [key for key in alert_ids if key not in by_id]:
+            raise NotFoundError(missing[0])
+        return [by_id[key] for key in alert_ids]
+
 
 class MessageOwners:
     """The owners of messages, for `CosmosIncidents`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._seen: OrderedDict[str, IncidentId] = OrderedDict()
+        """Owners seen lately. One that has changed since is no harm: its case is closed or full, refuses the alert, and
+        the message is then reassigned after what is stored."""
 
     async def assign(self, message_key: str, incident_id: IncidentId) -> IncidentId:
         """See `IncidentStore.assign_message`."""
+        if (owner := self._seen.get(message_key)) is not None:
+            return owner
         if await create(self._database, "alerts", document(MessageOwner(id=message_key, incident_id=incident_id))):
-            return incident_id
-        return (await self._read(message_key)).value.incident_id
+            return self._remember(message_key, incident_id)
+        return self._remember(message_key, (await self._read(message_key)).value.incident_id)
 
     async def reassign(self, message_key: str, old: IncidentId, new: IncidentId) -> IncidentId:
         """See `IncidentStore.reassign_message`."""
+        return self._remember(message_key, await self._reassigned(message_key, old, new))
+
+    async def _reassigned(self, message_key: str, old: IncidentId, new: IncidentId) -> IncidentId:
         owner = await self._read(message_key)
         if owner.value.incident_id != old:
             return owner.value.incident_id
@@ -59,6 +83,12 @@ class MessageOwners:
         except ConflictError:
             return (await self._read(message_key)).value.incident_id
         return new
+
+    def _remember(self, message_key: str, owner: IncidentId) -> IncidentId:
+        self._seen[message_key] = owner
+        if len(self._seen) > _MAX_SEEN:
+            self._seen.popitem(last=False)
+        return owner
 
     async def _read(self, message_key: str) -> Versioned[MessageOwner]:
         container = await self._database.container("alerts")

@@ -87,7 +87,9 @@ class CosmosIncidents:
             return False
         return True
 
-    async def join(self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]) -> Joined:
+    async def join(
+        self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]
+    ) -> tuple[Joined, Intake | None]:
         """See `IncidentStore.join`."""
         key = link.incident_id
         named: list[Stored] = [CaseMessage(id=m.key, incident_id=key, message=m) for m in messages]
@@ -107,10 +109,30 @@ class CosmosIncidents:
         for start in range(0, early, MAX_BATCH):
             await self._batch(key, upserts[start : min(start + MAX_BATCH, early)])
         try:
-            await self._batch(key, [*counted, *upserts[early:]])
+            written = await self._batch(key, [*counted, *upserts[early:]])
         except (ConflictError, NotFoundError):
-            return await self._why_not(link)
-        return Joined.JOINED
+            return await self._why_not(link), None
+        return Joined.JOINED, record(Intake, written[1]["resourceBody"])
+
+    async def set_wake(self, incident_id: IncidentId, until: datetime) -> None:
+        """See `IncidentStore.set_wake`."""
+        container = await self._database.container(_CONTAINER)
+        with translate_errors("change an intake counter"):
+            await container.patch_item(
+                _INTAKE,
+                partition_key=incident_id,
+                patch_operations=[{"op": "set", "path": "/wakeUntil", "value": moment_text(until)}],
+                no_response=True,
+            )
+
+    async def waiting_since(self, before: datetime, limit: int) -> set[IncidentId]:
+        """See `IncidentStore.waiting_since`."""
+        container = await self._database.container(_CONTAINER)
+        text = (
+            "SELECT TOP @limit VALUE c.incidentId FROM c"
+            " WHERE c.type = 'alert' AND c.step IN ('joined', 'decided') AND c.receivedAt < @before"
+        )
+        return {IncidentId(key) async for key in query(container, text, limit=limit, before=moment_text(before))}
 
     async def _why_not(self, link: AlertLink) -> Joined:
         if await self.alert(link.incident_id, link.id) is not None:
@@ -201,11 +223,13 @@ class CosmosIncidents:
         text = "SELECT VALUE c.id FROM c WHERE c.type = 'related'"
         return sorted([IncidentId(key) async for key in query(container, text, partition=incident_id)])
 
-    async def plans(self, incident_id: IncidentId) -> AsyncIterator[Plan]:
+    async def plans(self, incident_id: IncidentId, since: datetime | None = None) -> AsyncIterator[Plan]:
         """See `IncidentStore.plans`."""
         container = await self._database.container(_CONTAINER)
-        text = "SELECT * FROM c WHERE c.type = 'plan' ORDER BY c.createdAt"
-        async for stored in query(container, text, partition=incident_id):
+        # Compared as text, which is how they are ordered too.
+        begin = "" if since is None else moment_text(since)
+        text = "SELECT * FROM c WHERE c.type = 'plan' AND c.createdAt >= @begin ORDER BY c.createdAt"
+        async for stored in query(container, text, partition=incident_id, begin=begin):
             if (plan := readable(Plan, _without_partition(stored))) is not None:
                 yield plan
 
@@ -312,9 +336,9 @@ class CosmosIncidents:
             if (value := readable(model, _without_partition(stored))) is not None
         ]
 
-    async def _batch(self, incident_id: IncidentId, operations: Sequence[Any]) -> None:
+    async def _batch(self, incident_id: IncidentId, operations: Sequence[Any]) -> list[Any]:
         container = await self._database.container(_CONTAINER)
-        await write_batch(container, "change a case", incident_id, list(operations))
+        return await write_batch(container, "change a case", incident_id, list(operations))
 
 
 def _operations(header: Incident, etag: str, change: Change) -> list[Any]:

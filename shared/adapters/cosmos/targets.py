@@ -2,9 +2,19 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
-from shared.adapters.cosmos.database import Database, document, one_of, query, readable, record, write_batch
+from shared.adapters.cosmos.database import (
+    Database,
+    document,
+    moment_text,
+    one_of,
+    query,
+    readable,
+    record,
+    write_batch,
+)
 from shared.domain.ids import ChunkId, IncidentId, TargetId
 from shared.domain.target import Chunk, Target
 from shared.errors import ConflictError, NotFoundError
@@ -72,20 +82,19 @@ class CosmosTargets:
         async for key in query(container, text, incident=incident_id):
             yield ChunkId(key)
 
-    async def of_incident(self, incident_id: IncidentId) -> AsyncIterator[Target]:
-        """See `TargetStore.of_incident`."""
+    async def list_chunk(self, chunk_id: ChunkId) -> dict[TargetId, Target | None]:
+        """See `TargetStore.list_chunk`."""
         container = await self._database.container("targets")
-        text = "SELECT * FROM c WHERE c.incidentId = @incident AND c.type = 'target' ORDER BY c.mailbox.address"
-        async for stored in query(container, text, incident=incident_id):
-            yield record(Target, stored)
+        text = "SELECT * FROM c WHERE c.type = 'target'"
+        found = [stored async for stored in query(container, text, partition=chunk_id)]
+        return {TargetId(one["id"]): readable(Target, one) for one in sorted(found, key=itemgetter("id"))}
 
     async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
         """See `TargetStore.abandoned`."""
         container = await self._database.container("targets")
-        # Moments are compared as text, which can be wrong within one second; claims last for minutes.
-        moment = Chunk(id=ChunkId(""), incident_id="", plan_id="", targets=0, lease_until=now).to_document()
+        # Moments are compared as text, which can be wrong within one second; leases last for minutes.
         text = "SELECT TOP @limit * FROM c WHERE c.type = 'chunk' AND c.leaseUntil < @now"
-        found = query(container, text, limit=limit, now=moment["leaseUntil"])
+        found = query(container, text, limit=limit, now=moment_text(now))
         return [chunk async for stored in found if (chunk := readable(Chunk, _own(stored))) is not None]
 
     async def _find(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> AsyncIterator[dict[str, str]]:

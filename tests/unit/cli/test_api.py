@@ -125,6 +125,16 @@ def test_all_pages_of_the_activity_are_read_under_one_header(stub: StubApi) -> N
     assert _api(stub).activity_csv("i") == '"recipient"\r\n"a"\r\n"é"\r\n'
 
 
+def test_a_chain_is_checked_part_after_part(stub: StubApi) -> None:
+    chain = {"intact": True, "entries": 2}
+    anchors = [{"name": name, "holds": True} for name in "ab"]
+    first = {"intact": True, "chain": chain, "anchors": anchors[:1], "checkedTo": 2, "next": "?after=2&max=2"}
+    second = {"intact": False, "chain": {**chain, "entries": 1}, "anchors": anchors[1:], "checkedTo": 3}
+    stub.answers["/api/incidents/i/verify-chain"] = Answer.json(first)
+    stub.answers["/api/incidents/i/verify-chain?after=2&max=2"] = Answer.json(second)
+    assert _api(stub).verification("i") == {**second, "chain": {**chain, "entries": 3}, "anchors": anchors}
+
+
 def test_an_incident_is_shown_without_the_part_of_its_targets_that_came_along(stub: StubApi) -> None:
     whole = {"incident": {"id": "i"}, "counts": {}, "targets": [{}], "tree": [], "next": "?after=a"}
     stub.answers["/api/incidents/i?top=1"] = Answer.json(whole)

@@ -50,7 +50,7 @@ def api(stub: StubApi) -> StubApi:
         {"incident": INCIDENT, "counts": INCIDENT["counts"], "targets": TARGETS[:1], "tree": [], "next": "?after=x"}
     )
     stub.answers["/api/incidents/incident-1?top=1000"] = Answer.json({"targets": TARGETS})
-    stub.answers["/api/incidents/incident-1/verify-chain"] = Answer.json({"intact": True})
+    stub.answers["/api/incidents/incident-1/verify-chain"] = Answer.json({"intact": True, "chain": {"entries": 0}})
     stub.answers["/api/incidents/incident-1/activity.csv"] = Answer(b'"recipient"\r\n"ada"\r\n')
     for name in ("approve", "undo", "close"):
         stub.answers[f"/api/incidents/incident-1/{name}"] = Answer.json({"commandId": f"cmd-{name}"}, 202)

@@ -167,7 +167,7 @@ class Case:
         return found.value if found else Head(incident_id=INCIDENT)
 
     async def entries(self) -> list[Entry]:
-        return [entry async for entry in self.activity.entries(INCIDENT)]
+        return [Entry.model_validate(entry) async for entry in self.activity.entries(INCIDENT)]
 
     async def kinds(self) -> list[str]:
         return [entry.kind for entry in await self.entries()]

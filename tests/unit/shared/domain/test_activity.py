@@ -1,10 +1,14 @@
 import hashlib
+import json
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.activity import GENESIS, AuditEvent, Entry, Head, digest, link, verify
+from shared.domain.activity import GENESIS, AuditEvent, ChainReport, Document, Entry, Head, Place, digest, link
+from shared.domain.activity import verify as verify_stream
 from shared.domain.ids import IncidentId
 from tests.fakes.clock import START
 
@@ -29,9 +33,28 @@ chains = st.lists(facts, min_size=1, max_size=8, unique_by=lambda fact: fact.id)
 EMPTY = Head(incident_id=IncidentId("inc-1"))
 
 
-def stored(entry: Entry) -> Entry:
+def stored(entry: Entry) -> Document:
     """The entry as it comes back from Cosmos DB: through its document, in text."""
-    return Entry.model_validate_json(entry.model_dump_json(exclude_none=True))
+    found: Document = json.loads(json.dumps(entry.to_document()))
+    return found
+
+
+def verify(
+    head: Head,
+    entries: Iterable[Entry | Document],
+    start: Place = Place(),  # noqa: B008 - frozen
+    to: int | None = None,
+) -> ChainReport:
+    async def stream() -> AsyncIterator[Document]:
+        for entry in entries:
+            yield stored(entry) if isinstance(entry, Entry) else entry
+
+    check = verify_stream(head, stream(), start=start, to=to)
+    # It waits for nothing here, and an event loop for each example would take most of the time.
+    with pytest.raises(StopIteration) as done:
+        check.send(None)
+    report: ChainReport = done.value.value
+    return report
 
 
 def test_an_empty_chain_is_intact() -> None:
@@ -42,10 +65,11 @@ def test_an_empty_chain_is_intact() -> None:
 
 @given(st.lists(chains, min_size=1, max_size=3))
 def test_a_chain_that_grew_in_parts_is_intact_when_it_is_read_back(parts: list[list[AuditEvent]]) -> None:
-    head, chain = EMPTY, []
+    head = EMPTY
+    chain: list[Entry] = []
     for part in parts:
         head, entries = link(head, part)
-        chain += [stored(entry) for entry in entries]
+        chain += entries
 
     report = verify(head, chain)
 
@@ -78,7 +102,7 @@ def test_an_edited_entry_breaks_the_chain_where_it_stands(chain: list[AuditEvent
     assert (report.intact, report.broken_at) == (False, place + 1)
 
     # And so it does if whoever edited it also gave it the hash that it now needs.
-    edited[place] = edited[place].model_copy(update={"hash": digest(edited[place])})
+    edited[place] = edited[place].model_copy(update={"hash": digest(stored(edited[place]))})
     report = verify(head, edited)
     assert (report.intact, report.broken_at) == (False, place + 2)
 
@@ -128,6 +152,57 @@ def test_the_digest_is_that_of_canonical_json_and_never_changes() -> None:
 
     text = (
         '{"actor":"ann","at":"2026-03-02T09:00:00Z","data":{"z":1,"ü":[2,"x"]},"id":"fact-1","incidentId":"inc-1",'
-        f'"kind":"opened","previousHash":"{"0" * 64}","seq":1}}'
+        f'"kind":"opened","previousHash":"{"0" * 64}","schemaVersion":1,"seq":1}}'
     )
     assert entry.hash == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_the_digest_of_an_entry_without_a_schema_version_is_that_of_what_is_stored() -> None:
+    # As the first release wrote it.
+    old = {"actor": "ann", "at": "2026-03-02T09:00:00Z", "id": "1", "seq": 1, "previousHash": GENESIS}
+    text = f'{{"actor":"ann","at":"2026-03-02T09:00:00Z","id":"1","previousHash":"{GENESIS}","seq":1}}'
+
+    assert digest({**old, "hash": "x"}) == hashlib.sha256(text.encode()).hexdigest()
+
+
+@given(chains, st.data())
+def test_parts_of_a_chain_are_intact_exactly_if_the_whole_is(chain: list[AuditEvent], data: st.DataObject) -> None:
+    head, made = link(EMPTY, chain)
+    entries = [dict(stored(entry)) for entry in made]
+    if broken := data.draw(st.none() | st.integers(1, len(entries))):
+        entries[broken - 1]["actor"] += "x"
+    reports, place = [], Place()
+    while place.seq < head.seq:
+        to = min(place.seq + data.draw(st.integers(1, 4)), head.seq)
+        part = entries[place.seq : to]
+        reports.append(verify(head, part, place, None if to == head.seq else to))
+        place = Place(to, part[-1]["hash"])
+
+    assert [report.broken_at for report in reports if not report.intact] == ([broken] if broken else [])
+    assert all(report.intact for report in reports) is verify(head, entries).intact
+
+
+def test_a_part_that_ends_early_is_broken_there() -> None:
+    head, entries = link(EMPTY, [AuditEvent(id=str(n), kind="test", at=START, actor="ann") for n in range(6)])
+    start = Place(2, entries[1].hash)
+
+    assert verify(head, entries[2:4], start, 4).intact
+    report = verify(head, entries[2:3], start, 4)
+    assert (report.intact, report.broken_at, report.entries) == (False, 4, 1)
+
+
+def test_an_end_that_is_not_the_head_s_is_seen() -> None:
+    head, entries = link(EMPTY, [AuditEvent(id="1", kind="test", at=START, actor="ann")])
+
+    report = verify(head.model_copy(update={"hash": GENESIS}), entries)
+    assert (report.intact, report.broken_at, report.problem) == (False, 2, "the head does not follow")
+
+
+@pytest.mark.parametrize(
+    "change", [{"hash": None}, {"previousHash": None}, {"actor": "\ud800"}, {"data": {"a": [[[]]]}}, {"more": 1}]
+)
+def test_whatever_somebody_wrote_into_an_entry_breaks_the_chain_and_not_the_check(change: dict[str, Any]) -> None:
+    head, (entry,) = link(EMPTY, [AuditEvent(id="1", kind="test", at=START, actor="ann")])
+    document = {key: value for key, value in {**stored(entry), **change}.items() if value is not None}
+
+    assert verify(head, [document]).broken_at == 1

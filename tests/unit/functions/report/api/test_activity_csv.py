@@ -1,15 +1,24 @@
 import csv
 import io
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.report.api.activity_csv import COLUMNS, export
+from functions.report.api.activity_csv import COLUMNS, CsvExport
+from shared.domain.ids import TargetId
 from shared.domain.target import Copy, Mailbox, Original, Target, TargetState
 from tests.fakes.clock import START
-from tests.unit.functions.report.case import target
+from tests.unit.functions.report.case import INCIDENT, target
+
+
+def export(targets: Iterable[Target]) -> str:
+    made = CsvExport(INCIDENT)
+    for one in targets:
+        made.add(one.id, one)
+    return made.text
 
 
 def rows(*targets: Target) -> list[dict[str, str]]:
@@ -92,3 +101,14 @@ def test_whatever_strangers_write_one_target_is_one_row(subject: str, name: str,
     first, second = rows(hostile, target("bob"))
     assert (first["target"], second["target"]) == ("target-ann", "target-bob")
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in first.values())
+
+
+def test_a_target_that_cannot_be_read_is_a_row_that_says_so() -> None:
+    made = CsvExport(INCIDENT)
+    made.add(TargetId("target-ann"), None)
+    (row,) = csv.DictReader(io.StringIO(made.text, newline=""))
+    assert {column: cell for column, cell in row.items() if cell} == {
+        "incident": INCIDENT,
+        "target": "target-ann",
+        "state": "unreadable",
+    }

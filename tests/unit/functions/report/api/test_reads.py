@@ -1,3 +1,6 @@
+from typing import Any
+from urllib.parse import parse_qsl
+
 import pytest
 
 from functions.report.api import reads
@@ -13,7 +16,7 @@ from tests.unit.functions.report.case import CHUNK, INCIDENT, Case, incident, pl
 
 async def five() -> ReadDeps:
     targets = [target(name, TargetState.QUARANTINED) for name in "edcba"]
-    case = await Case().keep(incident(plan(5)), targets)
+    case = await Case().keep(plan(5), chunks=[targets])
     await case.handle(ChunkChanged(incident_id=INCIDENT, chunk_id=CHUNK))
     return case.provide(ReadDeps)
 
@@ -21,7 +24,7 @@ async def five() -> ReadDeps:
 async def test_incidents_newest_first() -> None:
     case = Case()
     for day in (1, 3, 2):
-        await case.incidents.add(incident(id=IncidentId(f"inc-{day}"), opened_at=START.replace(day=day)))
+        case.incidents.keep(incident(id=IncidentId(f"inc-{day}"), opened_at=START.replace(day=day)))
     found = await reads.incidents({"top": "2"}, case.provide(ReadDeps))
     assert [one["id"] for one in found["incidents"]] == ["inc-3", "inc-2"]
 
@@ -35,23 +38,33 @@ async def test_an_incident_with_its_targets_and_their_tree() -> None:
     assert "next" not in found
 
 
-async def test_targets_come_in_pages() -> None:
-    deps = await five()
-    first = await reads.incident(INCIDENT, {"top": "2"}, deps)
-    assert first["next"] == "?after=target-b&top=2"
-    second = await reads.incident(INCIDENT, {"after": "target-b", "top": "2"}, deps)
-    third = await reads.incident(INCIDENT, {"after": "target-d", "top": "2"}, deps)
-    pages = [[one["mailbox"]["id"] for one in page["targets"]] for page in (first, second, third)]
-    assert pages == [["a", "b"], ["c", "d"], ["e"]]
-    assert "next" not in third
+async def pages(read: Any, top: int, deps: ReadDeps) -> list[Any]:
+    """All pages, as a caller follows `next`."""
+    found = []
+    query = {"top": str(top)}
+    while True:
+        page = await read(INCIDENT, query, deps)
+        found.append(page)
+        following = page[1] if isinstance(page, tuple) else page.get("next")
+        if following is None:
+            return found
+        query = dict(parse_qsl(following.removeprefix("?")))
+        assert query["top"] == str(top)
+
+
+async def test_targets_come_in_pages_each_with_its_tree() -> None:
+    found = await pages(reads.incident, 2, await five())
+    assert [[one["mailbox"]["id"] for one in page["targets"]] for page in found] == [["a", "b"], ["c", "d"], ["e"]]
+    assert [page["tree"][0]["targets"] for page in found] == [
+        ["target-a", "target-b"],
+        ["target-c", "target-d"],
+        ["target-e"],
+    ]
 
 
 async def test_the_csv_comes_in_pages_too() -> None:
-    text, following = await reads.activity_csv(INCIDENT, {"top": "4"}, await five())
-    assert len(text.splitlines()) == 5
-    assert following == "?after=target-d&top=4"
-    text, following = await reads.activity_csv(INCIDENT, {"after": "target-d"}, await five())
-    assert (len(text.splitlines()), following) == (2, None)
+    found = await pages(reads.activity_csv, 4, await five())
+    assert [len(text.splitlines()) for text, _ in found] == [5, 2]
 
 
 @pytest.mark.parametrize(
@@ -73,11 +86,6 @@ async def test_a_wrong_number(query: dict[str, str]) -> None:
     assert query["top"] not in caught.value.body["detail"] or query["top"] in {"", "0"}
 
 
-async def test_a_page_after_nothing() -> None:
-    with pytest.raises(Problem, match="wrong"):
-        await reads.incident(INCIDENT, {"after": "nobody"}, await five())
-
-
 @pytest.mark.parametrize("read", [reads.incident, reads.activity_csv])
 async def test_no_such_incident(read: object) -> None:
     with pytest.raises(NotFoundError):
@@ -85,7 +93,25 @@ async def test_no_such_incident(read: object) -> None:
 
 
 async def test_verification() -> None:
-    found = await reads.verification(INCIDENT, await five())
+    found = await reads.verification(INCIDENT, {}, await five())
     assert found["intact"]
-    assert found["chain"]["entries"] == 5
+    assert (found["chain"]["entries"], found["checkedTo"]) == (5, 5)
     assert [(anchor["name"], anchor["holds"]) for anchor in found["anchors"]] == [("plan-1", True)]
+    assert "next" not in found
+
+
+async def test_verification_comes_in_parts() -> None:
+    deps = await five()
+    first = await reads.verification(INCIDENT, {"max": "3"}, deps)
+    assert (first["intact"], first["checkedTo"], first["next"]) == (True, 3, "?after=3&max=3")
+    second = await reads.verification(INCIDENT, {"after": "3", "max": "3"}, deps)
+    assert (second["intact"], second["checkedTo"], "next" in second) == (True, 5, False)
+
+
+@pytest.mark.parametrize(
+    "query", [{"after": "-1"}, {"after": "6"}, {"after": "x"}, {"after": "9" * 17}, {"max": "0"}, {"max": "20001"}]
+)
+async def test_a_part_that_is_none(query: dict[str, str]) -> None:
+    with pytest.raises(Problem) as caught:
+        await reads.verification(INCIDENT, query, await five())
+    assert (caught.value.status, caught.value.body["type"]) == (400, "urn:clawback:problem:wrong-parameter")

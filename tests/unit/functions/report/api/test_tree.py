@@ -1,6 +1,18 @@
-from functions.report.api.tree import path, tree
-from shared.domain.target import Hop, Via
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from functions.report.api.tree import MAX_DEPTH, Tree, path
+from shared.domain.target import Hop, Target, Via
 from tests.unit.functions.report.case import target
+
+
+def tree(targets: Iterable[Target]) -> list[dict[str, Any]]:
+    made = Tree()
+    for one in targets:
+        made.add(one)
+    return made.roots
+
 
 ALERT = Hop(via=Via.ALERT, name="clawback", ref="alert-1")
 GROUP = Hop(via=Via.GROUP, name="all@contoso.example", ref="g-1")
@@ -48,3 +60,27 @@ def test_the_same_hop_on_another_way_is_another_node() -> None:
 
 def test_the_way_in_a_line() -> None:
     assert path(target("c", hops=(ALERT, GROUP))) == "alert clawback > group all@contoso.example"
+
+
+def test_a_way_of_a_thousand_hops_is_cut_and_that_is_said() -> None:
+    hops = [Hop(via=Via.FORWARD, name=f"{number}@contoso.example", ref=str(number)) for number in range(1000)]
+    targets = [
+        target("far", hops=tuple(hops)),
+        target("also", hops=tuple(hops[:-1])),
+        target("end", hops=tuple(hops[:MAX_DEPTH])),
+    ]
+
+    found = tree(targets)
+
+    assert json.loads(json.dumps(found)) == found
+    level, (node,) = 1, found
+    while node["children"]:
+        assert (node["targets"], "cut" in node) == ([], False)
+        level, (node,) = level + 1, node["children"]
+    assert (level, node["cut"]) == (MAX_DEPTH, True)
+    assert node["targets"] == ["target-far", "target-also", "target-end"]
+
+
+def test_a_way_that_fits_is_not_cut() -> None:
+    hops = tuple(Hop(via=Via.FORWARD, name=str(number)) for number in range(MAX_DEPTH))
+    assert "cut" not in json.dumps(tree([target("a", hops=hops)]))

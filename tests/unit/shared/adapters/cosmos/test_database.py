@@ -89,7 +89,7 @@ def test_how_long_the_service_asked_us_to_wait(headers: dict[str, str], seconds:
 def test_what_the_service_adds_to_a_document_is_not_in_the_record() -> None:
     head = Head(incident_id=IncidentId("inc-1"), seq=3)
 
-    stored = document(head, "head")
+    stored = document(head)
     assert stored["type"] == "head"
 
     added = {"_rid": "r", "_self": "s", "_etag": "e", "_attachments": "a", "_ts": 1}
@@ -101,7 +101,7 @@ BAD: dict[str, Any] = {"id": "head", "incidentId": 7, "seq": SECRET, "hash": {"s
 
 
 def test_an_unreadable_document_is_named_by_its_id_without_its_content() -> None:
-    with pytest.raises(UnreadableError, match="record head cannot be read: incidentId: string_type, seq: int") as error:
+    with pytest.raises(UnreadableError, match="record head cannot be read: incidentId: string_type; seq: int") as error:
         record(Head, BAD)
     assert SECRET not in "".join(traceback.format_exception(error.value))
 

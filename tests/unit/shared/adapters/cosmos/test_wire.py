@@ -5,6 +5,7 @@ import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -12,11 +13,13 @@ import pytest
 from azure.core.pipeline.transport import AioHttpTransport
 
 from local.cloud import LocalCloud
+from shared.adapters.cosmos.database import document
+from shared.adapters.cosmos.targets import CosmosTargets
 from shared.bootstrap import Services
 from shared.domain.batch import batch_size, sent_size
 from shared.domain.ids import ChunkId, IncidentId, PlanId, TargetId
 from shared.domain.target import MAX_CHUNK_TARGETS, Chunk, Hop, Mailbox, Target, Via
-from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
+from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError, UnreadableError
 
 pytestmark = pytest.mark.cloud
 
@@ -118,6 +121,53 @@ async def test_sizes_are_those_of_what_is_sent(cosmos: Cosmos, monkeypatch: pyte
         # Brackets and commas around, and the 0 that stood for each document.
         assert len(body.encode()) == wrapped - len(operations) + sum(map(sent_size, documents)) + len(operations) + 1
         assert len(body.encode()) <= batch_size(documents)
+
+
+async def test_one_unreadable_target_does_not_hide_the_others_of_a_list(cosmos: Cosmos) -> None:
+    chunk, made = a_chunk(3)
+    await cosmos.services.targets.add_chunk(chunk, made)
+    await _overwrite(cosmos, {**document(made[1]), "state": "unheard of", "subject": "secret"})
+
+    listed = await cosmos.services.targets.list_chunk(chunk.id)
+    assert listed == {made[0].id: made[0], made[1].id: None, made[2].id: made[2]}
+    # Whoever acts on a chunk needs all of it.
+    with pytest.raises(UnreadableError, match="target-1") as error:
+        await cosmos.services.targets.read_chunk(chunk.id)
+    assert "secret" not in str(error.value)
+    assert await cosmos.services.targets.known(chunk.incident_id, [made[1].id]) == {made[1].id}
+
+
+async def test_one_unreadable_chunk_does_not_hide_other_abandoned_ones(cosmos: Cosmos) -> None:
+    ended = datetime(2020, 1, 1, tzinfo=UTC)
+    keys = []
+    for _ in range(2):
+        chunk, made = a_chunk(1)
+        await cosmos.services.targets.add_chunk(chunk.model_copy(update={"lease_until": ended}), made)
+        keys.append(chunk.id)
+    good, _ = await cosmos.services.targets.read_chunk(keys[1])
+    await _overwrite(cosmos, {**document(good.value), "id": keys[0], "chunkId": keys[0], "targets": "many"})
+
+    found = {chunk.id for chunk in await cosmos.services.targets.abandoned(ended + timedelta(days=1), 1000)}
+    assert found & set(keys) == {keys[1]}
+
+
+async def test_what_a_newer_writer_added_is_read_and_written_back(cosmos: Cosmos) -> None:
+    chunk, made = a_chunk(1)
+    await cosmos.services.targets.add_chunk(chunk, made)
+    await _overwrite(cosmos, {**document(made[0]), "schemaVersion": 2, "risk": {"score": 7}})
+
+    header, (read,) = await cosmos.services.targets.read_chunk(chunk.id)
+    await cosmos.services.targets.commit(chunk, header.etag, [read.model_copy(update={"attempts": 1})])
+
+    _, (again,) = await cosmos.services.targets.read_chunk(chunk.id)
+    assert again.to_document() == {**made[0].to_document(), "schemaVersion": 2, "risk": {"score": 7}, "attempts": 1}
+
+
+async def _overwrite(cosmos: Cosmos, stored: dict[str, Any]) -> None:
+    store = cosmos.services.targets
+    assert isinstance(store, CosmosTargets)
+    container = await store._database.container("targets")
+    await container.upsert_item(stored)
 
 
 @pytest.mark.parametrize("status", [408, 429, 449, 503])
