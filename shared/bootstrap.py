@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shared.adapters.graph.gateway import GraphGateway
     from shared.pipeline.payloads import HealthCheck
     from shared.policy import Policy
+    from shared.policy.people import PolicyPeople
     from shared.ports.activity import ActivityStore
     from shared.ports.alerts import AlertStore
     from shared.ports.dead_letters import DeadLetters
@@ -75,6 +76,12 @@ class Services:
         from shared.policy import load_policy  # noqa: PLC0415 - reads a file: only stages with a policy do
 
         return load_policy(self.settings.policy_path)
+
+    @cached_property
+    def policy_people(self) -> PolicyPeople:
+        from shared.policy.people import PolicyPeople  # noqa: PLC0415 - only stages with a policy need it
+
+        return PolicyPeople(self.policy, self.directory, self.now)
 
     @cached_property
     def queue(self) -> MessageQueue:

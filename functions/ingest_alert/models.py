@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.clock import Clock
-from shared.domain.alert import Alert, Disposition, Indicator, RawPayload, Severity, ThreatType, alert_id
+from shared.domain.alert import Alert, Disposition, RawPayload, Severity, ThreatType, alert_id
 from shared.domain.base import Frozen, Instant
+from shared.domain.indicators import Indicator
 from shared.domain.message import Message
 from shared.ports.alerts import AlertStore
 from shared.ports.evidence import EvidenceStore

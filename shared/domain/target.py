@@ -7,6 +7,7 @@ from pydantic import Field
 
 from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.ids import ChunkId, IncidentId, MailboxId, PlanId, TargetId, derive
+from shared.domain.recipient import Recipient
 
 # A transactional batch has at most 100 operations (Cosmos DB service limit); one is the chunk's header.
 MAX_CHUNK_TARGETS = 99
@@ -74,7 +75,7 @@ class Hop(Frozen):
 
 
 class Mailbox(Frozen):
-    """The mailbox, as the directory described it when the plan was made."""
+    """The mailbox, as the directory described it when the plan was made: what a target keeps of its recipient."""
 
     id: MailboxId | None = None
     """None if the address leads to no mailbox of this tenant."""
@@ -83,6 +84,18 @@ class Mailbox(Frozen):
     department: str | None = None
     privileged: bool = False
     protected: bool = False
+
+    @classmethod
+    def of(cls, recipient: Recipient) -> "Mailbox":
+        """The recipient's mailbox; for a recipient without one, only who it is."""
+        return cls(
+            id=MailboxId(recipient.mailbox_id) if recipient.mailbox_id else None,
+            address=recipient.primary_address,
+            name=recipient.name,
+            department=recipient.department,
+            privileged=recipient.privileged,
+            protected=recipient.protected,
+        )
 
 
 class Original(Frozen):

@@ -20,13 +20,14 @@ from pydantic import Field
 from shared.clock import Clock
 from shared.domain.base import Frozen, Instant
 from shared.domain.ids import MailboxId
+from shared.domain.recipient import RecipientKind
 from shared.errors import ClawbackError
 from shared.names import WEB_SENDS_TO, Stage
 from shared.pipeline.payloads import HealthCheck
 from shared.policy import PolicyError, load_policy
 from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.dead_letters import DeadLetters
-from shared.ports.directory import Directory, RecipientKind
+from shared.ports.directory import Directory
 from shared.ports.evidence import EvidenceStore
 from shared.ports.health import GraphToken, Probe, Probed, ProbeResult
 from shared.ports.mailboxes import Mailboxes

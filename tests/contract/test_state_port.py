@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from tests.fakes.state import FakeAlerts, FakeIncidents
 
 from shared.bootstrap import Services
 from shared.domain.alert import Alert, RawPayload, Severity, ThreatType, alert_id
@@ -16,7 +17,6 @@ from shared.errors import ConflictError, NotFoundError
 from shared.ports.alerts import AlertStore
 from shared.ports.incidents import IncidentStore
 from tests.fakes.clock import START
-from tests.fakes.state import FakeAlerts, FakeIncidents
 
 
 @dataclass

@@ -9,16 +9,18 @@ from functions.enrich.models import Deps as EnrichDeps
 from functions.expand_recipients.handler import handle as expand
 from functions.expand_recipients.models import Deps as ExpandDeps
 from shared.domain.alert import Alert, RawPayload, Severity, ThreatType, alert_id
+from shared.domain.enrichment import Enrichment, enrichment_path
 from shared.domain.ids import AlertId, IncidentId
 from shared.domain.incident import AlertLink, Incident, Plan
 from shared.domain.message import Message
+from shared.domain.recipient import Recipient, RecipientKind
 from shared.domain.target import Target
-from shared.enrichment import Enrichment, enrichment_path
 from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients
 from shared.pipeline.stage import Outcome
 from shared.policy import Policy
+from shared.policy.people import PolicyPeople
 from shared.ports.answers import Refusal, RefusalKind
-from shared.ports.directory import Recipient, RecipientKind, TraceRow
+from shared.ports.directory import TraceRow
 from shared.ports.mailboxes import SentCopy
 from shared.settings import Settings
 from tests.fakes.alerts import FakeAlerts
@@ -132,14 +134,16 @@ class Tenant:
         return alert.id
 
     async def enrich(self) -> Outcome:
-        """One delivery to the enrich stage."""
+        """One delivery to the enrich stage, in a process of its own: nothing is cached."""
+        policy = Policy.model_validate(self.policy)
         deps = EnrichDeps(
             alerts=self.alerts,
             incidents=self.incidents,
             directory=self.directory,
             evidence=self.evidence,
             queue=self.queue,
-            policy=Policy.model_validate(self.policy),
+            policy=policy,
+            policy_people=PolicyPeople(policy, self.directory, self.now),
             settings=self.settings,
             now=self.now,
         )
@@ -191,6 +195,12 @@ class Tenant:
     def enrichment(self) -> Enrichment:
         """What the enrich stage kept of the first alert alone."""
         return Enrichment.model_validate_json(self.evidence.blobs[enrichment_path(INCIDENT, [ALERT])])
+
+    @property
+    def enrichments(self) -> list[Enrichment]:
+        """All that the enrich stage kept."""
+        kept = [content for path, content in self.evidence.blobs.items() if path.startswith("enrichment/")]
+        return [Enrichment.model_validate_json(content) for content in kept]
 
     def reached(self) -> dict[str, str]:
         """The way to each target of the malicious mail or what was made of it, by address."""
