@@ -3,16 +3,21 @@
 Whatever the place: every target ends, none is moved twice in one direction, nothing else is touched, and undo is exact.
 """
 
+from datetime import timedelta
+
 import pytest
 
 from functions.quarantine.handler import handle
-from functions.quarantine.sweep import SweepDeps, sweep
+from functions.quarantine.sweep import SweepDeps, sweep, sweep_alerts
+from shared.domain.ids import IncidentId
+from shared.domain.incident import AlertLink, AlertStep, Incident
 from shared.domain.target import TargetState
-from shared.pipeline.payloads import PullChunk, RestoreChunk
+from shared.names import Stage
+from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged, PullChunk, RestoreChunk
 from shared.pipeline.stage import Outcome, RetryLater
 from shared.ports.mailboxes import Item, Where
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
-from tests.unit.functions.quarantine.world import CHUNK, CLAIM_SECONDS, INCIDENT, World
+from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, LEASE_SECONDS, World
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
 RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, command_id="cmd-1")
@@ -80,7 +85,7 @@ async def test_a_crash_during_the_pull_changes_nothing_about_its_result(place: i
     checkpoints.revive()
 
     # The message comes back when its lease ends, which is after the claim has ended; and it comes twice.
-    world.now.advance(CLAIM_SECONDS + 1)
+    world.now.advance(LEASE_SECONDS + 1)
     for _ in range(2):
         await deliver(PULL, world)
 
@@ -107,7 +112,7 @@ async def test_a_crash_during_the_undo_changes_nothing_about_its_result(place: i
         await handle(RESTORE, world.deps)
     checkpoints.revive()
 
-    world.now.advance(CLAIM_SECONDS + 1)
+    world.now.advance(LEASE_SECONDS + 1)
     for _ in range(2):
         await deliver(RESTORE, world)
 
@@ -124,14 +129,14 @@ async def test_another_worker_waits_while_the_claim_may_still_be_alive() -> None
         await handle(PULL, world.deps)
     checkpoints.revive()
 
-    assert await handle(PULL, world.deps) == RetryLater("claimed", CLAIM_SECONDS)
+    assert await handle(PULL, world.deps) == RetryLater("claimed", LEASE_SECONDS)
     assert not world.mailboxes.moves
 
 
 async def test_the_sweep_finds_a_chunk_whose_worker_died_and_no_other() -> None:
     checkpoints = Checkpoints()
     world = await world_with(checkpoints)
-    deps = SweepDeps(targets=world.targets, queue=world.queue, now=world.now)
+    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
     assert await sweep(deps) == 0
     checkpoints.die_at = (await places(PULL)).index("after move")
     with pytest.raises(ProcessDied):
@@ -139,9 +144,59 @@ async def test_the_sweep_finds_a_chunk_whose_worker_died_and_no_other() -> None:
     checkpoints.revive()
     assert await sweep(deps) == 0
 
-    world.now.advance(CLAIM_SECONDS + 1)
+    world.now.advance(LEASE_SECONDS + 1)
 
     assert await sweep(deps) == 1
     assert world.queue.sent == [PULL]
     await deliver(PULL, world)
     assert await sweep(deps) == 0
+
+
+async def test_the_sweep_takes_up_cases_whose_worker_died_and_knows_which_work_it_was() -> None:
+    world = await world_with(Checkpoints())
+    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
+    until = world.now() + timedelta(seconds=LEASE_SECONDS)
+    for stage in (Stage.ENRICH, Stage.EXPAND_RECIPIENTS, Stage.REPORT):
+        assert await world.incidents.acquire_lease(INCIDENT, stage, world.now(), until)
+    done = await world.incidents.acquire_lease(IncidentId("inc-2"), Stage.ENRICH, world.now(), until)
+    assert done is not None
+    await world.incidents.release_lease(done)
+    assert await sweep(deps) == 0
+
+    world.now.advance(LEASE_SECONDS + 1)
+
+    assert await sweep(deps) == 3
+    assert world.queue.sent == [
+        EnrichAlerts(incident_id=INCIDENT),
+        ExpandRecipients(incident_id=INCIDENT),
+        IncidentChanged(incident_id=INCIDENT),
+    ]
+
+
+async def test_a_lease_of_a_newer_version_is_left_to_it() -> None:
+    world = await world_with(Checkpoints())
+    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
+    assert await world.incidents.acquire_lease(INCIDENT, "triage", world.now(), world.now())
+    world.now.advance(1)
+    assert await sweep(deps) == 1
+    assert world.queue.sent == []
+
+
+async def test_alerts_that_wait_for_too_long_are_taken_up_and_no_others() -> None:
+    world = await world_with(Checkpoints())
+    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
+    (link,) = world.incidents.of(INCIDENT, AlertLink)
+    steps = {IncidentId(f"inc-{step}"): step for step in AlertStep}
+    for key, step in steps.items():
+        changes = {"incident_id": key, "step": step}
+        world.incidents.keep(Incident(id=key, opened_at=world.now()), link.model_copy(update=changes))
+    world.now.advance(20 * 60)
+    assert await sweep_alerts(deps) == 0
+
+    world.now.advance(1)
+
+    assert await sweep_alerts(deps) == 2
+    assert world.queue.sent == [
+        EnrichAlerts(incident_id=IncidentId("inc-decided")),
+        EnrichAlerts(incident_id=IncidentId("inc-joined")),
+    ]

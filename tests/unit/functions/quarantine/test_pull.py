@@ -13,7 +13,7 @@ from shared.pipeline.stage import Done, Reject, RetryLater
 from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.mailboxes import Item, ItemKey, Where
 from tests.fakes.mailboxes import QUARANTINE
-from tests.unit.functions.quarantine.world import CHUNK, CLAIM_SECONDS, DELIVERED, INCIDENT, World
+from tests.unit.functions.quarantine.world import CHUNK, DELIVERED, INCIDENT, LEASE_SECONDS, World
 
 Moves = Sequence[tuple[MailboxId, str, str]]
 
@@ -216,7 +216,7 @@ async def test_a_claimed_chunk_is_waited_for() -> None:
     until = world.now.now.replace(minute=1)
     await world.targets.commit(header.value.model_copy(update={"lease_until": until}), header.etag, [])
 
-    assert await handle(PULL, world.deps) == RetryLater("claimed", CLAIM_SECONDS)
+    assert await handle(PULL, world.deps) == RetryLater("claimed", LEASE_SECONDS)
     assert not world.mailboxes.moves
 
 
