@@ -10,18 +10,21 @@ stack.api("incidents?top=1")
 import json
 import os
 import shutil
-import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from functions.ingest_alert.authentication import signature
+from cli.webhook import authentication
 from local.cloud import LocalCloud
 from local.process import Child, python
 
 API_FILE = "api.json"
-"""Where another process finds the API: `{"url", "key"}`."""
+"""What the command line needs: `{"url", "key", "ca", "webhookSecrets", "settings"}` (cli/local_cloud.py)."""
+
+_SECRET = "CLAWBACK_WEBHOOK_SECRETS__"
+# App settings by which queues and blobs are opened.
+_SETTINGS = ("CLAWBACK_", "PipelineStorage__", "IDENTITY_")
 
 _ROOT = Path(__file__).parents[1]
 
@@ -86,9 +89,24 @@ class Stack:
         self._admins = [(one["url"], one["masterKey"]) for one in told]
         web = told[-1]
         self.url, self.key = web["url"], web["functionKey"]
-        api = self.cloud.directory / API_FILE
-        api.touch(mode=0o600)
-        api.write_text(json.dumps({"url": self.url, "key": self.key}), encoding="utf-8")
+        self._write_api_file()
+
+    def _write_api_file(self) -> None:
+        web, pipeline = self.cloud.environment("web"), self.cloud.environment("pipeline")
+        state = {
+            "url": self.url,
+            "key": self.key,
+            "ca": self.cloud.state.ca,
+            "webhookSecrets": {
+                name.removeprefix(_SECRET): json.loads(value)[0]
+                for name, value in web.items()
+                if name.startswith(_SECRET)
+            },
+            "settings": {name: value for name, value in pipeline.items() if name.startswith(_SETTINGS)},
+        }
+        path = self.cloud.directory / API_FILE
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(state), encoding="utf-8")
 
     def kill_hosts(self) -> None:
         """`kill -9` of both hosts and all their workers."""
@@ -146,11 +164,3 @@ class Stack:
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - our own address
         with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - as above
             return json.loads(answer.read())
-
-
-def authentication(source: str, secret: str, body: bytes) -> dict[str, str]:
-    """The headers by which a request of the source proves itself."""
-    if source == "clawback":
-        timestamp = str(int(time.time()))
-        return {"Clawback-Timestamp": timestamp, "Clawback-Signature": signature(secret, timestamp, body)}
-    return {"X-Clawback-Secret": secret}
