@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.cases import connect
+from cli.connection import connect
 from cli.errors import USAGE, CommandError
 from cli.options import AsJson, Key, SignIn, Url
 
@@ -33,8 +33,9 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Post an alert to a source's webhook."""
-    from cli import json_output, show
+    from cli import json_output
     from cli.api import segment
+    from cli.text import safe
 
     with connect(url, key, sign_in) as api:
         try:
@@ -47,7 +48,7 @@ def submit(
         json_output.print_json(answer)
     else:
         ids = ", ".join(map(str, answer.get("alertIds", []))) or "it has no alert in it"
-        print(f"accepted as {show.safe(answer.get('receiptId'))}: {show.safe(ids, 1000)}")
+        print(f"accepted as {safe(answer.get('receiptId'))}: {safe(ids, 1000)}")
 
 
 def _headers(source: str, secret: str, body: bytes) -> dict[str, str]:

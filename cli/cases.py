@@ -1,31 +1,20 @@
 """The commands for cases: `incident list`, `incident show`, `approve`, `undo`, `close`, `export`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.connection import connect
 from cli.errors import CommandError
 from cli.options import AsJson, By, Incident, Key, Reason, SignIn, Url
 
 if TYPE_CHECKING:
-    from cli.api import Api
     from cli.case_json import Case
 
 incident = typer.Typer(help="Incidents.")
 commands = typer.Typer()
-
-# Messages above the list of targets; `--json` has all of them.
-_MESSAGES = 10
-
-
-def connect(url: str | None, key: str | None, sign_in: str | None) -> "Api":
-    """The API that the options name, or the local one."""
-    from cli.access import find
-    from cli.api import Api
-
-    return Api(find(url, key, sign_in))
 
 
 @incident.command("list")
@@ -56,13 +45,14 @@ def show_incident(
     """Show an incident with all its targets."""
     from cli import json_output
     from cli.case_json import Case
+    from cli.case_screen import print_case
 
     with connect(url, key, sign_in) as api:
         case = Case(api, incident)
         if as_json:
             json_output.print_parts(case.parts())
         else:
-            _print_case(case)
+            print_case(case)
 
 
 @commands.command()
@@ -80,8 +70,9 @@ def approve(
     as_json: AsJson = False,
 ) -> None:
     """Approve exactly the plan that waits now."""
-    from cli import json_output, show
+    from cli import json_output
     from cli.case_json import Case, ask
+    from cli.text import safe
 
     with connect(url, key, sign_in) as api:
         waiting = [one for one in Case(api, incident).waiting_plans() if plan in {None, one.get("id")}]
@@ -97,7 +88,7 @@ def approve(
     if as_json:
         json_output.print_json([answer])
     else:
-        print(show.safe(f"approval of {chosen.get('id')} ({chosen.get('targets')} targets) {_requested(answer)}"))
+        print(safe(f"approval of {chosen.get('id')} ({chosen.get('targets')} targets) {_requested(answer)}"))
 
 
 @commands.command()
@@ -194,69 +185,14 @@ def _targets_in(case: "Case", addresses: set[str]) -> list[str]:
     return [target for target, mailbox in found if mailbox in addresses]
 
 
-def _print_case(case: "Case") -> None:
-    from cli import show
-
-    header, console = case.header, show.console()
-    title = f"{show.safe(header.get('id'))}  {show.safe(header.get('state'))}  {show.safe(header.get('title'))}"
-    console.print(title, style="bold")
-    for line, style in _case_lines(case):
-        console.print(line, style=style)
-    for table in show.targets(case.targets()):
-        console.print(table)
-
-
-def _case_lines(case: "Case") -> Iterator[tuple[str, str]]:
-    """Lines of text, safe to print, each with its style."""
-    from cli.show import safe
-
-    for link in case.alerts():
-        decision = link.get("decision")
-        text = f"{decision.get('action')} by rule {decision.get('rule')!r}" if decision else "not decided yet"
-        about = f"{safe(link.get('id'))} from {safe(link.get('source'))}, {safe(link.get('severity'))}"
-        yield f"alert {about}: {safe(text)}", ""
-    more = 0
-    for number, message in enumerate(case.messages()):
-        if number < _MESSAGES:
-            name = message.get("internetMessageId") or message.get("networkMessageId") or "without Message-ID"
-            yield f"message {safe(name)} from {safe(message.get('sender'))}: {safe(message.get('subject'))}", ""
-        else:
-            more += 1
-    if more:
-        yield f"and {more} more messages (--json has all)", ""
-    for plan in case.plans():
-        yield from _plan_lines(plan)
-    for command in case.commands():
-        reason = f": {safe(command['reason'])}" if command.get("reason") else ""
-        who = f"{safe(command.get('by'))} at {safe(command.get('at'))}"
-        yield f"{safe(command.get('kind'))} requested by {who}{reason}", ""
-
-
-def _plan_lines(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    from cli.case_json import waits
-    from cli.show import safe
-
-    yield f"plan {safe(plan.get('id'))}: {safe(plan.get('targets'))} targets, {safe(plan.get('state'))}", ""
-    if by := plan.get("approvedBy"):
-        yield f"  approved by {safe(by)} at {safe(plan.get('approvedAt'))}", ""
-    label, style = ("needs approval", "yellow") if waits(plan) else ("needed approval", "")
-    yield from _listed(label, plan.get("approvalReasons", []), style)
-    yield from _listed("note", plan.get("notes", []), "")
-
-
-def _listed(label: str, texts: Iterable[object], style: str) -> Iterator[tuple[str, str]]:
-    from cli.show import safe
-
-    return ((f"  {label}: {safe(text)}", style) for text in texts)
-
-
 def _print_requested(what: str, answer: dict[str, Any], *, as_json: bool) -> None:
-    from cli import json_output, show
+    from cli import json_output
+    from cli.text import safe
 
     if as_json:
         json_output.print_json(answer)
     else:
-        print(show.safe(f"{what} {_requested(answer)}"))
+        print(safe(f"{what} {_requested(answer)}"))
 
 
 def _requested(answer: dict[str, Any]) -> str:

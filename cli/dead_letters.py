@@ -36,13 +36,14 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Send a dead letter to its stage again."""
-    from cli import json_output, show
+    from cli import json_output
+    from cli.text import safe
 
     asyncio.run(_replay(message))
     if as_json:
         json_output.print_json({"replayed": message})
     else:
-        print(f"{show.safe(message)} is on its queue again")
+        print(f"{safe(message)} is on its queue again")
 
 
 async def _all() -> "list[DeadLetter]":

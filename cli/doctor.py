@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.cases import connect
+from cli.connection import connect
 from cli.errors import REFUSED, UNREACHABLE, USAGE, CommandError
 from cli.options import AsJson, By, Key, SignIn, Url
 from shared.names import SOURCES
@@ -135,13 +135,12 @@ def _ahead(reported: str, before: datetime, after: datetime) -> float:
 
 def _print(findings: list["Finding"]) -> None:
     from cli import show
+    from cli.text import safe
 
     console = show.console()
     for finding in findings:
-        what = f"  {show.safe(finding.what, 300)}" if finding.what else ""
-        console.print(
-            f"{'ok' if finding.ok else 'NO':3}{show.safe(finding.name)}{what}", style="" if finding.ok else "red"
-        )
+        what = f"  {safe(finding.what, 300)}" if finding.what else ""
+        console.print(f"{'ok' if finding.ok else 'NO':3}{safe(finding.name)}{what}", style="" if finding.ok else "red")
         if not finding.ok:
             console.print(f"     {finding.mend}")
     wrong = sum(not finding.ok for finding in findings)

@@ -63,9 +63,9 @@ def _indented(text: str, levels: int) -> str:
 def _escaped(character: str, encoding: str) -> str:
     if unicodedata.category(character) not in _UNSAFE:
         try:
-            character.encode(encoding)
-        except UnicodeEncodeError:
+            # Some code pages encode a character as another one that looks like it.
+            if character.encode(encoding).decode(encoding) == character:
+                return character
+        except UnicodeError:
             pass
-        else:
-            return character
     return json.dumps(character)[1:-1]

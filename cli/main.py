@@ -90,7 +90,7 @@ def _report(message: str, *, as_json: bool) -> None:
 
         print(json_text({"error": message}, sys.stderr.encoding or "utf-8"), file=sys.stderr)
         return
-    from cli.show import safe
+    from cli.text import safe
 
     # Line by line, each made safe: parts of it may come from the API or from an attacker's mail.
     lines = "\n".join(safe(line, 500) for line in message.splitlines())

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.case_json import planned_targets
-from shared.domain.message import visible
+from cli.text import safe
 
 # Columns of a file or a pipe, where lines may be long.
 _WIDE = 400
@@ -27,17 +27,18 @@ _STYLES = {
 }
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # Handled with all other output (cli/main.py). Rich would end the program as if the command were refused.
+        raise  # noqa: PLE0704 - Rich calls this while it handles the error
+
+
 def console() -> Console:
     """A console that never reads text as markup. Output that is not a terminal has room for every column."""
-    made = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    made = _Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     if not made.is_terminal:
         made.width = _WIDE
     return made
-
-
-def safe(value: object, limit: int = 120) -> str:
-    """`value` in at most `limit` characters, without control and direction-changing ones; empty for None."""
-    return "" if value is None else visible(str(value), limit) or ""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

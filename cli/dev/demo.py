@@ -21,6 +21,7 @@ from cli.cases import export_json
 from cli.dev.local_up import fill
 from cli.errors import CommandError
 from cli.files import write
+from cli.text import safe
 from local.stack import Stack
 from local.tenant.generate import Expected, Generated
 
@@ -53,7 +54,7 @@ class Checks:
         self.failed += 1
         self._console.print(f"  ✗ {claim}", style="bold red")
         for problem in found[:10]:
-            self._console.print(f"      {screen.safe(problem, 300)}")
+            self._console.print(f"      {safe(problem, 300)}")
 
 
 def run() -> int:
@@ -135,13 +136,13 @@ class Demonstration:
             time.sleep(_POLL)
 
     def _line(self, target: dict[str, Any]) -> None:
-        words = [screen.safe(screen.address(target)), screen.safe(screen.way(target))]
+        words = [safe(screen.address(target)), safe(screen.way(target))]
         if target["state"] == "quarantined":
             proof = "verified" if target.get("verifiedAt") else "not verified"
             exposure = screen.exposure(screen.seconds_exposed(target))
             words.append(f"{target['read']}, pulled, {proof}, exposed for {exposure}")
         else:
-            words.append(f"{target['state']} ({screen.safe(target.get('reason') or 'nothing there')})")
+            words.append(f"{target['state']} ({safe(target.get('reason') or 'nothing there')})")
         self._console.print("  " + " · ".join(words), style="" if target["state"] == "quarantined" else "yellow")
 
     def _compare(self, incident: str) -> None:

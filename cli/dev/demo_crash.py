@@ -17,6 +17,7 @@ from cli.case_json import Case
 from cli.dev.demo import Checks
 from cli.dev.local_up import fill
 from cli.errors import CommandError
+from cli.text import safe
 from local.stack import Stack
 from local.tenant.generate import Generated
 
@@ -89,7 +90,7 @@ def _pull(directory: Path, made: Generated, tenant: Path, checks: Checks, *, kil
             checks.that(claim, [] if 0 < moved < len(made.expected) else [moved])
             stack.start_hosts()
         incident = _until_contained(stack)
-        checks.that(f"contained: {screen.safe(incident['counts']['states'])}")
+        checks.that(f"contained: {safe(incident['counts']['states'])}")
         return _result(stack, incident["id"], made)
 
 

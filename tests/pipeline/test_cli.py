@@ -15,7 +15,9 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
-from cli.api import Api, CommandError
+from cli.access import Access
+from cli.api import Api
+from cli.errors import CommandError
 from cli.main import main
 from local import azurite
 from local.cloud import _Token, default_tenant
@@ -97,7 +99,7 @@ def folders(stack: Stack) -> list[list[str]]:
     return [sorted(item["folder"] for item in items) for items in mailboxes(stack).values()]
 
 
-def test_nothing_is_pulled_before_a_person_says_so(stack: Stack, clawback: Run, tmp_path: Path) -> None:
+def test_nothing_is_pulled_before_a_person_approves(stack: Stack, clawback: Run, tmp_path: Path) -> None:
     def reaches(state: str, **states: int) -> Any:
         return wait(
             lambda: incidents(clawback, ours),
@@ -115,8 +117,9 @@ def test_nothing_is_pulled_before_a_person_says_so(stack: Stack, clawback: Run, 
     assert {t["state"] for t in clawback("incident", "show", incident)["targets"]} == {"planned"}
 
     wrong = {"planId": plan["id"], "planHash": plan["hash"][::-1], "by": "Sam"}
-    with pytest.raises(CommandError, match=r"not the one that was approved.*urn:clawback:request:"):
-        Api(stack.url, stack.key).post(f"incidents/{incident}/approve", json.dumps(wrong).encode())
+    refused = pytest.raises(CommandError, match=r"not the one that was approved.*urn:clawback:request:")
+    with Api(Access(stack.url, stack.key)) as api, refused:
+        api.post(f"incidents/{incident}/approve", json.dumps(wrong).encode())
     assert reaches("awaiting_approval")["plans"] == [plan]
     assert mailboxes(stack) == untouched
 
@@ -155,7 +158,7 @@ def put(stack: Stack, queue: str, text: str) -> str:
     return str(sent.id)
 
 
-def test_what_cannot_be_handled_is_dead_lettered_again(stack: Stack, clawback: Run) -> None:
+def test_a_replayed_message_that_still_fails_is_dead_lettered_again(stack: Stack, clawback: Run) -> None:
     payload = {"kind": "enrich_alert", "incidentId": "somebody@contoso.example"}
     sound = EnrichAlert(incident_id=IncidentId("incident-1"), alert_id=AlertId("alert-1"))
     envelope = new_envelope(sound, correlation_id="poison", now=DELIVERED).model_copy(update={"payload": payload})
@@ -171,7 +174,7 @@ def test_what_cannot_be_handled_is_dead_lettered_again(stack: Stack, clawback: R
     assert "replayedAt" not in {*first, *new}
 
 
-def test_only_what_is_ours_is_replayed(stack: Stack, clawback: Run) -> None:
+def test_only_messages_of_clawback_are_replayed(stack: Stack, clawback: Run) -> None:
     body = alert("mended", "<mended@evil.example>")
     evidence = f"raw/clawback/2026-11-24/{hashlib.sha256(body).hexdigest()}.json"
     message = IngestAlert(source="clawback", evidence=evidence, received_at=DELIVERED)
@@ -188,5 +191,5 @@ def test_only_what_is_ours_is_replayed(stack: Stack, clawback: Run) -> None:
 
     key = f"report-{put(stack, QUEUES[Stage.REPORT], 'not ours')}"
     assert wait(lambda: dead_letters(clawback, key))[0]["reason"] == "envelope"
-    assert "no message of ours" in clawback("dead-letter", "replay", key, status=1)["error"]
+    assert "not a message of Clawback" in clawback("dead-letter", "replay", key, status=1)["error"]
     assert "replayedAt" not in dead_letters(clawback, key)[0]

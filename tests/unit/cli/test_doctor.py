@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cli import doctor
-from cli.doctor import Finding, Seen, judge
+from cli.diagnosis import Finding, Seen, judge
 from cli.main import main
 from shared.health.check import ROUND, TRIPS, fingerprint
 from tests.unit.cli.stub_api import Answer, StubApi
