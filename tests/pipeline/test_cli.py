@@ -75,6 +75,8 @@ def clawback(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     # `dead-letter` takes over the app's settings, for the rest of the process.
     apps = ("CLAWBACK_", "PipelineStorage__", "IDENTITY_")
     with patch.dict(os.environ, {k: v for k, v in os.environ.items() if not k.startswith(apps)}, clear=True):
+        # The SDKs' HTTP client is loaded already: in this process it would not read SSL_CERT_FILE any more.
+        stack.cloud.authority.trust_in_this_process()
         yield run
 
 
