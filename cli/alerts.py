@@ -72,7 +72,7 @@ def _local_secret(source: str) -> str:
     from cli import local_cloud
 
     try:
-        # A source that nobody knows is for the API to refuse.
+        # The API refuses an unknown source.
         return local_cloud.read().webhook_secrets.get(source, "")
     except CommandError:
         raise CommandError("Which secret? Give --secret", USAGE) from None

@@ -1,4 +1,4 @@
-"""What `clawback doctor` makes of what the apps found: what is as it should be, and what mends the rest."""
+"""How `clawback doctor` judges what the apps found: what is right, and how to fix what is not."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,40 +24,40 @@ _LOGS = "in Application Insights: union traces, exceptions | where timestamp > a
 _NOT_YET = "not in the token; one from before the grant lives for up to a day: restart pipeline"
 _LIMIT = "infra/exchange/limit-to-group.ps1 (docs/deploy.md, 2)"
 
-# By how the name of what was looked at begins. What reaches nothing is either missing or shut off: the same deployment
-# makes it and opens it.
-_MENDS = {
+# By the beginning of the probe's name. A service that cannot be reached is either missing or blocked: the same
+# deployment creates it and gives access to it.
+_FIXES = {
     "webhook secret": "az keyvault secret set --vault-name $VAULT --name webhook-{source} --value '[\"<secret>\"]'",
-    "policy": f"mend policy.yaml (docs/policy.md); {_PUBLISH}",
+    "policy": f"correct policy.yaml (docs/policy.md); {_PUBLISH}",
     "mailbox": (
-        f"is it spelt so, in Exchange Online, and, where Exchange limits, in the group of {_LIMIT}? "
-        "A change there takes up to two hours"
+        f"check the spelling, that it is in Exchange Online, and, if Exchange limits access, in the group of {_LIMIT}; "
+        "a change there takes up to two hours"
     ),
     "Graph": _GRANT,
-    "": f"{_DEPLOY}; if that finds nothing to change, {_LOGS}",
+    "": f"{_DEPLOY}; if that changes nothing, {_LOGS}",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing, whether it is as it should be, what was seen, and what mends it if it is not."""
+    """One check: its name, whether it passed, what was seen, and how to fix it if it did not pass."""
 
     name: str
     ok: bool
-    what: str = ""
-    mend: str = ""
+    detail: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All that the judgement is made of.
+    """What is judged.
 
     Args:
         web: web's report of itself.
-        trips: the stops of each trip, as the API tells them.
-        clocks: seconds by which the apps' clocks were ahead of this machine's, at least; by app.
+        trips: the stops of each trip, as the API gives them.
+        clocks: by app, seconds by which its clock is at least ahead of this machine's.
         outside: addresses that pipeline must not be able to read.
-        unused: sources that need no secret, since nobody posts as them.
+        unused: sources that need no secret because nobody posts as them.
     """
 
     web: Mapping[str, Any]
@@ -68,7 +68,7 @@ class Seen:
 
 
 def judge(seen: Seen) -> Iterator[Finding]:
-    """What is well and what is not, in the order in which a person would mend it."""
+    """All findings, in the order in which a person would fix them."""
     pipeline = seen.trips[ROUND][0].get("report")
     yield from _of_probes("web", seen.web, seen)
     yield from _of_trips(seen.trips)
@@ -79,35 +79,37 @@ def judge(seen: Seen) -> Iterator[Finding]:
         yield from _of_grants(pipeline)
     for app, report in apps.items():
         same = report["code"] == fingerprint()
-        said = f"Python {report['python']}, code {report['code']}"
-        yield Finding(f"{app}: code", same, said if same else f"{said}; this checkout is {fingerprint()}", _PUBLISH)
+        version = f"Python {report['python']}, code {report['code']}"
+        detail = version if same else f"{version}; this checkout is {fingerprint()}"
+        yield Finding(f"{app}: code", same, detail, _PUBLISH)
     for app, ahead in seen.clocks.items():
         yield Finding(
             f"{app}: clock",
             abs(ahead) <= _CLOCK_SECONDS,
-            f"{ahead:+.0f} s against this machine" if ahead else "",
-            "set this machine's clock (timedatectl set-ntp true); Azure's are right",
+            f"{ahead:+.0f} s compared with this machine" if ahead else "",
+            "set this machine's clock (timedatectl set-ntp true); Azure's clocks are right",
         )
 
 
 def _of_probes(app: str, report: Mapping[str, Any], seen: Seen) -> Iterator[Finding]:
     for probe in report["probes"]:
-        what, found = probe["what"], probe["result"]
-        said = f"{found}: {probe['detail']}" if probe.get("detail") else found
-        if what.removeprefix("webhook secret of ") in seen.unused and found == "missing":
-            yield Finding(f"{app}: {what}", ok=True, what="not used")
+        what, result = probe["what"], probe["result"]
+        detail = f"{result}: {probe['detail']}" if probe.get("detail") else result
+        if what.removeprefix("webhook secret of ") in seen.unused and result == "missing":
+            yield Finding(f"{app}: {what}", ok=True, detail="not used")
         elif what.removeprefix("mailbox ") in seen.outside:
-            shut = found == "denied"
-            open_to_us = f"{_LIMIT}: what Entra grants and what Exchange grants add up"
-            yield Finding(f"{app}: {what} (outside)", shut, said, open_to_us if found == "ok" else _mend(what))
+            # A mailbox that does not exist proves nothing.
+            too_open = f"{_LIMIT}: the permissions that Entra and Exchange grant add up"
+            fix = too_open if result == "ok" else _fix(what)
+            yield Finding(f"{app}: {what} (outside)", result == "denied", detail, fix)
         else:
-            yield Finding(f"{app}: {what}", found == "ok", "" if found == "ok" else said, _mend(what))
+            yield Finding(f"{app}: {what}", result == "ok", "" if result == "ok" else detail, _fix(what))
 
 
-def _mend(what: str) -> str:
-    mend = next(text for start, text in _MENDS.items() if what.startswith(start))
-    # Key Vault takes no underscores.
-    return mend.replace("{source}", what.rsplit(" ", 1)[-1].replace("_", "-"))
+def _fix(what: str) -> str:
+    fix = next(text for start, text in _FIXES.items() if what.startswith(start))
+    # A name in Key Vault has no underscores.
+    return fix.replace("{source}", what.rsplit(" ", 1)[-1].replace("_", "-"))
 
 
 def _of_trips(trips: Mapping[str, list[dict[str, Any]]]) -> Iterator[Finding]:
@@ -115,12 +117,12 @@ def _of_trips(trips: Mapping[str, list[dict[str, Any]]]) -> Iterator[Finding]:
         reached = [stop["stage"] for stop in stops if stop.get("report")]
         missed = [stop["stage"] for stop in stops if not stop.get("report")]
         if not missed:
-            yield Finding(f"messages: {trip}", ok=True, what=" > ".join(reached))
+            yield Finding(f"messages: {trip}", ok=True, detail=" > ".join(reached))
         elif not reached and trip == ROUND:
-            yield Finding(f"messages: {trip}", ok=False, what="pipeline did not answer", mend=f"{_PUBLISH}; {_LOGS}")
+            yield Finding(f"messages: {trip}", ok=False, detail="pipeline did not answer", fix=f"{_PUBLISH}; {_LOGS}")
         else:
-            came = f"came as far as {reached[-1]}, not to {missed[0]}" if reached else f"did not come to {missed[0]}"
-            yield Finding(f"messages: {trip}", ok=False, what=came, mend=f"clawback dead-letter list; {_LOGS}")
+            detail = f"reached {reached[-1]}, not {missed[0]}" if reached else f"did not reach {missed[0]}"
+            yield Finding(f"messages: {trip}", ok=False, detail=detail, fix=f"clawback dead-letter list; {_LOGS}")
 
 
 def _of_grants(pipeline: Mapping[str, Any]) -> Iterator[Finding]:
@@ -128,18 +130,14 @@ def _of_grants(pipeline: Mapping[str, Any]) -> Iterator[Finding]:
         return
     permissions = json.loads((TEMPLATES / "graph" / "permissions.json").read_text(encoding="utf-8"))["pipeline"]
     reads = [probe["result"] == "ok" for probe in pipeline["probes"] if probe["what"].startswith("mailbox ")]
-    for permission, told in permissions.items():
+    for permission, about in permissions.items():
         name, granted = f"pipeline: Graph {permission}", permission in roles
-        if granted or "exchangeRole" not in told:
-            yield Finding(
-                name,
-                granted,
-                "" if granted else _NOT_YET,
-                _GRANT,
-            )
+        if granted or "exchangeRole" not in about:
+            yield Finding(name, granted, "" if granted else _NOT_YET, _GRANT)
         elif any(reads):
-            yield Finding(name, ok=True, what="not in the token; given by Exchange")
+            yield Finding(name, ok=True, detail="not in the token; granted by Exchange")
         else:
-            yield Finding(name, ok=False, what="not in the token; by Exchange? Give --mailbox to see", mend=_GRANT)
+            detail = "not in the token; to see whether Exchange grants it, give --mailbox"
+            yield Finding(name, ok=False, detail=detail, fix=_GRANT)
     for permission in sorted(set(roles) - set(permissions)):
-        yield Finding(f"pipeline: Graph {permission}", ok=False, what="granted, and nothing needs it", mend=_GRANT)
+        yield Finding(f"pipeline: Graph {permission}", ok=False, detail="granted, but not needed", fix=_GRANT)

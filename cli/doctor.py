@@ -1,4 +1,4 @@
-"""`clawback doctor`: whether everything is as a deployment needs it, and for what is not, what mends it.
+"""`clawback doctor`: checks all that a deployment needs, and says how to fix what is wrong.
 
 The apps look at themselves, with their own identities (`shared.health.check`); cli/diagnosis.py judges what they found.
 """
@@ -75,7 +75,7 @@ def doctor(
             findings = list(judge(_examine(api, readable, shut, unused or [], by, wait)))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             raise CommandError("the answer is not a health check: is another version deployed?", UNREACHABLE) from None
-    findings = [replace(finding, mend="") if finding.ok else finding for finding in findings]
+    findings = [replace(finding, fix="") if finding.ok else finding for finding in findings]
     wrong = sum(not finding.ok for finding in findings)
     if as_json:
         json_output.print_json({"ok": not wrong, "findings": [asdict(finding) for finding in findings]})
@@ -139,9 +139,11 @@ def _print(findings: list["Finding"]) -> None:
 
     console = show.console()
     for finding in findings:
-        what = f"  {safe(finding.what, 300)}" if finding.what else ""
-        console.print(f"{'ok' if finding.ok else 'NO':3}{safe(finding.name)}{what}", style="" if finding.ok else "red")
+        detail = f"  {safe(finding.detail, 300)}" if finding.detail else ""
+        console.print(
+            f"{'ok' if finding.ok else 'NO':3}{safe(finding.name)}{detail}", style="" if finding.ok else "red"
+        )
         if not finding.ok:
-            console.print(f"     {finding.mend}")
+            console.print(f"     {safe(finding.fix, 1000)}")
     wrong = sum(not finding.ok for finding in findings)
-    console.print(f"{len(findings)} checks, {wrong} to mend" if wrong else f"All {len(findings)} checks passed")
+    console.print(f"{len(findings)} checks, {wrong} to fix" if wrong else f"All {len(findings)} checks passed")

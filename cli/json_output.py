@@ -1,4 +1,4 @@
-"""JSON on standard output and in files: readable, safe on a terminal, and never held in memory as a whole."""
+"""JSON on standard output and in files: readable, safe on a terminal, and long lists item by item."""
 
 import json
 import re

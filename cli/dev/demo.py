@@ -150,10 +150,12 @@ class Demonstration:
         case = Case(self._api, incident)
         found = {(screen.address(t), t["internetMessageId"]): t for t in case.targets()}
         wanted = {(one.address, one.message_id): one for one in self._made.expected}
-        self._checks.that(f"all {len(wanted)} who got it are known", sorted(wanted.keys() - found.keys()))
-        self._checks.that("nobody else is", sorted(found.keys() - wanted.keys()))
+        self._checks.that(f"all {len(wanted)} expected targets are known", sorted(wanted.keys() - found.keys()))
+        self._checks.that("no other target is", sorted(found.keys() - wanted.keys()))
         both = [(wanted[key], found[key]) for key in sorted(wanted.keys() & found.keys())]
-        self._checks.that("each ended as it must, and for that reason", [d for one in both if (d := _difference(*one))])
+        self._checks.that(
+            "each ended in the expected state, for the expected reason", [d for one in both if (d := _difference(*one))]
+        )
         chain = case.verification()
         self._checks.that("the chain of activity is intact", [] if chain["intact"] else [chain])
 
