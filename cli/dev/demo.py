@@ -151,7 +151,7 @@ class Demonstration:
         found = {(screen.address(t), t["internetMessageId"]): t for t in case.targets()}
         wanted = {(one.address, one.message_id): one for one in self._made.expected}
         self._checks.that(f"all {len(wanted)} expected targets are known", sorted(wanted.keys() - found.keys()))
-        self._checks.that("no other target is", sorted(found.keys() - wanted.keys()))
+        self._checks.that("there is no other target", sorted(found.keys() - wanted.keys()))
         both = [(wanted[key], found[key]) for key in sorted(wanted.keys() & found.keys())]
         self._checks.that(
             "each ended in the expected state, for the expected reason", [d for one in both if (d := _difference(*one))]

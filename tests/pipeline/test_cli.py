@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
+from cli import local_cloud
 from cli.access import Access
 from cli.api import Api
 from cli.errors import CommandError
@@ -25,7 +27,7 @@ from local.emulators.graph import model
 from local.stack import Stack
 from shared.domain.alert import alert_id
 from shared.domain.ids import AlertId, IncidentId
-from shared.names import POISON_SUFFIX, QUEUES, RAW_CONTAINER, Stage
+from shared.names import POISON_SUFFIX, QUEUES, RAW_CONTAINER, SOURCES, Stage
 from shared.pipeline.envelope import new_envelope
 from shared.pipeline.payloads import EnrichAlert, IngestAlert
 from tests.pipeline.polling import wait
@@ -143,6 +145,14 @@ def test_nothing_is_pulled_before_a_person_approves(stack: Stack, clawback: Run,
     told = wait(lambda: clawback("export", incident), lambda found: found["verification"]["intact"])
     assert told["incident"]["closedBy"] == "Sam"
     assert {t["mailbox"]["address"]: t["state"] for t in told["targets"]} == {ADA: "restored", BEN: "quarantined"}
+
+
+def test_the_state_file_has_all_that_commands_need_and_only_its_owner_reads_it(stack: Stack, clawback: Run) -> None:
+    assert stat.S_IMODE(local_cloud.STATE.stat().st_mode) == 0o600
+    found = local_cloud.read()
+    assert (found.url, found.key, found.ca) == (stack.url, stack.key, stack.cloud.state.ca)
+    assert set(found.webhook_secrets) == set(SOURCES)
+    assert found.settings["PipelineStorage__blobServiceUri"] == stack.cloud.state.blob_url
 
 
 def dead_letters(clawback: Run, text: str) -> list[dict[str, Any]]:
