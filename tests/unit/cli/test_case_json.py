@@ -69,3 +69,21 @@ def test_the_newest_incidents_with_their_planned_targets(stub: StubApi, api: Api
     found = [{"id": "i", "plans": [{"targets": 3}, {"targets": 4}, {}]}, {"id": "j"}]
     stub.answers["/api/incidents?top=2"] = Answer.json({"incidents": found})
     assert [planned_targets(one) for one in newest(api, 2)] == [7, 0]
+
+
+def test_a_chain_is_checked_part_after_part(stub: StubApi, api: Api) -> None:
+    anchors = [{"name": name, "holds": True} for name in "ab"]
+    first = {"intact": True, "chain": {"entries": 2}, "anchors": anchors[:1], "next": "?after=2&max=2"}
+    second = {"intact": True, "chain": {"entries": 1, "head": "h"}, "anchors": anchors[1:], "checkedTo": 3}
+    stub.answers["/api/incidents/i/verify-chain"] = Answer.json(first)
+    stub.answers["/api/incidents/i/verify-chain?after=2&max=2"] = Answer.json(second)
+    found = Case(api, "i").verification()
+    assert found == {**second, "chain": {"entries": 3, "head": "h"}, "anchors": anchors}
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"intact": False}, {"intact": True, "anchors": [{"name": "a", "holds": False}]}]
+)
+def test_a_chain_or_anchor_that_does_not_hold_is_not_intact(stub: StubApi, api: Api, answer: dict[str, Any]) -> None:
+    stub.answers["/api/incidents/i/verify-chain"] = Answer.json(answer)
+    assert Case(api, "i").verification()["intact"] is False
