@@ -21,13 +21,12 @@ runs, and only its owner can read it:
 import json
 import os
 import shutil
-import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from functions.ingest_alert.authentication import signature
+from cli.webhook import authentication
 from local.cloud import LocalCloud
 from local.emulators import private
 from local.emulators.functions_host.config import FUNCTION_KEY_SETTING, MASTER_KEY_SETTING
@@ -176,11 +175,3 @@ class Stack:
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - our own address
         with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - as above
             return json.loads(answer.read())
-
-
-def authentication(source: str, secret: str, body: bytes) -> dict[str, str]:
-    """The headers by which a request of the source proves itself."""
-    if source == "clawback":
-        timestamp = str(int(time.time()))
-        return {"Clawback-Timestamp": timestamp, "Clawback-Signature": signature(secret, timestamp, body)}
-    return {"X-Clawback-Secret": secret}
