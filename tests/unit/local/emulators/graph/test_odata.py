@@ -85,7 +85,7 @@ conditions = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(conditions)
 def test_a_filter_is_answered_or_refused(text: str) -> None:
     (item,) = MailboxState(Mailbox(ANNA, messages=(phish(in_reply_to=PHISH, last_verb=104),))).all_items()
