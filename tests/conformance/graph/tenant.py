@@ -1,4 +1,4 @@
-"""The tenant of both clients. Each has a mailbox of its own, with the same content, so that cases do not conflict."""
+"""The tenant of both clients: each has a mailbox of its own, with the same content, so that cases do not conflict."""
 
 from datetime import datetime, timedelta
 
