@@ -31,7 +31,9 @@ def outcome(name: str, error: BaseException | None) -> Outcome:
     if error is None:
         return {"name": name, "outcome": "passed", "reason": ""}
     text = " ".join(str(error).split())[:300] or repr(error)
-    refused = isinstance(error, CosmosHttpResponseError) and (REFUSAL in str(error) or "is not a function that" in str(error))
+    refused = isinstance(error, CosmosHttpResponseError) and (
+        REFUSAL in str(error) or "is not a function that" in str(error)
+    )
     return {"name": name, "outcome": "refused" if refused else "different", "reason": text}
 
 

@@ -47,7 +47,13 @@ async def _filled(service: Service, count: int = 40) -> ContainerProxy:
     """Items 0 … with a number, a text and a key that goes round."""
     container = service.container()
     for number in range(count):
-        item = {"id": str(number), "pk": _SPREAD[number % 4], "n": number, "s": f"{number * 7 % count:03}", "g": number % 3}
+        item = {
+            "id": str(number),
+            "pk": _SPREAD[number % 4],
+            "n": number,
+            "s": f"{number * 7 % count:03}",
+            "g": number % 3,
+        }
         await container.create_item(item)
     return container
 
@@ -92,7 +98,17 @@ async def an_etag_guards_replace_and_delete(service: Service) -> None:
 @case
 async def an_id_may_hold_anything_but_slashes_and_question_marks(service: Service) -> None:
     container = service.container()
-    for identifier in ("with space", "ünï🎣", "a%20b", "a+b&c=d", "(a)[b]{c}", "'quoted'", '"quoted"', "<>;:,", "x" * 255):
+    for identifier in (
+        "with space",
+        "ünï🎣",
+        "a%20b",
+        "a+b&c=d",
+        "(a)[b]{c}",
+        "'quoted'",
+        '"quoted"',
+        "<>;:,",
+        "x" * 255,
+    ):
         await container.create_item({"id": identifier, "pk": "a"})
         assert (await container.read_item(identifier, "a"))["id"] == identifier
         await container.delete_item(identifier, "a")
@@ -321,7 +337,9 @@ async def a_token_goes_on_in_another_iterator(service: Service) -> None:
 @case
 async def an_order_over_all_partitions_holds_for_every_page_size(service: Service) -> None:
     container = await _filled(service)
-    for size, (path, backwards) in itertools.product((1, 7, 100), (("n", False), ("n", True), ("s", False), ("s", True))):
+    for size, (path, backwards) in itertools.product(
+        (1, 7, 100), (("n", False), ("n", True), ("s", False), ("s", True))
+    ):
         query = f"SELECT * FROM c ORDER BY c.{path} {'DESC' if backwards else 'ASC'}"  # noqa: S608 - ours
         told = [item[path] async for item in container.query_items(query, max_item_count=size)]
         assert told == sorted(told, reverse=backwards)
