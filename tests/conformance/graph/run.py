@@ -51,7 +51,7 @@ _SECONDS = 120
 
 
 def main() -> int:
-    """Run both clients, print the results, and tell whether they are the expected ones."""
+    """Run both clients and print the results; 1 if they are not the expected ones."""
     with tempfile.TemporaryDirectory() as folder:
         outcomes = _run_clients(Path(folder))
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
@@ -125,7 +125,7 @@ def _listed(outcomes: list[Outcome], result: Result, expected: Mapping[str, Mapp
 
 
 def _surprises(outcomes: list[Outcome], expected: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """What is not as `expected.json` says, in words."""
+    """The outcomes that differ from `expected.json`, one line each."""
     found = {(one.case, str(one.result)): one.detail for one in outcomes if one.result is not Result.PASSED}
     listed = {(case, result) for result, cases in expected.items() for case in cases}
     return [
