@@ -53,7 +53,8 @@ async def handle(message: IngestAlert, deps: Deps) -> Outcome:
         joined = await take(event.to_alert(message.source, message.received_at, raw), deps)
         if joined is not None:
             incident_id, intake = joined
-            cases[incident_id] = intake
+            # The counter after its first alert of this case: if that one opened the case, none of them waits.
+            cases.setdefault(incident_id, intake)
     for incident_id, intake in cases.items():
         await _wake(incident_id, intake, deps)
     return Done()

@@ -10,6 +10,7 @@ from functions.ingest_alert import joining
 from shared.domain.incident import AlertLink, CaseMessage, Incident, IncidentState, Related
 from shared.domain.incident import Intake as IntakeCounter
 from shared.errors import ConflictError, UnavailableError
+from shared.names import Stage
 from shared.pipeline.payloads import EnrichAlerts, IngestAlert
 from shared.pipeline.stage import Done, Reject
 from shared.ports.incidents import Joined
@@ -100,6 +101,62 @@ async def test_two_ids_of_one_mail_lead_to_one_incident() -> None:
     await intake.take(alert("2", messages=[both]))
     await intake.take(alert("3", "a"))
     assert links(intake) == [["1", "2", "3"]]
+
+
+def wakes(intake: Intake) -> list[float]:
+    """After how many seconds each message for the enrich stage is seen, in order of their sending."""
+    sent = [message for message in intake.queue.waiting if message.envelope.stage is Stage.ENRICH]
+    return [(message.visible_at - message.sent_at).total_seconds() for message in sent]
+
+
+async def test_the_first_alert_of_a_case_does_not_wait_and_a_burst_is_one_more_message() -> None:
+    intake = Intake()
+    for number in range(50):
+        await intake.take(alert(str(number)))
+        intake.now.advance(0.02)
+    assert wakes(intake) == [0, 3]
+
+
+async def test_every_alert_of_a_burst_has_a_message_that_is_seen_after_it_has_joined() -> None:
+    intake = Intake()
+    for number in range(60):
+        await intake.take(alert(str(number)))
+        joined = intake.now()
+        seen = [one for one in intake.queue.waiting if one.envelope.stage is Stage.ENRICH]
+        assert max(one.visible_at for one in seen) >= joined
+        intake.now.advance(0.35)
+    # One message takes what joined in its two seconds or so.
+    assert len(wakes(intake)) < 15
+
+
+async def test_all_alerts_of_the_first_payload_of_a_case_are_decided_at_once() -> None:
+    intake = Intake()
+    records = [
+        {"id": str(n), "messageID": "<a@sender.example>", "recipient": ["ann@contoso.example"]} for n in range(3)
+    ]
+    await intake.take({"messagesDelivered": records}, "proofpoint_tap")
+    assert wakes(intake) == [0]
+
+
+async def test_who_dies_before_it_has_sent_is_not_counted_on() -> None:
+    intake = Intake()
+    await intake.take(alert("1"))
+    message = await intake.submit(alert("2"))
+    dry = Intake()
+    await dry.take(alert("1"))
+    again = await dry.submit(alert("2"))
+    dry.checkpoints.names.clear()
+    await dry.handle(again)
+    intake.checkpoints.die_at = intake.checkpoints.passed + dry.checkpoints.names.index("before send enrich_alerts")
+    with pytest.raises(ProcessDied):
+        await intake.handle(message)
+    intake.checkpoints.revive()
+    # An alert of the same moment does not rely on the message that was never sent.
+    await intake.take(alert("3"))
+    assert wakes(intake) == [0, 3]
+    # And the repeated delivery sends its own.
+    await intake.handle(message)
+    assert wakes(intake) == [0, 3, 0]
 
 
 async def test_an_alert_about_mails_of_two_incidents_joins_one_and_names_the_other() -> None:
@@ -289,7 +346,7 @@ async def test_who_keeps_losing_comes_back_later(monkeypatch: pytest.MonkeyPatch
     await intake.take(alert("1"))
     sent = len(intake.queue.sent)
 
-    async def always_late(*_: Any) -> Joined:
+    async def always_late(*_: Any) -> None:
         raise UnavailableError("join an alert")
 
     with monkeypatch.context() as patched:
@@ -305,8 +362,8 @@ async def test_a_chain_of_closed_cases_that_does_not_end_is_an_error(monkeypatch
     monkeypatch.setattr(joining, "_MAX_SUCCESSORS", 3)
     intake = Intake()
 
-    async def closed(*_: Any) -> Joined:
-        return Joined.CLOSED
+    async def closed(*_: Any) -> tuple[Joined, None]:
+        return Joined.CLOSED, None
 
     monkeypatch.setattr(intake.incidents, "join", closed)
     with pytest.raises(ConflictError):

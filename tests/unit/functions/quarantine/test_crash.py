@@ -3,12 +3,17 @@
 Whatever the place: every target ends, none is moved twice in one direction, nothing else is touched, and undo is exact.
 """
 
+from datetime import timedelta
+
 import pytest
 
 from functions.quarantine.handler import handle
-from functions.quarantine.sweep import SweepDeps, sweep
+from functions.quarantine.sweep import SweepDeps, sweep, sweep_alerts
+from shared.domain.ids import IncidentId
+from shared.domain.incident import AlertLink, AlertStep, Incident
 from shared.domain.target import TargetState
-from shared.pipeline.payloads import PullChunk, RestoreChunk
+from shared.names import Stage
+from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged, PullChunk, RestoreChunk
 from shared.pipeline.stage import Outcome, RetryLater
 from shared.ports.mailboxes import Item, Where
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
@@ -131,7 +136,7 @@ async def test_another_worker_waits_until_the_lease_ends() -> None:
 async def test_the_sweep_finds_a_chunk_whose_worker_died_and_no_other() -> None:
     checkpoints = Checkpoints()
     world = await world_with(checkpoints)
-    deps = SweepDeps(targets=world.targets, queue=world.queue, now=world.now)
+    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
     assert await sweep(deps) == 0
     checkpoints.die_at = (await places(PULL)).index("after move")
     with pytest.raises(ProcessDied):
@@ -145,3 +150,53 @@ async def test_the_sweep_finds_a_chunk_whose_worker_died_and_no_other() -> None:
     assert world.queue.sent == [PULL]
     await deliver(PULL, world)
     assert await sweep(deps) == 0
+
+
+async def test_the_sweep_takes_up_cases_whose_worker_died_and_knows_which_work_it_was() -> None:
+    world = await world_with(Checkpoints())
+    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
+    until = world.now() + timedelta(seconds=LEASE_SECONDS)
+    for stage in (Stage.ENRICH, Stage.EXPAND_RECIPIENTS, Stage.REPORT):
+        assert await world.incidents.acquire_lease(INCIDENT, stage, world.now(), until)
+    done = await world.incidents.acquire_lease(IncidentId("inc-2"), Stage.ENRICH, world.now(), until)
+    assert done is not None
+    await world.incidents.release_lease(done)
+    assert await sweep(deps) == 0
+
+    world.now.advance(LEASE_SECONDS + 1)
+
+    assert await sweep(deps) == 3
+    assert world.queue.sent == [
+        EnrichAlerts(incident_id=INCIDENT),
+        ExpandRecipients(incident_id=INCIDENT),
+        IncidentChanged(incident_id=INCIDENT),
+    ]
+
+
+async def test_a_lease_of_a_newer_version_is_left_to_it() -> None:
+    world = await world_with(Checkpoints())
+    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
+    assert await world.incidents.acquire_lease(INCIDENT, "triage", world.now(), world.now())
+    world.now.advance(1)
+    assert await sweep(deps) == 1
+    assert world.queue.sent == []
+
+
+async def test_alerts_that_wait_for_too_long_are_taken_up_and_no_others() -> None:
+    world = await world_with(Checkpoints())
+    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
+    (link,) = world.incidents.of(INCIDENT, AlertLink)
+    steps = {IncidentId(f"inc-{step}"): step for step in AlertStep}
+    for key, step in steps.items():
+        changes = {"incident_id": key, "step": step}
+        world.incidents.keep(Incident(id=key, opened_at=world.now()), link.model_copy(update=changes))
+    world.now.advance(20 * 60)
+    assert await sweep_alerts(deps) == 0
+
+    world.now.advance(1)
+
+    assert await sweep_alerts(deps) == 2
+    assert world.queue.sent == [
+        EnrichAlerts(incident_id=IncidentId("inc-decided")),
+        EnrichAlerts(incident_id=IncidentId("inc-joined")),
+    ]

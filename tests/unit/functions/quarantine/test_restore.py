@@ -3,7 +3,7 @@
 import pytest
 
 from functions.quarantine.handler import handle
-from shared.domain.incident import PlanState
+from shared.domain.incident import Command, IncidentState, Plan, PlanCounts, PlanState
 from shared.domain.target import TargetState
 from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, RestoreChunk, UndoPull
 from shared.pipeline.stage import Done, Reject, RetryLater
@@ -145,10 +145,10 @@ async def test_an_approval_releases_the_plan_that_it_names_once() -> None:
     for _ in range(2):
         assert await handle(approval(), world.deps) == Done()
 
-    incident = world.incidents.all[0]
-    assert incident.plans[0].state is PlanState.RUNNING
-    assert incident.plans[0].approved_by == "Ann Analyst"
-    assert len(incident.commands) == 1
+    (incident,), (plan,) = world.incidents.all, world.incidents.of(INCIDENT, Plan)
+    assert (plan.state, plan.approved_by, plan.unrecorded) == (PlanState.RUNNING, "Ann Analyst", True)
+    assert (incident.plans, incident.state) == (PlanCounts(running=1), IncidentState.PULLING)
+    assert [command.id for command in world.incidents.of(INCIDENT, Command)] == ["cmd-2"]
     # Sent again, since the first delivery may have died before it sent.
     assert world.queue.sent == [IncidentChanged(incident_id=INCIDENT), PULL] * 2
 
@@ -161,7 +161,51 @@ async def test_an_approval_of_another_plan_is_rejected() -> None:
 
     assert isinstance(outcome, Reject)
     assert outcome.reason == "plan_differs"
-    assert world.incidents.all[0].plans[0].state is PlanState.AWAITING_APPROVAL
+    assert [plan.state for plan in world.incidents.of(INCIDENT, Plan)] == [PlanState.AWAITING_APPROVAL]
+    assert world.incidents.of(INCIDENT, Command) == []
+
+
+async def test_what_a_person_approved_is_not_held_against_later_plans() -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann", "bob", state=PlanState.AWAITING_APPROVAL)
+    (case,) = world.incidents.all
+    # Two of this plan, and three of an automatic one before it.
+    world.incidents.put(INCIDENT, case.changed(unapproved_targets=5, unapproved_mailboxes=5))
+    for _ in range(2):
+        await handle(approval(), world.deps)
+    (case,) = world.incidents.all
+    assert (case.unapproved_targets, case.unapproved_mailboxes) == (3, 3)
+
+
+async def test_nothing_is_approved_in_a_closed_case_but_an_approval_before_is_sent_again() -> None:
+    world = World()
+    await world.plan("ann", state=PlanState.AWAITING_APPROVAL)
+    (case,) = world.incidents.all
+    world.incidents.put(INCIDENT, case.changed(closed_at=world.now()))
+    assert await handle(approval(), world.deps) == Reject("incident_closed")
+    assert world.queue.sent == []
+    world.incidents.put(INCIDENT, case)
+    await handle(approval(), world.deps)
+    (case,) = world.incidents.all
+    world.incidents.put(INCIDENT, case.changed(closed_at=world.now()))
+    assert await handle(approval(), world.deps) == Done()
+    assert world.queue.sent == [IncidentChanged(incident_id=INCIDENT), PULL] * 2
+
+
+async def test_an_approval_that_others_overtake_is_decided_on_what_they_wrote() -> None:
+    world = World()
+    await world.plan("ann", state=PlanState.AWAITING_APPROVAL)
+    times = iter([1])
+
+    def close_now() -> None:
+        for _ in times:
+            (case,) = world.incidents.all
+            world.incidents.put(INCIDENT, case.changed(closed_at=world.now()))
+
+    world.incidents.before_write = close_now
+    assert await handle(approval(), world.deps) == Reject("incident_closed")
+    assert world.incidents.of(INCIDENT, Command) == []
 
 
 async def test_undo_is_recorded_once_and_asks_each_chunk() -> None:
@@ -172,7 +216,7 @@ async def test_undo_is_recorded_once_and_asks_each_chunk() -> None:
     for _ in range(2):
         assert await handle(wish, world.deps) == Done()
 
-    assert [(c.id, c.by, c.reason) for c in world.incidents.all[0].commands] == [
+    assert [(c.id, c.by, c.reason) for c in world.incidents.of(INCIDENT, Command)] == [
         ("cmd-1", "Ann Analyst", "false positive")
     ]
     assert world.queue.sent == [IncidentChanged(incident_id=INCIDENT), RESTORE] * 2

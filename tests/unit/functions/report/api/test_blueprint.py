@@ -10,7 +10,7 @@ import pytest
 from functions.report.api import blueprint
 from shared.domain.incident import PlanState
 from shared.domain.target import TargetState
-from tests.unit.functions.report.case import INCIDENT, PLAN, Case, incident, plan, target
+from tests.unit.functions.report.case import INCIDENT, PLAN, Case, plan, target
 
 Trigger = Callable[[func.HttpRequest], Coroutine[Any, Any, func.HttpResponse]]
 
@@ -18,7 +18,7 @@ Trigger = Callable[[func.HttpRequest], Coroutine[Any, Any, func.HttpResponse]]
 @pytest.fixture
 async def case(monkeypatch: pytest.MonkeyPatch) -> Case:
     case = await Case().keep(
-        incident(plan(1, PlanState.AWAITING_APPROVAL)), [target("ann", TargetState.QUARANTINED, subject="=1+1")]
+        plan(1, PlanState.AWAITING_APPROVAL), chunks=[[target("ann", TargetState.QUARANTINED, subject="=1+1")]]
     )
     monkeypatch.setattr(blueprint, "services", lambda: case)
     return case

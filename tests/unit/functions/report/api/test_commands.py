@@ -5,8 +5,8 @@ import pytest
 
 from functions.report.api.commands import approve, undo
 from functions.report.api.models import CommandDeps
-from shared.domain.ids import IncidentId, PlanId, TargetId
-from shared.domain.incident import PlanState
+from shared.domain.ids import AlertId, IncidentId, PlanId, TargetId
+from shared.domain.incident import AlertStep, PlanState
 from shared.domain.target import TargetState
 from shared.errors import NotFoundError
 from shared.pipeline.envelope import MAX_BODY, new_envelope
@@ -14,7 +14,7 @@ from shared.pipeline.payloads import ApprovePlan, RestoreChunk, UndoPull
 from shared.web.command_body import MAX_TARGETS
 from shared.web.problems import Problem
 from tests.fakes.clock import START
-from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, incident, plan, target
+from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, alert_link, incident, plan, target
 from tests.unit.shared.web.test_sign_in import role
 
 APPROVAL = {"planId": PLAN, "planHash": "hash-1", "by": "ann", "reason": "looked at it"}
@@ -30,7 +30,7 @@ async def refused(command: Any, case: Case, **body: Any) -> dict[str, Any]:
 
 
 async def test_an_approval_is_queued() -> None:
-    case = await Case().keep(incident(WAITING))
+    case = await Case().keep(WAITING)
     answer = await approve(INCIDENT, {}, json.dumps(APPROVAL).encode(), case.provide(CommandDeps))
     assert case.queue.sent == [
         ApprovePlan(
@@ -56,24 +56,25 @@ async def test_an_approval_is_queued() -> None:
     ],
 )
 async def test_an_approval_of_something_else(change: dict[str, Any], status: int, slug: str) -> None:
-    found = await refused(approve, await Case().keep(incident(WAITING)), **{**APPROVAL, **change})
+    found = await refused(approve, await Case().keep(WAITING), **{**APPROVAL, **change})
     assert (found["status"], found["type"]) == (status, slug)
 
 
 @pytest.mark.parametrize("state", [PlanState.RUNNING, PlanState.FINISHED])
 async def test_a_plan_that_waits_for_nobody(state: PlanState) -> None:
-    found = await refused(approve, await Case().keep(incident(plan(1, state))), **APPROVAL)
+    found = await refused(approve, await Case().keep(plan(1, state)), **APPROVAL)
     assert (found["status"], found["type"], found["detail"]) == (409, "plan-not-waiting", f"It is {state}.")
 
 
 async def test_nothing_is_approved_in_a_closed_case() -> None:
-    case = await Case().keep(incident(WAITING, closed_at=START, closed_by="bob"))
+    case = await Case().keep(WAITING, header=incident(closed_at=START, closed_by="bob"))
     assert (await refused(approve, case, **APPROVAL))["type"] == "incident-closed"
 
 
 async def pulled() -> Case:
     targets = [target(name, TargetState.QUARANTINED) for name in ("ann", "bob")]
-    return await Case().keep(incident(plan(2, PlanState.FINISHED), closed_at=START, closed_by="bob"), targets)
+    closed = incident(closed_at=START, closed_by="bob")
+    return await Case().keep(plan(2, PlanState.FINISHED), chunks=[targets], header=closed)
 
 
 @pytest.mark.parametrize("targets", [[], ["target-ann"], ["target-bob", "target-ann", "target-bob"]])
@@ -116,7 +117,7 @@ async def test_no_such_incident(command: Any) -> None:
 
 async def test_a_body_cannot_say_who_is_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
-    case = await Case().keep(incident(WAITING))
+    case = await Case().keep(WAITING)
     headers = {"x-ms-client-principal-name": "real@contoso.example", **role("Responder")}
     await approve(INCIDENT, headers, json.dumps(APPROVAL).encode(), case.provide(CommandDeps))
     (message,) = case.queue.sent
@@ -126,17 +127,30 @@ async def test_a_body_cannot_say_who_is_signed_in(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_everything_is_not_put_back_while_something_may_still_be_pulled() -> None:
-    case = await Case().keep(incident())
+    case = await Case().keep(alert_link(AlertStep.DECIDED))
     found = await refused(undo, case, by="ann")
     assert (found["status"], found["type"]) == (409, "not-planned-yet")
 
-    undecided = incident(plan(1))
-    link = undecided.alerts[0].model_copy(update={"id": "alert-2", "decision": None})
-    case = await Case().keep(undecided.model_copy(update={"alerts": (*undecided.alerts, link)}))
+    undecided = alert_link(AlertStep.JOINED, id=AlertId("alert-2"), decision=None)
+    case = await Case().keep(alert_link(), undecided, plan(1))
     assert (await refused(undo, case, by="ann"))["type"] == "not-planned-yet"
 
 
+async def test_an_alert_that_has_just_joined_counts_although_the_header_does_not_know_it() -> None:
+    case = await Case().keep(plan(1))
+    late = alert_link(AlertStep.JOINED, id=AlertId("alert-2"), decision=None)
+    await case.incidents.join(late, [], [])
+    assert (await refused(undo, case, by="ann"))["type"] == "not-planned-yet"
+
+
+async def test_a_draft_cannot_be_approved() -> None:
+    draft = plan(0, PlanState.DRAFT, hash="", planned_at=None)
+    case = await Case().keep(alert_link(AlertStep.PLANNED), draft)
+    found = await refused(approve, case, **{**APPROVAL, "planHash": ""})
+    assert (found["status"], found["type"], found["detail"]) == (409, "plan-not-waiting", "It is draft.")
+
+
 async def test_of_a_closed_case_everything_may_always_be_put_back() -> None:
-    case = await Case().keep(incident(closed_at=START))
+    case = await Case().keep(alert_link(AlertStep.DECIDED), header=incident(closed_at=START))
     await undo(INCIDENT, {}, b'{"by": "ann"}', case.provide(CommandDeps))
     assert len(case.queue.sent) == 1

@@ -73,7 +73,7 @@ async def test_a_continuation_goes_on_where_the_page_ended(single: Any) -> None:
     first = [item async for item in await anext(pages)]
     token = pages.continuation_token
     assert first == ["0", "3", "6", "9"]
-    # What is deleted before the mark, or added after it, shifts nothing.
+    # What is deleted before the position, or added after it, shifts nothing.
     await single.delete_item("3", "p0")
     await single.create_item({"id": "10", "pk": "p7", "n": 1})
     rest: list[Any] = []

@@ -54,7 +54,7 @@ def test_etags_never_come_back() -> None:
     store.close()
 
 
-def test_each_write_lengthens_an_items_life() -> None:
+def test_each_write_starts_the_time_to_live_again() -> None:
     now = [0.0]
     store = Store(clock=lambda: now[0])
     container = store.ensure_container("db", DEFINITION)
