@@ -23,7 +23,7 @@ def sent_on(delivery: Delivery, copies: Iterable[SentCopy], follow: Follow) -> I
 
 
 def senders_copy(delivery: Delivery, mail: Mail) -> Delivery:
-    """The copy of the new mail in the Sent Items of whoever sent it."""
+    """The copy of the new mail in its sender's Sent Items."""
     return Delivery(mail.message.key, delivery.recipient, mail.path)
 
 
@@ -47,7 +47,7 @@ def same_sender(message: Message, item: Item) -> bool:
 
 
 def next_path(delivery: Delivery, via: Via) -> Path:
-    """The path to whoever gets the mail from this recipient."""
+    """The path to a recipient that gets the mail from this one."""
     recipient = delivery.recipient
     return delivery.path.then(Hop(via=via, name=recipient.primary_address, ref=recipient.mailbox_id))
 

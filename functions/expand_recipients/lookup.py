@@ -9,7 +9,7 @@ from shared.ports.directory import Directory
 
 
 class Lookup:
-    """What the directory told so far, with the marks of the policy.
+    """What the directory has answered so far, with the marks of the policy.
 
     Args:
         directory: the directory.

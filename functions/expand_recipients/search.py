@@ -1,21 +1,21 @@
 """From the messages of alerts to everybody who has them.
 
 An alert names messages, and the addresses that they were sent to. Other recipients have the mail too: members of
-groups, whoever it was forwarded or redirected to, and those whom only transport knows. A search finds them like this:
+groups, recipients of forwards and redirects, and recipients that only transport knows. A search finds them like this:
 
 1. **Mails.** Each message that the alerts name is a mail to search for, by its Message-ID. A message without one is
    identified by message trace; if that is not sure, a note says so and a person decides.
 2. **Message trace** is asked about each mail, once for the whole case (`trace.py`). Its rows are used in step 6.
 3. **Lookup.** The directory tells which recipient has each address (`lookup.py`): a user, a group, a guest, a contact,
-   or nobody whom we know. Two addresses of one user are one recipient.
+   or no object of the tenant. Two addresses of one user are one recipient.
 4. **Group expansion.** A group leads to its direct members, and a group among them to its own, until no group is left
    that was not expanded. A group that does not tell its members stays in the result, with the reason.
 5. **Following.** Each recipient whose mailbox is new with this mail is followed one step, as far as the policy's depth:
    its Sent Items tell what it forwarded or answered, its inbox rules where they redirect or forward to (`follow.py`).
    A redirect keeps the Message-ID: it is the same mail at one more address. A forward or reply is a new mail, which
    lies in the sender's own mailbox too. The new mails go on with step 2, the new addresses with step 3.
-6. **Recipients that only the trace knows** come last, so that whoever was reached by a group or a forward keeps that
-   path. They go on with step 4 and are followed as well.
+6. **Recipients that only the trace knows** come last, so that a recipient who was found by a group or a forward keeps
+   that path. They go on with step 4 and are followed as well.
 
 The result is a `Tree`: each mail at each recipient once, with the best path that led there (`tree.py`), and the state
 in which it ends where there is no mailbox to work in. The search ends because a mail is taken at a recipient once and
@@ -26,8 +26,7 @@ followed it: its Sent Items and its inbox rules are not asked for again.
 
 **What cannot be asked.** For `_WAIT` after the first decision, what is throttled is waited for: the stage runs again.
 After that, mail that is known to be bad is not left in mailboxes only because the search for more of it is throttled:
-what was not told is counted in a note. The directory is always waited for: without it nobody knows who the recipients
-are.
+what could not be asked is counted in a note. The directory is always waited for: without it the recipients are not known.
 """
 
 from asyncio import gather
@@ -156,7 +155,7 @@ class _Search:
         return await self._look_up(addressed)
 
     async def _message_id(self, reports: list[tuple[Message, Path]]) -> str | None:
-        """The Message-ID of the message that all these report; None if nobody can tell it."""
+        """The Message-ID of the message that all these report; None if that is not known."""
         first, _ = reports[0]
         if first.internet_message_id:
             return first.internet_message_id
@@ -294,7 +293,7 @@ class _Search:
             self.notes[NOBODY] += len(without)
 
     def _judge(self, what: str, answers: Iterable[tuple[MailboxId, Answer[Any]]]) -> None:
-        """What a refusal means: no mailbox, to be waited for, or a note that nobody could look."""
+        """What a refusal means: there is no mailbox, it is to be waited for, or a note says what could not be asked."""
         refusals = [(mailbox, answer) for mailbox, answer in answers if isinstance(answer, Refusal)]
         if self.may_wait:
             raise_for_refusals(what, [refusal for _, refusal in refusals if refusal.kind.retryable])

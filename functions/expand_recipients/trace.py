@@ -96,7 +96,7 @@ class Trace:
         traces: what the case has asked already.
         now: the end of every window.
         may_wait: whether a trace that is unavailable is to be waited for.
-        notes: where it is counted what could not be told.
+        notes: counts what could not be asked.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Who has which mail, and by which path it came to them. Pure: what to ask next is told, answers are given in.
+"""Who has which mail, and by which path it came to them. Pure rules: the search asks the services.
 
 Mail spreads in rounds. A round takes every delivery that the last one led to, keeps the best path to each recipient,
 and leaves out recipients that have the mail already: that ends in any graph of groups and forwards, and the order in

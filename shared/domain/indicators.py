@@ -66,7 +66,7 @@ class Indicator(Frozen):
 def parse(kind: IndicatorType, raw: str, source: str) -> Indicator | None:
     """The indicator of this type in its one spelling; None if the text is nothing of the type.
 
-    An IP address gets the type of its version. A URL that is too long is told by its host, so that length alone hides
+    An IP address gets the type of its version. For a URL that is too long there is its host, so that length alone hides
     nothing.
     """
     text = refanged(raw)
@@ -118,7 +118,7 @@ def domain(text: str) -> str | None:
 
 
 def refanged(raw: str) -> str:
-    """The text as it was before somebody wrote it so that nobody can click on it."""
+    """The text without the changes that keep readers from clicking on it (`hxxp://evil[.]example`)."""
     text = raw.strip()[: 4 * MAX_URL]
     head = _HEAD.match(text)
     end = head.end() if head else 0

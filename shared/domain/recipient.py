@@ -60,7 +60,7 @@ class Recipient:
     """All SMTP addresses, primary first, lower-cased."""
     hidden_membership: bool = False
     mailbox: MailboxKind | None = None
-    """None if nobody has asked, or if the answer does not say."""
+    """None if it was not asked for, or if the answer does not say."""
     no_mailbox: NoMailbox | None = None
     """Why there is no mailbox to work in, if that is already known."""
     code: str | None = None

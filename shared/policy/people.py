@@ -21,7 +21,7 @@ class NamedPeople:
     privileged: frozenset[str] = frozenset()
     protected: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
-    """What the policy names in vain."""
+    """Names of the policy that no object of the directory has, and groups whose members we may not read."""
 
 
 class PolicyPeople:
