@@ -43,11 +43,11 @@ class Services:
 
     @classmethod
     def from_environment(cls) -> Services:
-        """Services by this process's settings. A wrong setting is told here, by name."""
+        """Services by this process's settings. A wrong setting raises here, with its name."""
         return cls(Settings())
 
     async def close(self) -> None:
-        """Give all connections back. For programs that end; a function app keeps them for its lifetime."""
+        """Close all connections. For programs that end; a function app keeps them as long as it runs."""
         for built in list(vars(self).values()):
             if hasattr(built, "close"):
                 await built.close()

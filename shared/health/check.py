@@ -1,11 +1,11 @@
-"""The health check: a message visits every stage, and each says so among the evidence.
+"""The health check: a message visits every stage, and each leaves a report among the evidence.
 
 web ─▶ ingest_alert ─▶ enrich ─▶ expand_recipients ─▶ quarantine ─▶ report ─▶ ingest_alert
  ├───▶ quarantine
  └───▶ report
 
 An arrow is a right to send that was used, a stop is a trigger that works. At its first stop pipeline also looks at
-everything else that it touches, as the identity that it is: nobody else can.
+everything else that it uses, with its own identity.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ Addresses = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=320)],
 
 
 class Asked(Frozen):
-    """Who asked for a health check, and what for: kept where web keeps what is posted, and no part of a message."""
+    """Who asked for a health check and why. Kept with the raw payloads, and not in a queue message."""
 
     id: str
     by: str

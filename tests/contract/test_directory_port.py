@@ -250,7 +250,7 @@ async def test_the_trace_is_asked_by_sender_and_recipient(directory: Directory) 
     assert (len(by_sender), len(by_both), len(by_nobody)) == (3, 1, 0)
 
 
-async def test_nothing_is_asked_about_nothing(directory: Directory) -> None:
+async def test_an_empty_question_has_an_empty_answer(directory: Directory) -> None:
     assert await directory.resolve([]) == await directory.members([]) == {}
     assert await directory.transitive_members([]) == await directory.mailbox_kinds([]) == {}
 

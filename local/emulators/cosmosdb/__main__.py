@@ -12,6 +12,9 @@ from local.emulators.cosmosdb.store import Store
 from local.emulators.identity.tokens import SIGNING_KEY_SETTING, verify
 from local.emulators.serve import serve
 
+ADMIN_KEY_SETTING = "CLAWBACK_LOCAL_ADMIN_KEY"
+"""Environment variable with the key to `/_local/`: every user of the machine sees a command line."""
+
 # The SDK asks for a token for the account's own host name first, without the port.
 AUDIENCES = ("https://127.0.0.1", "https://cosmos.azure.com")
 
@@ -23,16 +26,19 @@ def main() -> None:
     parser.add_argument("--db", default=":memory:", help="SQLite file, or :memory:")
     parser.add_argument("--tls-cert", type=Path, required=True)
     parser.add_argument("--tls-key", type=Path, required=True)
-    parser.add_argument("--admin-key", required=True, help="opens /_local/ (header x-local-admin)")
+    parser.add_argument("--admin-key", help=f"opens /_local/ (header x-local-admin); better set {ADMIN_KEY_SETTING}")
     parser.add_argument("--announce", action="store_true", help='print {"url": …} when ready (it always does)')
     arguments = parser.parse_args()
+    admin_key = os.environ.get(ADMIN_KEY_SETTING) or arguments.admin_key
+    if not admin_key:
+        parser.error(f"set {ADMIN_KEY_SETTING} to the key that opens /_local/")
 
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(arguments.tls_cert, arguments.tls_key)
     authorize = partial(verify, key=os.environ[SIGNING_KEY_SETTING], audience=AUDIENCES)
     store = Store(arguments.db)
     try:
-        app = create_app(store, authorize=authorize, admin_key=arguments.admin_key)
+        app = create_app(store, authorize=authorize, admin_key=admin_key)
         asyncio.run(serve(app, arguments.port, tls=tls))
     finally:
         store.close()

@@ -1,4 +1,7 @@
-"""The transactional batch: up to 100 operations in one logical partition, all or none."""
+"""Batches of up to 100 operations: the transactional one, all or none in one logical partition, and the bulk one.
+
+A bulk batch goes to one partition key range. Each of its operations names its own logical partition and stands alone.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from local.emulators.cosmosdb import items
-from local.emulators.cosmosdb.errors import CosmosError, bad_request
+from local.emulators.cosmosdb.errors import CosmosError, bad_request, range_gone
 from local.emulators.cosmosdb.items import Conditions
 
 if TYPE_CHECKING:
@@ -14,9 +17,8 @@ if TYPE_CHECKING:
     from local.emulators.cosmosdb.partition import PartitionKey
     from local.emulators.cosmosdb.store import Store
 
-# "Maximum number of operations in a transactional batch: 100", "maximum request size 2 MB" (service quotas).
+# "Maximum number of operations in a transactional batch: 100" (service quotas).
 MAX_OPERATIONS: Final = 100
-MAX_BYTES: Final = 2 * 1024 * 1024
 
 OPERATIONS: Final = {
     "Create": "create", "Upsert": "upsert", "Read": "read", "Delete": "delete", "Replace": "replace", "Patch": "patch",
@@ -31,6 +33,7 @@ class Result:
     substatus: int = 0
     etag: str = ""
     body: str = ""
+    written: bool = True
 
 
 class _FailedError(Exception):
@@ -77,6 +80,28 @@ def run(
     return True, results
 
 
+def run_bulk(
+    store: Store, container: Container, range_number: int, operations: list[dict[str, Any]], *, go_on: bool
+) -> list[Result]:
+    """One result per operation; after a failure 424 for all that follow, unless `go_on`."""
+    results: list[Result] = []
+    failed = False
+    for operation in operations:
+        if failed and not go_on:
+            results.append(Result(424))
+            continue
+        try:
+            key = container.key.from_header(str(operation.get("partitionKey")))
+            if key.range_number != range_number:
+                raise range_gone(str(range_number))
+            with store.transaction(container):
+                results.append(_run_one(store, container, key, operation))
+        except CosmosError as error:
+            results.append(Result(error.status, error.substatus))
+            failed = True
+    return results
+
+
 def _run_one(store: Store, container: Container, key: PartitionKey, operation: dict[str, Any]) -> Result:
     kind = operation["operationType"]
     conditions = Conditions(operation.get("ifMatch"), operation.get("ifNoneMatch"))
@@ -100,4 +125,4 @@ def _run_one(store: Store, container: Container, key: PartitionKey, operation: d
             item = items.replace(store, container, key, item_id, body, conditions)
         else:
             item = items.apply_patch(store, container, key, item_id, body, conditions)
-    return Result(status, etag=item.etag, body=item.body)
+    return Result(status, etag=item.etag, body=item.body, written=kind != "Read")

@@ -3,33 +3,45 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from local.emulators.cosmosdb import batch, query
-from local.emulators.cosmosdb.errors import CosmosError, bad_request, not_found
+from local.emulators.cosmosdb.errors import CosmosError, bad_request, not_found, range_gone, too_large
 from local.emulators.cosmosdb.items import Conditions
-from local.emulators.cosmosdb.values import dumps
+from local.emulators.cosmosdb.partition import RANGES, range_of
+from local.emulators.cosmosdb.values import dumps, parse_json
 
 if TYPE_CHECKING:
     from local.emulators.cosmosdb.container import Container
-    from local.emulators.cosmosdb.partition import PartitionKey
+    from local.emulators.cosmosdb.partition import PartitionKey, PartitionKeyRange
     from local.emulators.cosmosdb.store import Item
     from local.emulators.identity.tokens import Caller
 
 
+# "Maximum size of an item: 2 MB", "maximum request size 2 MB" of a batch (service quotas). What counts is the body as
+# it was sent: azure-cosmos escapes what is not ASCII, and an emoji takes twelve bytes.
+MAX_BODY_BYTES: Final = 2 * 1024 * 1024
+
+_MINIMAL: Final = re.compile(r"(^|[,;\s])return=minimal($|[,;\s])", re.IGNORECASE)
+
+
 @dataclass(slots=True)
 class Call:
-    """One request that was understood: who asks for what in which container."""
+    """One request that was understood: who asks for what in which container.
+
+    `range_number` is the partition key range that answered, as far as there is one.
+    """
 
     request: web.Request
     caller: Caller
     body: bytes
     container: Container | None = None
     charge: float = 0.0
-    headers: dict[str, str] = field(default_factory=dict)
+    range_number: int = 0
 
     @property
     def target(self) -> Container:
@@ -47,6 +59,25 @@ class Call:
         """A request header that says True."""
         return (self.header(name) or "").lower() == "true"
 
+    def document(self) -> Any:
+        """The body of a write as JSON; CosmosError 413 beyond 2 MB as sent, 400 if it is no JSON."""
+        if len(self.body) > MAX_BODY_BYTES:
+            raise too_large()
+        return parse_json(self.body)
+
+    @property
+    def item(self) -> str:
+        """The id in the address; CosmosError 404 for one that no item can have."""
+        name = self.request.match_info["item"]
+        if not is_text(name):
+            raise not_found()
+        return name
+
+    @property
+    def minimal(self) -> bool:
+        """Whether the client wants no body in answer to a write."""
+        return _MINIMAL.search(self.header("Prefer") or "") is not None
+
     @property
     def conditions(self) -> Conditions:
         """If-Match and If-None-Match."""
@@ -57,15 +88,37 @@ class Call:
         text = self.header("x-ms-documentdb-partitionkey")
         if text is None:
             raise bad_request("PartitionKey value must be supplied for this operation.")
-        return self.target.key.from_header(text)
+        key = self.target.key.from_header(text)
+        self.range_number = key.range_number
+        return key
 
     def reach(self) -> query.Reach:
-        """The part of the container that a query or a feed names: a partition, a range of hashes, or all of it."""
+        """The part of the container that a query or a feed names: a partition, a range, part of a range, or all of it.
+
+        Raises:
+            CosmosError: 410 for a range that is not there.
+        """
         text = self.header("x-ms-documentdb-partitionkey")
-        if text not in (None, "[]"):
-            return query.Reach(key=self.target.key.from_header(text or ""))
+        if text is not None and text != "[]":
+            prefix = self.target.key.prefix_from_header(text)
+            if prefix is None:
+                return query.Reach(key=self.key())
+            found = range_of(prefix)
+            self.range_number = found.number
+            return query.Reach(range=found, hashes=(prefix, prefix + "FF"))
         start, end = self.header("x-ms-start-epk"), self.header("x-ms-end-epk")
-        return query.Reach() if start is None or end is None else query.Reach(hashes=(start, end))
+        return query.Reach(range=self._range(), hashes=None if start is None or end is None else (start, end))
+
+    def _range(self) -> PartitionKeyRange | None:
+        # Some clients put the container's _rid before it.
+        name = (self.header("x-ms-documentdb-partitionkeyrangeid") or "").rpartition(",")[2]
+        if not name:
+            return None
+        found = next((one for one in RANGES if str(one.number) == name), None)
+        if found is None:
+            raise range_gone(name)
+        self.range_number = found.number
+        return found
 
     @property
     def limit(self) -> int:
@@ -77,6 +130,15 @@ class Call:
             raise bad_request(f"x-ms-max-item-count is no number: {text!r}") from None
 
 
+def is_text(value: str) -> bool:
+    """Whether it can be written in UTF-8: an address may hold bytes that are none."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def answer_json(body: Any, headers: dict[str, str] | None = None) -> web.Response:
     """A resource."""
     return web.Response(body=dumps(body).encode(), content_type="application/json", headers=headers)
@@ -84,7 +146,7 @@ def answer_json(body: Any, headers: dict[str, str] | None = None) -> web.Respons
 
 def answer_error(error: CosmosError, activity: str) -> web.Response:
     """A refusal, as the SDK reads it."""
-    headers = {"x-ms-substatus": str(error.substatus)} if error.substatus else {}
+    headers = {"x-ms-substatus": str(error.substatus)}
     if error.retry_after_ms is not None:
         headers["x-ms-retry-after-ms"] = str(error.retry_after_ms)
     body = b"" if error.status == 304 else error.body(activity)  # noqa: PLR2004 - not modified has no body
@@ -95,19 +157,19 @@ def answer_item(call: Call, item: Item, status: int, units: float) -> web.Respon
     """An item that was read or written; the charge grows with its size in KB."""
     call.charge = units * (1 + len(item.body) // 1024)
     headers = {"etag": item.etag}
-    if call.header("Prefer") == "return=minimal" and status != 200:  # noqa: PLR2004 - what was written is known
+    if call.minimal and call.request.method != "GET":
         return web.Response(status=status, headers=headers)
     return web.Response(body=item.body.encode(), status=status, content_type="application/json", headers=headers)
 
 
-def result_json(result: batch.Result) -> str:
-    """One result of a batch."""
+def result_json(result: batch.Result, *, minimal: bool) -> str:
+    """One result of a batch; with `minimal` without the item, if it was written."""
     parts = [f'"statusCode":{result.status}', '"requestCharge":1']
     if result.substatus:
         parts.append(f'"subStatusCode":{result.substatus}')
     if result.etag:
         parts.append(f'"eTag":{json.dumps(result.etag)}')
-    if result.body:
+    if result.body and not (minimal and result.written):
         parts.append(f'"resourceBody":{result.body}')
     return "{" + ",".join(parts) + "}"
 

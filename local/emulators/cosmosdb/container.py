@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from local.emulators.cosmosdb.errors import bad_request, not_supported
 from local.emulators.cosmosdb.indexing import IndexingPolicy
-from local.emulators.cosmosdb.partition import PartitionKeyDefinition, lookup, parse_path
-from local.emulators.cosmosdb.values import UNDEFINED, dumps
+from local.emulators.cosmosdb.partition import PartitionKeyDefinition
+from local.emulators.cosmosdb.values import dumps
 
 # Resource ids: up to 255 characters, none of these, no space at the end.
 _ID: Final = re.compile(r"[^/\\?#\t\r\n]{1,255}(?<! )")
@@ -18,7 +19,7 @@ MAX_TTL: Final = 2**31 - 1
 # Parts of a definition that change what the service answers and that are not built here.
 _REFUSED: Final = (
     "computedProperties", "vectorEmbeddingPolicy", "fullTextPolicy", "clientEncryptionPolicy",
-    "materializedViewDefinition", "analyticalStorageTtl", "changeFeedPolicy",
+    "materializedViewDefinition", "analyticalStorageTtl", "changeFeedPolicy", "uniqueKeyPolicy",
 )  # fmt: skip
 # SQLite's integer keys, in the bytes of a resource id.
 _DATABASE_BYTES: Final = 4
@@ -43,7 +44,11 @@ def resource_id(database: int, container: int | None = None, item: int | None = 
 
 @dataclass(slots=True)
 class Container:
-    """A container. `lsn` counts its writes; `ttl` is None (off), -1 (on, no default) or seconds."""
+    """A container.
+
+    `lsn` counts its writes; `ttl` is None (off), -1 (on, no default) or seconds; `indexes` are the names of the SQL
+    indexes that queries made; `kept` are results of DISTINCT and GROUP BY that are being paged (`query.py`).
+    """
 
     number: int
     database_number: int
@@ -53,10 +58,10 @@ class Container:
     definition: dict[str, Any]
     key: PartitionKeyDefinition
     indexing: IndexingPolicy
-    unique: tuple[tuple[tuple[str, ...], ...], ...]
     ttl: int | None
     lsn: int = 0
-    indexed: set[tuple[str, ...]] = field(default_factory=set)
+    indexes: dict[tuple[str, ...], str] = field(default_factory=dict)
+    kept: OrderedDict[str, list[str]] = field(default_factory=OrderedDict)
 
     @classmethod
     def parse(
@@ -73,7 +78,7 @@ class Container:
             id=check_id(definition.get("id"), "container"), created=created, definition=definition,
             key=PartitionKeyDefinition.parse(definition.get("partitionKey")),
             indexing=IndexingPolicy.parse(definition.get("indexingPolicy")),
-            unique=_unique(definition.get("uniqueKeyPolicy")), ttl=_ttl(definition.get("defaultTtl"), "defaultTtl"),
+            ttl=_ttl(definition["defaultTtl"], "defaultTtl") if "defaultTtl" in definition else None,
         )  # fmt: skip
 
     @property
@@ -91,10 +96,9 @@ class Container:
         """`_self`."""
         return f"dbs/{resource_id(self.database_number)}/colls/{self.rid}/"
 
-    @property
-    def session_token(self) -> str:
-        """One partition key range, its vector version and its log sequence number."""
-        return f"0:-1#{self.lsn}"
+    def session_token(self, range_number: int) -> str:
+        """A partition key range, its vector version and its log sequence number."""
+        return f"{range_number}:-1#{self.lsn}"
 
     def resource(self) -> dict[str, Any]:
         """The container resource."""
@@ -102,9 +106,7 @@ class Container:
             "id": self.id,
             "indexingPolicy": self.indexing.resource,
             "partitionKey": self.key.resource,
-            "uniqueKeyPolicy": {
-                "uniqueKeys": [{"paths": ["/" + "/".join(path) for path in rule]} for rule in self.unique]
-            },
+            "uniqueKeyPolicy": {"uniqueKeys": []},
             "conflictResolutionPolicy": {
                 "mode": "LastWriterWins", "conflictResolutionPath": "/_ts", "conflictResolutionProcedure": "",
             },
@@ -127,33 +129,14 @@ class Container:
         """Seconds that the item lives after each write, or None for ever. Raises CosmosError 400 for a bad `ttl`."""
         if self.ttl is None:
             return None
-        own = document.get("ttl", UNDEFINED)
-        seconds = self.ttl if own is UNDEFINED else _ttl(own, "ttl")
-        return None if seconds is None or seconds < 0 else seconds
-
-    def unique_values(self, document: dict[str, Any]) -> list[str]:
-        """The item's value under each unique key rule; a missing property counts as null."""
-        return [
-            dumps([None if (value := lookup(document, path)) is UNDEFINED else value for path in rule])
-            for rule in self.unique
-        ]
+        seconds = _ttl(document["ttl"], "ttl") if "ttl" in document else self.ttl
+        return None if seconds < 0 else seconds
 
 
-def _ttl(value: Any, name: str) -> int | None:
-    if value is None:
-        return None
+def _ttl(value: Any, name: str) -> int:
     if type(value) is not int or value == 0 or not -1 <= value <= MAX_TTL:
         raise bad_request(
-            f"The input {name} '{value}' is invalid. Ensure to provide a nonzero positive integer less than or equal "
-            f"to '{MAX_TTL}', or '-1' which means never expire."
+            f"The input {name} '{dumps(value)[:64]}' is invalid. Ensure to provide a nonzero positive integer less "
+            f"than or equal to '{MAX_TTL}', or '-1' which means never expire."
         )
     return value
-
-
-def _unique(policy: Any) -> tuple[tuple[tuple[str, ...], ...], ...]:
-    if policy is None:
-        return ()
-    try:
-        return tuple(tuple(parse_path(path) for path in rule["paths"]) for rule in policy["uniqueKeys"])
-    except (TypeError, KeyError, AttributeError):
-        raise bad_request("The uniqueKeyPolicy is a list 'uniqueKeys' of objects with 'paths'.") from None

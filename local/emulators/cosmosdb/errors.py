@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 CODES: Final = {
     304: "NotModified",
@@ -26,9 +26,9 @@ CODES: Final = {
 
 # Substatus codes, from azure.cosmos.http_constants.SubStatusCodes and Microsoft's "troubleshoot forbidden" page.
 PARTITION_KEY_MISMATCH: Final = 1001
-READ_SESSION_NOT_AVAILABLE: Final = 1002
+PARTITION_KEY_RANGE_GONE: Final = 1002
 OWNER_NOT_FOUND: Final = 1003
-COLLECTION_RID_MISMATCH: Final = 1024
+CROSS_PARTITION_QUERY_NOT_SERVABLE: Final = 1004
 RATE_TOO_LARGE: Final = 3200
 AAD_NOT_AUTHORIZED: Final = 5300
 RBAC_ACCOUNT_DENIED: Final = 5301
@@ -53,6 +53,24 @@ class CosmosError(Exception):
         inner = json.dumps({"Errors": [self.message]})
         message = f"Message: {inner}\r\nActivityId: {activity_id}, local/emulators/cosmosdb"
         return json.dumps({"code": CODES.get(self.status, "Unknown"), "message": message}).encode()
+
+
+class NotServableError(CosmosError):
+    """A query over several partition key ranges, whose answers the client has to merge: with its plan."""
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        super().__init__(
+            400,
+            "The provided cross partition query can not be directly served by the gateway. This is a first chance "
+            "(internal) exception that all newer clients will know how to handle gracefully.",
+            substatus=CROSS_PARTITION_QUERY_NOT_SERVABLE,
+        )
+        self.plan = plan
+
+    def body(self, activity_id: str) -> bytes:
+        """With the plan beside the message: @azure/cosmos looks for it."""
+        told = json.loads(super().body(activity_id))
+        return json.dumps({**told, "additionalErrorInfo": json.dumps(self.plan)}).encode()
 
 
 class SqlError(CosmosError):
@@ -101,19 +119,23 @@ def conflict() -> CosmosError:
     return CosmosError(409, "Resource with specified id or name already exists.")
 
 
-def unique_conflict() -> CosmosError:
-    """Another item has the same unique key."""
-    return CosmosError(409, "Unique index constraint violation.")
-
-
 def precondition_failed() -> CosmosError:
     """The ETag is not the one that was asked for, or the condition of a patch does not hold."""
     return CosmosError(412, "Operation cannot be performed because one of the specified precondition is not met")
 
 
 def too_large() -> CosmosError:
-    """The item is larger than 2 MB."""
+    """A document, as sent or as stored, or a batch, as sent, is larger than 2 MB."""
     return CosmosError(413, "Request size is too large")
+
+
+def range_gone(name: str) -> CosmosError:
+    """There is no such partition key range. Clients read the ranges again and send the request to the new ones."""
+    return CosmosError(
+        410,
+        f"The requested resource is no longer available at the server: partition key range {name[:32]!r}.",
+        substatus=PARTITION_KEY_RANGE_GONE,
+    )
 
 
 def partition_key_mismatch() -> CosmosError:

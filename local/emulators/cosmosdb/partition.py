@@ -1,20 +1,44 @@
-"""Partition keys: taken from an item, read from the header, and hashed to the effective partition key (EPK)."""
+"""Partition keys: taken from an item, read from the header, and hashed to the effective partition key (EPK).
+
+The hash decides the physical partition, called partition key range by the clients, in which an item lies.
+"""
 
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+import mmh3
+
 from local.emulators.cosmosdb.errors import bad_request, not_supported
-from local.emulators.cosmosdb.murmur import murmur3_128
-from local.emulators.cosmosdb.values import UNDEFINED, Undefined, dumps, loads
+from local.emulators.cosmosdb.values import UNDEFINED, Undefined, dumps, loads, parse_json
 
 # "Maximum size of logical partition key: 2048 bytes" (Azure Cosmos DB service quotas).
 MAX_KEY_BYTES: Final = 2048
 # Hierarchical partition keys have up to three levels.
 MAX_LEVELS: Final = 3
+
+# Where the service cuts a new container into four: hashes are below "40…", their two highest bits are clear.
+_CUTS: Final = ("0" + 31 * "F", "1" + 31 * "F", "2" + 31 * "F")
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionKeyRange:
+    """A physical partition: hashes from `low` on, below `high`."""
+
+    number: int
+    low: str
+    high: str
+
+
+RANGES: Final = tuple(
+    PartitionKeyRange(number, low, high)
+    for number, (low, high) in enumerate(zip(("", *_CUTS), (*_CUTS, "FF"), strict=True))
+)
+"""The physical partitions of every container: always the same, as nothing here splits."""
 
 _WRONG_COUNT: Final = (
     "Partition key provided either doesn't correspond to definition in the collection or doesn't match "
@@ -44,17 +68,27 @@ def lookup(document: Any, path: tuple[str, ...]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class PartitionKey:
-    """One logical partition: `text` is the canonical JSON of its values, `epk` its place in the hash order."""
+    """One logical partition.
 
-    values: tuple[Any, ...]
+    `text` is the canonical JSON of its values, `epk` its place in the order of hashes, `range_number` its physical
+    partition.
+    """
+
     text: str
     epk: str
+    range_number: int
 
 
 @lru_cache(maxsize=8192)
-def _key(text: str) -> PartitionKey:
-    values = tuple(UNDEFINED if value == {} else value for value in loads(text))
-    return PartitionKey(values, text, "".join(_level_hash(value) for value in values))
+def key_of(text: str) -> PartitionKey:
+    """The logical partition with this canonical text."""
+    epk = "".join(_level_hash(UNDEFINED if value == {} else value) for value in loads(text))
+    return PartitionKey(text, epk, range_of(epk).number)
+
+
+def range_of(epk: str) -> PartitionKeyRange:
+    """The physical partition in which this hash lies."""
+    return RANGES[bisect_right(_CUTS, epk)]
 
 
 def make_key(values: list[Any]) -> PartitionKey:
@@ -62,9 +96,9 @@ def make_key(values: list[Any]) -> PartitionKey:
     if not all(value is None or isinstance(value, (str, int, float, bool, Undefined)) for value in values):
         raise bad_request("A partition key value must be a string, a number, a boolean, null or undefined.")
     text = dumps([{} if value is UNDEFINED else value for value in values])
-    if len(text.encode()) > MAX_KEY_BYTES + 2 + 3 * len(values):
+    if len(text) > MAX_KEY_BYTES // 4 and len(text.encode()) > MAX_KEY_BYTES + 2 + 3 * len(values):
         raise bad_request(f"The partition key is longer than {MAX_KEY_BYTES} bytes.")
-    return _key(text)
+    return key_of(text)
 
 
 def _level_hash(value: Any) -> str:
@@ -82,8 +116,7 @@ def _level_hash(value: Any) -> str:
         data = b"\x08" + value.encode() + b"\xff"
     else:
         data = b"\x05" + struct.pack("<d", value)
-    low, high = murmur3_128(data)
-    raw = bytearray((low | high << 64).to_bytes(16, "big"))
+    raw = bytearray(reversed(mmh3.hash_bytes(data)))
     raw[0] &= 0x3F
     return raw.hex().upper()
 
@@ -122,14 +155,27 @@ class PartitionKeyDefinition:
         Raises:
             CosmosError: 400 if it is no such array or has another number of values than the container has paths.
         """
-        try:
-            values = loads(header)
-        except ValueError:
-            raise bad_request(f"The partition key header is not JSON: {header!r}") from None
-        if not isinstance(values, list) or len(values) != len(self.paths):
-            raise bad_request(_WRONG_COUNT)
-        return make_key([UNDEFINED if value == {} else _normalised(value) for value in values])
+        return _from_header(header, len(self.paths))
+
+    def prefix_from_header(self, header: str) -> str | None:
+        """The start of the hashes of all keys that begin with these values, or None if the key is whole."""
+        values = _values(header)
+        if not 0 < len(values) < len(self.paths):
+            return None
+        make_key(values)
+        return "".join(map(_level_hash, values))
 
 
-def _normalised(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+@lru_cache(maxsize=8192)
+def _from_header(header: str, levels: int) -> PartitionKey:
+    values = _values(header)
+    if len(values) != levels:
+        raise bad_request(_WRONG_COUNT)
+    return make_key(values)
+
+
+def _values(header: str) -> list[Any]:
+    values = parse_json(header.encode("utf-8", "surrogateescape"), "partition key")
+    if not isinstance(values, list):
+        raise bad_request(_WRONG_COUNT)
+    return [UNDEFINED if value == {} else value for value in values]

@@ -5,31 +5,38 @@ Rules and messages: "Partial document update in Azure Cosmos DB" and its "gettin
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from local.emulators.cosmosdb.errors import CosmosError, bad_request, precondition_failed
 from local.emulators.cosmosdb.sql.evaluate import Scope, compile_select
 from local.emulators.cosmosdb.sql.parser import parse_predicate
 from local.emulators.cosmosdb.store import SYSTEM_PROPERTIES
-from local.emulators.cosmosdb.values import is_number, number
+from local.emulators.cosmosdb.values import check_nesting, is_number, number
 
 if TYPE_CHECKING:
     from local.emulators.cosmosdb.container import Container
 
 # "The number of patch operations cannot exceed 10".
 MAX_OPERATIONS: Final = 10
-_KINDS: Final = frozenset({"add", "set", "replace", "remove", "incr", "move"})
+# A tuple: what was sent as a kind may be unhashable.
+_KINDS: Final = ("add", "set", "replace", "remove", "incr", "move")
+# No array of a document of 2 MB is longer.
+_INDEX: Final = re.compile(r"[0-9]{1,7}")
 _SYNTAX: Final = "Invalid patch request: check syntax of patch specification"
 
 
 def apply(container: Container, document: dict[str, Any], specification: Any) -> None:
     """Changes the document in place.
 
-    `specification` is `{"operations": [{"op", "path", "value" or "from"}], "condition": "from c where ..."}`.
+    `specification` is `{"operations": [{"op", "path", "value" or "from"}], "condition": "from c where ..."}`, or the
+    list of operations alone.
 
     Raises:
         CosmosError: 400 for an operation that cannot be done, 412 if the condition does not hold.
     """
+    if isinstance(specification, list):
+        specification = {"operations": specification}
     if not isinstance(specification, dict) or not isinstance(specification.get("operations"), list):
         raise bad_request(_SYNTAX)
     condition = specification.get("condition")
@@ -40,6 +47,7 @@ def apply(container: Container, document: dict[str, Any], specification: Any) ->
         raise bad_request(f"The number of patch operations cannot exceed {MAX_OPERATIONS}, nor be zero.")
     for index, operation in enumerate(operations, start=1):
         _Operation(container, document, operation, index).run()
+    check_nesting(document)
 
 
 def _holds(condition: Any, document: dict[str, Any]) -> bool:
@@ -100,7 +108,7 @@ class _Operation:
         for step in steps[:-1]:
             if isinstance(node, dict) and step in node:
                 node = node[step]
-            elif isinstance(node, list) and step.isdecimal() and int(step) < len(node):
+            elif isinstance(node, list) and _INDEX.fullmatch(step) and int(step) < len(node):
                 node = node[int(step)]
             else:
                 node = None
@@ -117,8 +125,8 @@ class _Operation:
         """An index into the array; its length too if `end`, which `-` also means."""
         if end and step == "-":
             return len(node)
-        if not step.isdecimal() or int(step) >= len(node) + end:
-            raise self._fail(f"Index({step}) to operate on is out of array bounds.")
+        if not _INDEX.fullmatch(step) or int(step) >= len(node) + end:
+            raise self._fail(f"Index({step[:32]}) to operate on is out of array bounds.")
         return int(step)
 
     def _write(self, steps: list[str], value: Any, *, insert: bool) -> None:

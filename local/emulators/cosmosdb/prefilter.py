@@ -55,11 +55,16 @@ Constraints = dict[Path, Constraint]
 
 @dataclass(frozen=True, slots=True)
 class Prefilter:
-    """An SQL condition with its parameters, and the JSON paths in it that deserve an index."""
+    """An SQL condition with its parameters.
+
+    `equal` are the SQL expressions in it that have one value each, which makes them a good start of an index. `keys`
+    are the texts of the logical partitions that the condition names (None: it names none).
+    """
 
     sql: str
     parameters: list[Any]
-    paths: tuple[tuple[Path, str], ...]
+    equal: tuple[str, ...]
+    keys: tuple[str, ...] | None
 
 
 def prefilter(
@@ -72,7 +77,7 @@ def prefilter(
     keys = _partition_keys(constraints, container)
     if keys is not None:
         _one_of("pk", frozenset(keys), conditions, values)
-    paths = []
+    equal = []
     for path, constraint in constraints.items():
         if path == ("id",):
             if constraint.choices is not None:
@@ -80,10 +85,18 @@ def prefilter(
                 column = "id" if keys is not None and len(keys) == 1 else "+id"
                 _one_of(column, constraint.choices, conditions, values)
         elif not (keys is not None and path in container.key.paths):
-            expression = f"json_extract(body, '$.{'.'.join(path)}')"
-            paths.append((path, expression))
+            expression = f"json_extract(body, {json_path(path)})"
+            if constraint.choices is not None and len(constraint.choices) == 1 and None not in constraint.choices:
+                equal.append(expression)
             _constrain(expression, constraint, conditions, values)
-    return Prefilter(" AND ".join(conditions) or "1", values, tuple(paths) if keys is None else ())
+    texts = None if keys is None else tuple(keys)
+    return Prefilter(" AND ".join(conditions) or "1", values, tuple(sorted(equal)), texts)
+
+
+def json_path(path: Path) -> str:
+    """The path as a string literal of SQLite. Names that are not plain are quoted; none holds a quote itself."""
+    steps = ".".join(step if _PLAIN_NAME.fullmatch(step) else f'"{step}"' for step in path).replace("'", "''")
+    return f"'$.{steps}'"
 
 
 def _partition_keys(constraints: Constraints, container: Container) -> list[str] | None:

@@ -1,28 +1,37 @@
-"""Queries: from the text to one page of results, and the continuation that leads to the next."""
+"""Queries: from the text to one page of results, and the continuation that leads to the next.
+
+A page is read from where the page before ended, never from the start. Items have an order that writes of others do
+not change: that of ORDER BY, and among equals that of their creation. So items that are written or deleted between two
+pages neither repeat nor hide others.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import functools
-import json
+import uuid
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from local.emulators.cosmosdb.errors import SqlError, bad_request, not_supported
-from local.emulators.cosmosdb.prefilter import prefilter
+from local.emulators.cosmosdb.errors import CosmosError, NotServableError, SqlError, bad_request, not_supported
+from local.emulators.cosmosdb.partition import RANGES, key_of
+from local.emulators.cosmosdb.plan import make_plan, needs_merging
+from local.emulators.cosmosdb.prefilter import json_path, prefilter
 from local.emulators.cosmosdb.sql import tree
 from local.emulators.cosmosdb.sql.evaluate import CompiledSelect, Scope, compile_select
 from local.emulators.cosmosdb.sql.parser import parse as parse_sql
-from local.emulators.cosmosdb.values import UNDEFINED, dumps, loads, order_key
+from local.emulators.cosmosdb.values import UNDEFINED, dumps, loads, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
     from local.emulators.cosmosdb.container import Container
-    from local.emulators.cosmosdb.partition import PartitionKey
-    from local.emulators.cosmosdb.store import Item, Store
+    from local.emulators.cosmosdb.partition import PartitionKey, PartitionKeyRange
+    from local.emulators.cosmosdb.prefilter import Prefilter
+    from local.emulators.cosmosdb.store import Row, Store
 
 # "Maximum response size: 4 MB" (service quotas); a page ends when it is reached.
 MAX_PAGE_BYTES: Final = 4 * 1024 * 1024
@@ -31,6 +40,18 @@ DEFAULT_PAGE: Final = 1000
 
 # A continuation travels in a header, for which HTTP clients allow 8 KB.
 MAX_CONTINUATION: Final = 6 * 1024
+# Results of DISTINCT and GROUP BY that are kept for their next page, per container.
+MAX_KEPT: Final = 64
+
+# The service's order of types, as far as ORDER BY tells them apart. A missing property has no place (NULL).
+_TYPE_ORDER: Final = (
+    "CASE json_type(body, {0}) WHEN 'null' THEN 1 WHEN 'false' THEN 2 WHEN 'true' THEN 2 WHEN 'integer' THEN 3 "
+    "WHEN 'real' THEN 3 WHEN 'text' THEN 4 WHEN 'array' THEN 5 WHEN 'object' THEN 6 END"
+)
+_VALUE_ORDER: Final = "ifnull(json_extract(body, {0}), 0)"
+
+# SQLite holds whole numbers of 64 bits.
+_SQLITE_LIMIT: Final = 2**63
 
 _parse = functools.lru_cache(maxsize=512)(parse_sql)
 
@@ -46,60 +67,100 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The part of a container that a request speaks of: one logical partition, a range of hashes (EPK), or all."""
+    """The part of a container that a request speaks of: a logical partition, a partition key range, or all of it.
+
+    `hashes` narrows a range further (EPK, the end excluded).
+    """
 
     key: PartitionKey | None = None
+    range: PartitionKeyRange | None = None
     hashes: tuple[str, str] | None = None
 
+    @property
+    def name(self) -> str:
+        """Stands in continuations: one that was made for another part is refused."""
+        if self.key is not None:
+            return self.key.epk
+        return "/".join((str(self.range.number) if self.range else "", *(self.hashes or ())))
+
     def condition(self) -> tuple[str, list[Any]]:
-        """As SQL. A range of hashes excludes its end."""
+        """As SQL, without the partition key range."""
         if self.key is not None:
             return "pk = ?", [self.key.text]
-        if self.hashes is not None:
-            return "epk >= ? AND epk < ?", [*self.hashes]
-        return "1", []
+        return ("1", []) if self.hashes is None else ("epk >= ? AND epk < ?", [*self.hashes])
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The numbers of the partition key ranges, in which the service reads them."""
+        return tuple(one.number for one in RANGES) if self.range is None else (self.range.number,)
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """The last result of a page: the `count`th of all, from row `place` of the item `seq`, with these ORDER BY values.
+    """The last result of a page: the `count`th of all, from row `place` of the item `seq`.
 
-    A page starts after its mark, wherever that is by then: items that were deleted meanwhile shift nothing.
+    `part` is the item's partition key range and `keys` are its sort keys, as SQLite has them. `kept` names the results
+    of a DISTINCT or GROUP BY, which have no place in any one item: they are counted.
     """
 
     count: int = 0
+    part: int = 0
     seq: int = 0
     place: int = -1
-    values: tuple[Any, ...] = ()
+    keys: tuple[Any, ...] = ()
+    kept: str = ""
 
     @classmethod
-    def read(cls, continuation: str | None) -> _Mark:
+    def read(cls, continuation: str | None, reach: Reach) -> _Mark:
         if not continuation:
             return cls()
         try:
-            count, seq, place, values = json.loads(base64.b64decode(continuation, validate=True))
-            told = tuple(UNDEFINED if value == [] else value[0] for value in values)
-        except (ValueError, KeyError, TypeError, IndexError, binascii.Error):
-            raise bad_request("Invalid Continuation Token") from None
-        if not all(type(part) is int for part in (count, seq, place)):
-            raise bad_request("Invalid Continuation Token")
-        return cls(count, seq, place, told)
+            told = parse_json(base64.b64decode(continuation, validate=True), "continuation")
+            name, kept, keys, count, part, seq, place = told
+            mark = cls(count, part, seq, place, tuple(keys), kept)
+        except (CosmosError, ValueError, TypeError, binascii.Error):
+            raise _invalid_continuation() from None
+        whole = (mark.count, mark.part, mark.seq, mark.place, *mark.keys[::2])
+        if (
+            name != reach.name
+            or type(kept) is not str
+            or not all(type(value) is int and -_SQLITE_LIMIT < value < _SQLITE_LIMIT for value in whole)
+            or not all(type(value) in (int, float, str) for value in mark.keys)
+        ):
+            raise _invalid_continuation()
+        return mark
 
-    def write(self) -> str:
-        values = [[] if value is UNDEFINED else [value] for value in self.values]
-        text = base64.b64encode(dumps([self.count, self.seq, self.place, values]).encode()).decode()
+    def write(self, reach: Reach) -> str:
+        told = [reach.name, self.kept, self.keys, self.count, self.part, self.seq, self.place]
+        text = base64.b64encode(dumps(told).encode()).decode()
         if len(text) > MAX_CONTINUATION:
             raise not_supported("several pages of an ORDER BY over values of this length")
         return text
 
 
-@dataclass(slots=True)
-class _Row:
-    """Row number `place` of those that FROM and WHERE make of one item; `env` holds its values."""
+def _invalid_continuation() -> Exception:
+    return bad_request("Invalid Continuation Token")
 
-    seq: int
-    place: int
-    env: list[Any]
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """One SQL expression of an order."""
+
+    sql: str
+    descending: bool
+
+    @property
+    def ordered(self) -> str:
+        return f"{self.sql} DESC" if self.descending else self.sql
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """One stretch of items: SQL conditions with their parameters, and an SQL order."""
+
+    conditions: tuple[str, ...]
+    values: list[Any]
+    order: str
 
 
 @dataclass(slots=True)
@@ -112,71 +173,152 @@ class _Query:
     parameters: Mapping[str, Any]
     reach: Reach
     compiled: CompiledSelect = field(init=False)
+    keys: tuple[_Key, ...] = field(init=False)
     scanned: int = 0
 
     def __post_init__(self) -> None:
-        self.compiled = compile_select(self.select, Scope({}, 1, self.parameters, root=True))
-        if not self.select.sources:
-            raise not_supported("a SELECT without FROM")
-        _check_order(self.select, self.container)
+        self.compiled = compile_query(self.select, self.parameters)
+        self.keys = _sort_keys(self.select, self.container)
 
-    def results(self, mark: _Mark) -> Iterator[tuple[_Mark, Any]]:
-        """Each result after the mark, with its own mark."""
-        compiled = self.compiled
-        if compiled.grouped or compiled.distinct:
-            # These have no place in any one item: they are counted.
-            whole = compiled.results([loads(item.body)] for item in self._items())
-            return ((_Mark(count), result) for count, result in enumerate(whole, start=1) if count > mark.count)
-        rows = self._ordered(mark) if compiled.order else self._rows(mark)
-        return self._window(rows, mark.count)
+    def page(self, continuation: str | None, wanted: int) -> Page:
+        mark = _Mark.read(continuation, self.reach)
+        counted = self.compiled.grouped or self.compiled.distinct
+        if continuation and (bool(mark.kept) is not counted or (not counted and len(mark.keys) != len(self.keys))):
+            raise _invalid_continuation()
+        if counted:
+            return self._kept_page(mark, wanted)
+        documents: list[str] = []
+        size = 0
+        for following, document in self._window(mark):
+            if documents and (len(documents) == wanted or size + len(document) > MAX_PAGE_BYTES):
+                return Page(documents, mark.write(self.reach), self.scanned)
+            documents.append(document)
+            size += len(document)
+            mark = following
+        return Page(documents, None, self.scanned)
 
-    def _items(self, since: int = 0) -> Iterator[Item]:
+    def _kept_page(self, mark: _Mark, wanted: int) -> Page:
+        """A page of results that come from many items: all are worked out once, and kept until they are read."""
+        kept = self.container.kept
+        if mark.kept in kept:
+            results = kept[mark.kept]
+        elif mark.kept:
+            raise not_supported(f"more than {MAX_KEPT} queries with DISTINCT or GROUP BY that are being paged")
+        else:
+            rows = ([loads(row.body)] for row in self._items(mark))
+            results = [dumps(result) for result in self.compiled.results(rows)]
+        documents, size = list[str](), 0
+        for document in results[mark.count : mark.count + wanted]:
+            size += len(document)
+            if documents and size > MAX_PAGE_BYTES:
+                break
+            documents.append(document)
+        following = _Mark(count=mark.count + len(documents), kept=mark.kept or str(uuid.uuid4()))
+        if following.count >= len(results):
+            return Page(documents, None, self.scanned)
+        kept[following.kept] = results
+        while len(kept) > MAX_KEPT:
+            kept.popitem(last=False)
+        return Page(documents, following.write(self.reach), self.scanned)
+
+    def _window(self, mark: _Mark) -> Iterator[tuple[_Mark, str]]:
+        """The results after the mark that OFFSET, LIMIT and TOP let through, as JSON, each with its own mark."""
+        skip, take, count = self.compiled.skip, self.compiled.take, mark.count
+        if take is not None and count >= skip + take:
+            return
+        for item, place, result in self._results(mark):
+            count += 1
+            if count > skip:
+                yield _Mark(count, item.part, item.seq, place, item.keys), result
+            if take is not None and count >= skip + take:
+                return
+
+    def _results(self, mark: _Mark) -> Iterator[tuple[Row, int, str]]:
+        """Each result after the mark: its item, the number of its row among those that FROM makes of the item, JSON."""
+        whole = self.select.star and not self.compiled.sources
+        for item in self._items(mark):
+            if whole and self.compiled.where is None:
+                if item.seq != mark.seq:
+                    yield item, 0, item.body
+                continue
+            for place, env in enumerate(self.compiled.rows([loads(item.body)])):
+                if item.seq == mark.seq and place <= mark.place:
+                    continue
+                result = self.compiled.project(env)
+                if result is not UNDEFINED:
+                    yield item, place, item.body if whole else dumps(result)
+
+    def _items(self, mark: _Mark) -> Iterator[Row]:
+        """The items that the WHERE clause may let through, from that of the mark on."""
         source = self.select.sources[0]
         where = self.select.where if source.collection is None else None
         narrowed = prefilter(where, source.alias, self.parameters, self.container)
-        condition, values = self.reach.condition()
-        if self.reach.key is None:
-            for path, expression in narrowed.paths:
-                self.store.index_path(self.container, path, expression)
-        # A unary plus keeps SQLite from walking the whole table in the order of its key.
-        condition = f"{condition} AND {narrowed.sql} AND +seq >= ?"
-        for item in self.store.select(self.container, condition, [*values, *narrowed.parameters, since]):
-            self.scanned += 1
-            yield item
+        index = self._index(narrowed, paged=mark != _Mark())
+        scope, values = self.reach.condition()
+        keys = tuple(key.sql for key in self.keys)
+        for scan in self._scans(mark, walked=index is not None):
+            conditions = " AND ".join((scope, *scan.conditions, narrowed.sql))
+            given = [*values, *scan.values, *narrowed.parameters]
+            for item in self.store.select(self.container, conditions, given, scan.order, keys=keys, index=index):
+                self.scanned += 1
+                yield item
 
-    def _rows(self, mark: _Mark) -> Iterator[_Row]:
-        for item in self._items(mark.seq):
-            for place, env in enumerate(self.compiled.rows([loads(item.body)])):
-                if item.seq > mark.seq or place > mark.place:
-                    yield _Row(item.seq, place, env)
+    def _index(self, narrowed: Prefilter, *, paged: bool) -> str | None:
+        """The index that has the items in the order that is asked for, after what the WHERE clause says of them."""
+        scope: tuple[str, ...] = ("part",)
+        if self.reach.key is not None or (narrowed.keys is not None and len(narrowed.keys) == 1):
+            if not self.keys and not paged:
+                # One logical partition from its start: the primary key finds it.
+                return None
+            scope = ("pk",)
+        elif narrowed.keys is not None:
+            return None
+        elif self.keys and self.reach.range is None:
+            scope = ()
+        # An index can be walked both ways: it is made for the first key to ascend.
+        backwards = bool(self.keys) and self.keys[0].descending
+        order = (_Key(key.sql, key.descending is not backwards).ordered for key in self.keys)
+        return self.store.index(self.container, (*scope, *narrowed.equal, *order))
 
-    def _ordered(self, mark: _Mark) -> Iterator[_Row]:
-        rows: Iterator[_Row] = self._rows(_Mark())
-        if mark.count:
-            rows = (row for row in rows if self._follows(row, mark))
-        return iter(self.compiled.sort(list(rows), lambda row: row.env))
+    def _scans(self, mark: _Mark, *, walked: bool) -> Iterator[_Scan]:
+        """What is still to be read, one scan after the other. `walked`: an index has the order, nothing is sorted."""
+        if not self.keys:
+            # Without an index to walk, a plus keeps SQLite from walking the whole table in the order of its key.
+            plus = "" if walked else "+"
+            for part in self.reach.parts:
+                if part >= mark.part:
+                    since = mark.seq if part == mark.part else 0
+                    yield _Scan((f"{plus}part = ?", f"{plus}seq >= ?"), [part, since], "seq")
+            return
+        # What has no value in one of the paths is left out.
+        scope = [f"{key.sql} > 0" for key in self.keys[2::2]]
+        values: list[Any] = []
+        if self.reach.range is not None:
+            scope.append("part = ?")
+            values.append(self.reach.range.number)
+        every = [*self.keys, _Key("seq", self.keys[0].descending)]
+        if not mark.keys:
+            order = ", ".join(key.ordered for key in every)
+            yield _Scan((*scope, f"{self.keys[0].sql} > 0"), values, order)
+            return
+        # First the items with the mark's own sort keys, then those with the same keys but the last, which is later, and
+        # so on to those whose first key is later. Each of these is one stretch of the index.
+        same = [f"{key.sql} = ?" for key in self.keys]
+        told = [*mark.keys, mark.seq]
+        for place in range(len(self.keys), -1, -1):
+            beyond = "<" if every[place].descending else ">"
+            if place == len(self.keys):
+                beyond += "="
+            conditions = (*scope, *same[:place], f"{every[place].sql} {beyond} ?")
+            yield _Scan(conditions, [*values, *told[: place + 1]], ", ".join(key.ordered for key in every[place:]))
 
-    def _follows(self, row: _Row, mark: _Mark) -> bool:
-        if len(mark.values) != len(self.compiled.order):
-            raise bad_request("Invalid Continuation Token")
-        for (value, descending), told in zip(self.compiled.order, mark.values, strict=True):
-            own, other = order_key(value(row.env)), order_key(told)
-            if own != other:
-                return (own < other) is descending
-        return (row.seq, row.place) > (mark.seq, mark.place)
 
-    def _window(self, rows: Iterator[_Row], count: int) -> Iterator[tuple[_Mark, Any]]:
-        skip, take = self.compiled.skip, self.compiled.take
-        for row in rows:
-            if take is not None and count >= skip + take:
-                return
-            result = self.compiled.project(row.env)
-            if result is UNDEFINED:
-                continue
-            count += 1
-            if count > skip:
-                values = tuple(value(row.env) for value, _ in self.compiled.order)
-                yield _Mark(count, row.seq, row.place, values), result
+def compile_query(select: tree.Select, parameters: Mapping[str, Any]) -> CompiledSelect:
+    """Raises SqlError, 400, for what cannot be run."""
+    compiled = compile_select(select, Scope({}, 1, parameters, root=True))
+    if not select.sources:
+        raise not_supported("a SELECT without FROM")
+    return compiled
 
 
 def run(
@@ -198,27 +340,57 @@ def run(
     """
     text, parameters = _request(request)
     query = _Query(store, container, _parse(text), parameters, reach)
-    documents: list[str] = []
-    size, wanted = 0, limit if limit > 0 else DEFAULT_PAGE
-    mark = _Mark.read(continuation)
-    for following, result in query.results(mark):
-        document = dumps(result)
-        if documents and (len(documents) == wanted or size + len(document) > MAX_PAGE_BYTES):
-            return Page(documents, mark.write(), query.scanned)
-        documents.append(document)
-        size += len(document)
-        mark = following
-    return Page(documents, None, query.scanned)
+    return query.page(continuation, limit if limit > 0 else DEFAULT_PAGE)
+
+
+def route(container: Container, request: Any, *, crosses: bool, continuation: str | None) -> Reach:
+    """Where a query goes that names no part of the container: to the partition of its WHERE clause, or to all ranges.
+
+    Args:
+        container: the container.
+        request: as for `run`.
+        crosses: whether the client allows a query over all ranges.
+        continuation: from the page before.
+
+    Raises:
+        SqlError: 400, for what cannot be run.
+        NotServableError: 400, for what the client has to merge.
+        CosmosError: 400 if the query is not allowed to go to all ranges, or for a continuation of another reach: the
+            service cannot go on over all ranges with what one of them told.
+    """
+    text, parameters = _request(request)
+    select = _parse(text)
+    compile_query(select, parameters)
+    source = select.sources[0]
+    if source.collection is None:
+        keys = prefilter(select.where, source.alias, parameters, container).keys
+        if keys is not None and len(keys) == 1:
+            return Reach(key=key_of(keys[0]))
+    if not crosses:
+        raise bad_request(
+            "Cross partition query is required but disabled. Please set x-ms-documentdb-query-enablecrosspartition to "
+            "true, specify x-ms-documentdb-partitionkey, or revise your query to avoid this exception."
+        )
+    _Mark.read(continuation, Reach())
+    if needs_merging(select):
+        _sort_keys(select, container)
+        raise NotServableError(make_plan(select, parameters))
+    return Reach()
+
+
+def plan(container: Container, request: Any, features: AbstractSet[str]) -> dict[str, Any]:
+    """The query plan for a client with these features. Raises like `run`."""
+    text, parameters = _request(request)
+    select = _parse(text)
+    compile_query(select, parameters)
+    _sort_keys(select, container)
+    return make_plan(select, parameters, features)
 
 
 def read_feed(store: Store, container: Container, *, reach: Reach, continuation: str | None, limit: int) -> Page:
-    """All items in the order of their creation, a page at a time."""
-    where, values = reach.condition()
-    mark = _Mark.read(continuation)
-    wanted = limit if limit > 0 else DEFAULT_PAGE
-    items = list(islice(store.select(container, f"{where} AND seq > ?", [*values, mark.seq]), wanted + 1))
-    following = _Mark(seq=items[wanted - 1].seq).write() if len(items) > wanted else None
-    return Page([item.body for item in items[:wanted]], following, len(items))
+    """All items, range by range in the order of their creation, a page at a time."""
+    query = {"query": "SELECT * FROM c"}
+    return run(store, container, query, reach=reach, continuation=continuation, limit=limit)
 
 
 def change_feed(store: Store, container: Container, *, reach: Reach, since: int, limit: int) -> tuple[list[str], int]:
@@ -227,8 +399,10 @@ def change_feed(store: Store, container: Container, *, reach: Reach, since: int,
     Latest version mode: an item that was written twice comes once, one that was deleted not at all.
     """
     where, values = reach.condition()
+    if reach.range is not None:
+        where, values = f"{where} AND +part = ?", [*values, reach.range.number]
     wanted = limit if limit > 0 else DEFAULT_PAGE
-    items = list(islice(store.select(container, f"{where} AND lsn > ?", [*values, since], order="lsn"), wanted))
+    items = list(islice(store.changes(container, f"{where} AND lsn > ?", [*values, since]), wanted))
     reached = items[-1].lsn if len(items) == wanted else container.lsn
     bodies = [f'{item.body[:-1]},"_lsn":{item.lsn}}}' for item in items]
     return bodies, reached
@@ -244,17 +418,27 @@ def _request(request: Any) -> tuple[str, dict[str, Any]]:
         raise bad_request("The parameters of a query are a list of objects with 'name' and 'value'.") from None
 
 
-def _check_order(select: tree.Select, container: Container) -> None:
-    order = []
+def _sort_keys(select: tree.Select, container: Container) -> tuple[_Key, ...]:
+    """Type and value of each ORDER BY path. Raises SqlError for what no index serves."""
+    order: list[tuple[tuple[str, ...], bool]] = []
     for item in select.order_by:
         path: list[str] = []
         node: tree.Expression = item.expression
-        while isinstance(node, tree.Member) and isinstance(node.key, tree.Literal):
-            path.insert(0, str(node.key.value))
+        while isinstance(node, tree.Member) and isinstance(node.key, tree.Literal) and isinstance(node.key.value, str):
+            path.insert(0, node.key.value)
             node = node.target
         if not isinstance(node, tree.Name) or not path:
             message = "Unsupported ORDER BY clause. ORDER BY item expression could not be mapped to a document path."
             raise SqlError(message, code="SC2203")
+        if node.name != select.sources[0].alias or select.sources[0].collection is not None:
+            raise SqlError("Order-by over correlated collections is not supported.", code="SC2204")
+        if any(character in '"\\' or character < " " for step in path for character in step):
+            raise not_supported("ORDER BY a property whose name holds quotes, backslashes or control characters")
         order.append((tuple(path), item.descending))
     if order:
         container.indexing.check_order(order)
+    return tuple(
+        _Key(template.format(json_path(path)), descending)
+        for path, descending in order
+        for template in (_TYPE_ORDER, _VALUE_ORDER)
+    )

@@ -19,23 +19,27 @@ from local.emulators.cosmosdb.call import (
     answer_item,
     answer_json,
     answer_page,
+    is_text,
     result_json,
 )
-from local.emulators.cosmosdb.errors import CosmosError, bad_request, not_supported
+from local.emulators.cosmosdb.errors import CosmosError, bad_request, not_found, not_supported, too_large
 from local.emulators.cosmosdb.faults import Ledger
+from local.emulators.cosmosdb.partition import RANGES
 from local.emulators.cosmosdb.values import parse_json
 
 if TYPE_CHECKING:
     from local.emulators.cosmosdb.rights import Authorize
     from local.emulators.cosmosdb.store import Store
 
-# A batch is the largest body: 2 MB, and what wraps it.
-_MAX_BODY: Final = 3 * 1024 * 1024
+# Beyond this a body is not even read; the limits of the service are lower (`call.MAX_BODY_BYTES`).
+_MAX_BODY: Final = 16 * 1024 * 1024
 
 # A write counter as SQLite can hold it: below 2^63.
 _LSN: Final = re.compile(r"[0-9]{1,18}")
 
-_ETAG_OF_RANGES: Final = '"ranges-0"'
+_CROSSES: Final = "x-ms-documentdb-query-enablecrosspartition"
+
+_ETAG_OF_RANGES: Final = '"ranges"'
 
 # Request units for a point operation on a small item, about what the service charges (each KB more costs the same
 # again); a query starts from the last. Under Strong consistency a read asks two replicas, and costs twice.
@@ -65,18 +69,20 @@ class CosmosServer:
     def app(self) -> web.Application:
         """The application."""
         app = web.Application(client_max_size=_MAX_BODY)
-        docs = "/dbs/{database}/colls/{container}/docs"
+        # Names hold anything but a slash; aiohttp's own pattern leaves out braces.
+        database, container, item = "/dbs/{database:[^/]+}", "/colls/{container:[^/]+}", "/{item:[^/]+}"
+        docs = f"{database}{container}/docs"
         for method, path, operation, handler in (
             ("GET", "/", "account", self._account),
-            ("GET", "/dbs/{database}", "database", self._database),
-            ("GET", "/dbs/{database}/colls/{container}", "container", self._container),
-            ("GET", "/dbs/{database}/colls/{container}/pkranges", "ranges", self._ranges),
+            ("GET", database, "database", self._database),
+            ("GET", f"{database}{container}", "container", self._container),
+            ("GET", f"{database}{container}/pkranges", "ranges", self._ranges),
             ("POST", docs, "", self._post),
             ("GET", docs, "feed", self._feed),
-            ("GET", docs + "/{item}", "read", self._read),
-            ("PUT", docs + "/{item}", "replace", self._replace),
-            ("PATCH", docs + "/{item}", "patch", self._patch),
-            ("DELETE", docs + "/{item}", "delete", self._delete),
+            ("GET", docs + item, "read", self._read),
+            ("PUT", docs + item, "replace", self._replace),
+            ("PATCH", docs + item, "patch", self._patch),
+            ("DELETE", docs + item, "delete", self._delete),
         ):
             # The SDK ends some addresses with a slash, and some not.
             app.router.add_route(method, path, self._served(operation, handler))
@@ -105,18 +111,17 @@ class CosmosServer:
                 if fault is not None and fault.status and not fault.done:
                     raise fault.error()
                 call = Call(request, rights.caller_of(request.headers.get("Authorization", ""), self._authorize), b"")
-                call.body = await request.read()
+                call.body = await _body_of(request)
                 if where is not None:
                     call.container = self.store.container(request.match_info["database"], where)
                 response = handler(call)
                 charge = call.charge
                 if fault is not None and fault.status:
                     raise fault.error()
-                response.headers.update(call.headers)
                 if call.container is not None:
-                    response.headers["x-ms-session-token"] = call.container.session_token
+                    response.headers["x-ms-session-token"] = call.container.session_token(call.range_number)
                     # Without it the SDK takes every answer for one after a split, and forgets its routing map.
-                    response.headers["x-ms-documentdb-partitionkeyrangeid"] = "0"
+                    response.headers["x-ms-documentdb-partitionkeyrangeid"] = str(call.range_number)
                     response.headers["x-ms-alt-content-path"] = call.container.path
                     response.headers["x-ms-content-path"] = call.container.rid
             except CosmosError as error:
@@ -158,7 +163,10 @@ class CosmosServer:
 
     def _database(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.READ_METADATA)
-        return answer_json(self.store.database(call.request.match_info["database"]))
+        name = call.request.match_info["database"]
+        if not is_text(name):
+            raise not_found()
+        return answer_json(self.store.database(name))
 
     def _container(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.READ_METADATA)
@@ -168,25 +176,28 @@ class CosmosServer:
         rights.require(call.caller, rights.READ_METADATA)
         if call.header("If-None-Match") == _ETAG_OF_RANGES:
             return web.Response(status=304, headers={"etag": _ETAG_OF_RANGES})
-        whole = {
-            "id": "0",
-            "_rid": call.target.rid,
-            "minInclusive": "",
-            "maxExclusive": "FF",
-            "ridPrefix": 0,
-            "throughputFraction": 1,
-            "status": "online",
-            "parents": [],
-            "_ts": call.target.created,
-        }
-        body = {"_rid": call.target.rid, "PartitionKeyRanges": [whole], "_count": 1}
+        ranges = [
+            {
+                "id": str(one.number),
+                "_rid": call.target.rid,
+                "minInclusive": one.low,
+                "maxExclusive": one.high,
+                "ridPrefix": one.number,
+                "throughputFraction": 1 / len(RANGES),
+                "status": "online",
+                "parents": [],
+                "_ts": call.target.created,
+            }
+            for one in RANGES
+        ]
+        body = {"_rid": call.target.rid, "PartitionKeyRanges": ranges, "_count": len(ranges)}
         return answer_json(body, headers={"etag": _ETAG_OF_RANGES})
 
     # Items
 
     def _post(self, call: Call) -> web.Response:
         if call.flag("x-ms-cosmos-is-query-plan-request"):
-            raise not_supported("query plans: every query is answered whole")
+            return self._plan(call)
         if call.flag("x-ms-cosmos-is-batch-request"):
             return self._batch(call)
         if call.flag("x-ms-documentdb-isquery") or "query+json" in (call.header("Content-Type") or ""):
@@ -194,8 +205,9 @@ class CosmosServer:
         return self._create(call)
 
     def _create(self, call: Call) -> web.Response:
-        document, upsert = parse_json(call.body), call.flag("x-ms-documentdb-is-upsert")
+        upsert = call.flag("x-ms-documentdb-is-upsert")
         rights.require(call.caller, rights.UPSERT if upsert else rights.CREATE, call.target.id)
+        document = call.document()
         with self.store.transaction(call.target):
             if upsert:
                 item, created = items.upsert(self.store, call.target, call.key(), document, call.conditions)
@@ -206,60 +218,63 @@ class CosmosServer:
 
     def _read(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.READ, call.target.id)
-        item = items.read(self.store, call.target, call.key(), call.request.match_info["item"], call.conditions)
+        item = items.read(self.store, call.target, call.key(), call.item, call.conditions)
         return answer_item(call, item, 200, _READ_UNITS)
 
     def _replace(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.REPLACE, call.target.id)
-        document = parse_json(call.body)
+        document = call.document()
         with self.store.transaction(call.target):
-            item = items.replace(
-                self.store, call.target, call.key(), call.request.match_info["item"], document, call.conditions
-            )
+            item = items.replace(self.store, call.target, call.key(), call.item, document, call.conditions)
         return answer_item(call, item, 200, _WRITE_UNITS)
 
     def _patch(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.REPLACE, call.target.id)
-        specification = parse_json(call.body)
+        specification = call.document()
         with self.store.transaction(call.target):
-            item = items.apply_patch(
-                self.store, call.target, call.key(), call.request.match_info["item"], specification, call.conditions
-            )
+            item = items.apply_patch(self.store, call.target, call.key(), call.item, specification, call.conditions)
         return answer_item(call, item, 200, _WRITE_UNITS)
 
     def _delete(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.DELETE, call.target.id)
         with self.store.transaction(call.target):
-            items.delete(self.store, call.target, call.key(), call.request.match_info["item"], call.conditions)
+            items.delete(self.store, call.target, call.key(), call.item, call.conditions)
         call.charge = _WRITE_UNITS
         return web.Response(status=204)
 
     def _batch(self, call: Call) -> web.Response:
-        if not call.flag("x-ms-cosmos-batch-atomic"):
-            raise not_supported("batches that are not atomic")
-        if len(call.body) > batch.MAX_BYTES:
-            raise CosmosError(413, "Request size is too large")
-        operations = batch.check(parse_json(call.body))
+        operations = batch.check(call.document())
         for operation in operations:
             rights.require(call.caller, _ACTIONS[operation["operationType"]], call.target.id)
-        done, results = batch.run(self.store, call.target, call.key(), operations)
         call.charge = _WRITE_UNITS * max(len(operations), len(call.body) / 1024)
+        if call.flag("x-ms-cosmos-batch-atomic"):
+            done, results = batch.run(self.store, call.target, call.key(), operations)
+        else:
+            reach, go_on = call.reach(), call.flag("x-ms-cosmos-batch-continue-on-error")
+            if reach.range is None:
+                raise bad_request("A batch that is not atomic goes to one partition key range.")
+            results = batch.run_bulk(self.store, call.target, reach.range.number, operations, go_on=go_on)
+            done = all(result.status < 400 for result in results)  # noqa: PLR2004 - where errors start
         return web.Response(
-            body="[" + ",".join(result_json(result) for result in results) + "]",
+            body="[" + ",".join(result_json(result, minimal=call.minimal) for result in results) + "]",
             status=200 if done else 207,
             content_type="application/json",
         )
 
+    def _plan(self, call: Call) -> web.Response:
+        rights.require(call.caller, rights.QUERY, call.target.id)
+        features = (call.header("x-ms-cosmos-supported-query-features") or "").replace(" ", "").split(",")
+        return answer_json(query.plan(call.target, parse_json(call.body), frozenset(features)))
+
     def _query(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.QUERY, call.target.id)
+        request, reach, continuation = parse_json(call.body), call.reach(), call.header("x-ms-continuation")
+        if reach == query.Reach():
+            reach = query.route(call.target, request, crosses=call.flag(_CROSSES), continuation=continuation)
+            call.range_number = reach.key.range_number if reach.key is not None else 0
         page = query.run(
-            self.store,
-            call.target,
-            parse_json(call.body),
-            reach=call.reach(),
-            continuation=call.header("x-ms-continuation"),
-            limit=call.limit,
-        )
+            self.store, call.target, request, reach=reach, continuation=continuation, limit=call.limit
+        )  # fmt: skip
         call.charge = _QUERY_UNITS + page.scanned * _READ_UNITS / 10
         return answer_page(call, page)
 
@@ -364,6 +379,13 @@ def _operation_of(request: web.Request) -> str:
         if request.headers.get(header, "").lower() == "true":
             return name
     return "query" if "query+json" in request.headers.get("Content-Type", "") else "create"
+
+
+async def _body_of(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise too_large() from None
 
 
 def _refuse(call: Call) -> web.Response:

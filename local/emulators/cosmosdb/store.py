@@ -1,8 +1,8 @@
 """Containers and items in SQLite: one table per container, keyed by logical partition and id.
 
 `seq` numbers items in the order of their creation and never changes; `lsn` numbers writes, so the item that was
-written last has the highest; `epk` is the effective partition key, which feed ranges cut; `body` is the item as
-clients read it, system properties included.
+written last has the highest; `part` is the number of the partition key range, `epk` the effective partition key,
+which feed ranges cut; `body` is the item as clients read it, system properties included.
 """
 
 from __future__ import annotations
@@ -14,14 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from local.emulators.cosmosdb.container import Container, check_id, resource_id
-from local.emulators.cosmosdb.errors import (
-    CosmosError,
-    bad_request,
-    conflict,
-    owner_not_found,
-    too_large,
-    unique_conflict,
-)
+from local.emulators.cosmosdb.errors import bad_request, conflict, owner_not_found, too_large
 from local.emulators.cosmosdb.values import dumps, loads
 
 if TYPE_CHECKING:
@@ -31,8 +24,8 @@ if TYPE_CHECKING:
 
 # "Maximum size of an item: 2 MB (UTF-8 length of JSON representation)" (Azure Cosmos DB service quotas).
 MAX_ITEM_BYTES: Final = 2 * 1024 * 1024
-# More expression indexes than this cost writes more than they save reads.
-MAX_PATH_INDEXES: Final = 12
+# More indexes than this cost writes more than they save reads.
+MAX_QUERY_INDEXES: Final = 16
 SYSTEM_PROPERTIES: Final = ("_rid", "_self", "_etag", "_attachments", "_ts", "_lsn")
 
 _SCHEMA: Final = """
@@ -43,16 +36,15 @@ CREATE TABLE IF NOT EXISTS containers (
 """
 _CONTAINER_SCHEMA: Final = """
 CREATE TABLE items_{0} (
-    seq INTEGER PRIMARY KEY, pk TEXT NOT NULL, epk TEXT NOT NULL, id TEXT NOT NULL, lsn INTEGER NOT NULL,
-    ts INTEGER NOT NULL, expires INTEGER, etag TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (pk, id));
-CREATE INDEX items_{0}_epk ON items_{0} (epk);
+    seq INTEGER PRIMARY KEY, part INTEGER NOT NULL, pk TEXT NOT NULL, epk TEXT NOT NULL, id TEXT NOT NULL,
+    lsn INTEGER NOT NULL, ts INTEGER NOT NULL, expires INTEGER, etag TEXT NOT NULL, body TEXT NOT NULL,
+    UNIQUE (pk, id));
+CREATE INDEX items_{0}_part ON items_{0} (part);
 CREATE INDEX items_{0}_lsn ON items_{0} (lsn);
 CREATE INDEX items_{0}_expires ON items_{0} (expires) WHERE expires IS NOT NULL;
-CREATE TABLE unique_{0} (
-    pk TEXT NOT NULL, rule INTEGER NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
-    PRIMARY KEY (pk, rule, value)) WITHOUT ROWID;
-CREATE INDEX unique_{0}_seq ON unique_{0} (seq);
 """
+# Counted up whenever the tables change. A file with other tables is refused.
+_SCHEMA_VERSION: Final = 2
 
 
 class Item(NamedTuple):
@@ -64,11 +56,23 @@ class Item(NamedTuple):
     body: str
 
 
+class Row(NamedTuple):
+    """An item that a query reads: the number of its partition key range, and its sort keys as SQLite has them."""
+
+    seq: int
+    part: int
+    body: str
+    keys: tuple[int | float | str, ...]
+
+
 class Store:
     """All databases of one account in one SQLite file, or in `:memory:`.
 
     `clock` gives seconds since 1970, for `_ts` and time to live. Not for use by several threads, and one process
     holds a file alone (SQLite's exclusive locking mode).
+
+    Raises:
+        ValueError: the file was written by another version of the local Cosmos DB.
     """
 
     def __init__(self, path: str = ":memory:", *, clock: Callable[[], float] = time.time) -> None:
@@ -76,6 +80,7 @@ class Store:
         self._sql = sqlite3.connect(path, isolation_level=None, cached_statements=1024)
         for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL", "cache_size=-65536"):
             self._sql.execute(f"PRAGMA {pragma}")
+        self._check_version(path)
         self._sql.executescript(_SCHEMA)
         self._containers: dict[tuple[str, str], Container] = {}
         self._load()
@@ -83,6 +88,13 @@ class Store:
     def close(self) -> None:
         """Let go of the file."""
         self._sql.close()
+
+    def _check_version(self, path: str) -> None:
+        version = self._sql.execute("PRAGMA user_version").fetchone()[0]
+        if version != _SCHEMA_VERSION and self._sql.execute("SELECT 1 FROM sqlite_master").fetchone():
+            self._sql.close()
+            raise ValueError(f"{path} was written by another version of the local Cosmos DB: delete it.")
+        self._sql.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
 
     def _load(self) -> None:
         rows = self._sql.execute(
@@ -98,22 +110,12 @@ class Store:
 
     # Databases and containers
 
-    def databases(self) -> list[dict[str, Any]]:
-        """The database resources."""
-        rows = self._sql.execute("SELECT number, id, ts FROM databases ORDER BY number")
-        return [_database_resource(number, name, created) for number, name, created in rows]
-
     def database(self, database: str) -> dict[str, Any]:
         """Raises CosmosError 404 if there is none of that id."""
         row = self._sql.execute("SELECT number, id, ts FROM databases WHERE id = ?", (database,)).fetchone()
         if row is None:
             raise owner_not_found(f"dbs/{database}")
         return _database_resource(*row)
-
-    def containers(self, database: str) -> list[Container]:
-        """Raises CosmosError 404 if there is no such database."""
-        self.database(database)
-        return [container for (owner, _), container in self._containers.items() if owner == database]
 
     def container(self, database: str, container: str) -> Container:
         """Raises CosmosError 404 if there is none of that name."""
@@ -133,11 +135,11 @@ class Store:
         """Makes the container be as defined, creating database and container where they are missing.
 
         `definition` is the container resource as in an ARM template: `id`, `partitionKey`, and optionally
-        `defaultTtl`, `indexingPolicy`, `uniqueKeyPolicy`. Items of an existing container stay.
+        `defaultTtl` and `indexingPolicy`. Items of an existing container stay.
 
         Raises:
-            CosmosError: 400 for a bad definition, or when it would change the partition key or the unique keys of
-                an existing container, which the service cannot do either.
+            CosmosError: 400 for a bad definition, or when it would change the partition key of an existing
+                container, which the service cannot do either.
         """
         wanted = Container.parse(definition, database=database)
         self.create_database(database)
@@ -160,8 +162,8 @@ class Store:
         return container
 
     def _redefine(self, existing: Container, wanted: Container) -> Container:
-        if existing.key != wanted.key or existing.unique != wanted.unique:
-            raise bad_request("The partition key and the unique keys of a container cannot be changed.")
+        if existing.key != wanted.key:
+            raise bad_request("The partition key of a container cannot be changed.")
         existing.definition, existing.indexing, existing.ttl = wanted.definition, wanted.indexing, wanted.ttl
         with self.transaction(existing):
             self._sql.execute(
@@ -172,14 +174,6 @@ class Store:
             expires = f"CASE WHEN ?1 IS NULL OR {seconds} < 0 THEN NULL ELSE ts + {seconds} END"
             self._sql.execute(f"UPDATE items_{existing.number} SET expires = {expires}", (existing.ttl,))  # noqa: S608 - number is ours
         return existing
-
-    def delete_container(self, container: Container) -> None:
-        """The container and all that is in it."""
-        with self.transaction():
-            self._sql.execute(f"DROP TABLE items_{container.number}")
-            self._sql.execute(f"DROP TABLE unique_{container.number}")
-            self._sql.execute("DELETE FROM containers WHERE number = ?", (container.number,))
-        del self._containers[container.database, container.id]
 
     # Items
 
@@ -202,13 +196,10 @@ class Store:
         self._sql.execute("COMMIT")
 
     def _purge(self, container: Container) -> None:
-        now, number = int(self.clock()), container.number
-        if container.unique:
-            self._sql.execute(
-                f"DELETE FROM unique_{number} WHERE seq IN (SELECT seq FROM items_{number} WHERE expires <= ?)",  # noqa: S608 - number is ours
-                (now,),
-            )
-        self._sql.execute(f"DELETE FROM items_{number} WHERE expires <= ?", (now,))  # noqa: S608 - number is ours
+        self._sql.execute(
+            f"DELETE FROM items_{container.number} WHERE expires <= ?",  # noqa: S608 - number is ours
+            (int(self.clock()),),
+        )
 
     def get(self, container: Container, key: PartitionKey, item_id: str) -> Item | None:
         """The living item of this id, or None."""
@@ -225,7 +216,7 @@ class Store:
         """Writes the item, new or in the place of `replaced`, inside a transaction. Changes `document`.
 
         Raises:
-            CosmosError: 409 if id or unique key are taken, 413 beyond 2 MB, 400 for a bad `ttl`.
+            CosmosError: 409 if the id is taken, 413 beyond 2 MB, 400 for a bad `ttl`.
         """
         ttl = container.item_ttl(document)
         now = int(self.clock())
@@ -234,9 +225,9 @@ class Store:
         expires = None if ttl is None else now + ttl
         table = f"items_{container.number}"
         if replaced is None:
-            columns = "lsn, ts, expires, etag, body, seq, pk, epk, id"
-            statement = f"INSERT INTO {table} ({columns}) VALUES (?,?,?,?,?,?,?,?,?)"  # noqa: S608 - number is ours
-            values: tuple[Any, ...] = (item.seq, key.text, key.epk, document["id"])
+            columns = "lsn, ts, expires, etag, body, seq, part, pk, epk, id"
+            statement = f"INSERT INTO {table} ({columns}) VALUES (?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 - number is ours
+            values: tuple[Any, ...] = (item.seq, key.range_number, key.text, key.epk, document["id"])
         else:
             statement = f"UPDATE {table} SET lsn=?, ts=?, expires=?, etag=?, body=? WHERE seq=?"  # noqa: S608 - number is ours
             values = (item.seq,)
@@ -244,8 +235,6 @@ class Store:
             self._sql.execute(statement, (lsn, now, expires, item.etag, item.body, *values))
         except sqlite3.IntegrityError:
             raise conflict() from None
-        if container.unique:
-            self._claim(container, key, document, item.seq)
         container.lsn = lsn
         return item
 
@@ -264,41 +253,51 @@ class Store:
             raise too_large()
         return Item(seq, lsn, etag, body)
 
-    def _claim(self, container: Container, key: PartitionKey, document: dict[str, Any], seq: int) -> None:
-        table = f"unique_{container.number}"
-        self._sql.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))  # noqa: S608 - number is ours
-        try:
-            for rule, value in enumerate(container.unique_values(document)):
-                self._sql.execute(f"INSERT INTO {table} VALUES (?, ?, ?, ?)", (key.text, rule, value, seq))  # noqa: S608 - number is ours
-        except sqlite3.IntegrityError:
-            raise unique_conflict() from None
-
     def delete(self, container: Container, item: Item) -> None:
         """Inside a transaction."""
         self._sql.execute(f"DELETE FROM items_{container.number} WHERE seq = ?", (item.seq,))  # noqa: S608 - number is ours
-        if container.unique:
-            self._sql.execute(f"DELETE FROM unique_{container.number} WHERE seq = ?", (item.seq,))  # noqa: S608 - number is ours
         container.lsn += 1
 
-    def select(self, container: Container, where: str, parameters: list[Any], *, order: str = "seq") -> Iterator[Item]:
-        """Living items under an SQL condition on the columns of the table, in the order of a column."""
+    def changes(self, container: Container, where: str, parameters: list[Any]) -> Iterator[Item]:
+        """Living items under an SQL condition on the columns of the table, the one that was written first first."""
         rows = self._sql.execute(
             f"SELECT seq, lsn, etag, body FROM items_{container.number} "  # noqa: S608 - callers build conditions from constants
-            f"WHERE (expires IS NULL OR expires > ?) AND {where} ORDER BY {order}",
+            f"WHERE (expires IS NULL OR expires > ?) AND {where} ORDER BY lsn",
             (int(self.clock()), *parameters),
         )
         return (Item(*row) for row in rows)
 
-    def index_path(self, container: Container, path: tuple[str, ...], expression: str) -> None:
-        """Makes SQLite index a JSON path that queries filter on; does nothing beyond MAX_PATH_INDEXES."""
-        if path in container.indexed or len(container.indexed) >= MAX_PATH_INDEXES:
-            return
-        container.indexed.add(path)
-        name = f"items_{container.number}_{hashlib.sha256(expression.encode()).hexdigest()[:16]}"
-        try:
-            self._sql.execute(f'CREATE INDEX IF NOT EXISTS "{name}" ON items_{container.number} ({expression})')
-        except sqlite3.Error as error:
-            raise CosmosError(500, f"SQLite cannot index {path}: {error}") from None
+    def select(
+        self, container: Container, where: str, parameters: list[Any], order: str, *, keys: tuple[str, ...] = (),
+        index: str | None = None,
+    ) -> Iterator[Row]:  # fmt: skip
+        """Living items under an SQL condition, in an SQL order.
+
+        `keys` are SQL expressions whose values come with each item. `index` is the name of the index to walk
+        (`Store.index`); without one SQLite chooses.
+        """
+        table = f"items_{container.number}" + (f' INDEXED BY "{index}"' if index else "")
+        rows = self._sql.execute(
+            f"SELECT {', '.join(('seq', 'part', 'body', *keys))} FROM {table} "  # noqa: S608 - callers build SQL from constants
+            f"WHERE (expires IS NULL OR expires > ?) AND {where} ORDER BY {order}",
+            (int(self.clock()), *parameters),
+        )
+        return (Row(row[0], row[1], row[2], row[3:]) for row in rows)
+
+    def index(self, container: Container, columns: tuple[str, ...]) -> str | None:
+        """The name of the index over these SQL expressions, made if there is none yet.
+
+        None beyond MAX_QUERY_INDEXES of one container: SQLite then reads and sorts what the query asks for.
+        """
+        if columns == ("part",):
+            return f"items_{container.number}_part"
+        name = container.indexes.get(columns)
+        if name is None and len(container.indexes) < MAX_QUERY_INDEXES:
+            text = ", ".join(columns)
+            name = f"items_{container.number}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+            self._sql.execute(f'CREATE INDEX IF NOT EXISTS "{name}" ON items_{container.number} ({text})')
+            container.indexes[columns] = name
+        return name
 
 
 def _database_resource(number: int, name: str, created: int) -> dict[str, Any]:

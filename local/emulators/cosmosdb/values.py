@@ -36,7 +36,12 @@ def is_number(value: Any) -> bool:
 def number(value: float) -> int | float | Undefined:
     """A computed number as JSON can say it: whole doubles without a fraction; NaN and infinities are undefined."""
     if type(value) is int:
-        return value if -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER else _whole(float(value))
+        if -MAX_EXACT_INTEGER <= value <= MAX_EXACT_INTEGER:
+            return value
+        try:
+            value = float(value)
+        except OverflowError:
+            return UNDEFINED
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 - NaN differs from itself
         return UNDEFINED
     return _whole(value)
@@ -69,8 +74,10 @@ loads = json.loads
 """For text that this server wrote itself: already checked and normalised."""
 
 
-def parse_json(body: bytes) -> Any:
+def parse_json(body: bytes, what: str = "request body") -> Any:
     """What a client sent, with numbers rounded as the service rounds them.
+
+    `what` names it in the message of an error.
 
     Raises:
         CosmosError: 400 for anything but strict JSON in UTF-8 without lone surrogates and up to 128 levels deep.
@@ -81,10 +88,16 @@ def parse_json(body: bytes) -> Any:
         if "\\ud" in text or "\\uD" in text:
             dumps(value).encode("utf-8")
     except (ValueError, OverflowError, RecursionError) as error:
-        raise bad_request(f"The request body is not valid JSON: {error}") from None
-    if body.count(b"{") + body.count(b"[") > MAX_NESTING and _depth(value) > MAX_NESTING:
-        raise bad_request(f"The input document exceeds the maximum nesting depth of {MAX_NESTING}.")
+        raise bad_request(f"The {what} is not valid JSON: {error}") from None
+    if body.count(b"{") + body.count(b"[") > MAX_NESTING:
+        check_nesting(value)
     return value
+
+
+def check_nesting(value: Any) -> None:
+    """Raises CosmosError 400 if the value is nested deeper than an item may be."""
+    if _depth(value) > MAX_NESTING:
+        raise bad_request(f"The input document exceeds the maximum nesting depth of {MAX_NESTING}.")
 
 
 def _depth(value: Any) -> int:

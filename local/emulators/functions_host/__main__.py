@@ -1,8 +1,9 @@
 """`python -m local.emulators.functions_host`: runs a function app as Azure's Functions host does.
 
-Announces `{"url", "pid", "functionKey", "masterKey", "functions"}` in one line when it listens. SIGTERM drains:
-nothing new is taken, what runs is waited for. After `kill -9` the workers end by themselves, and messages come
-back when their lease is over, as in Azure; `--lease-seconds` makes that sooner than Azure's ten minutes.
+Announces `{"url", "pid", "functions"}` in one line when it listens. Its keys come from its environment and are not
+printed: the line ends in a log. SIGTERM drains: nothing new is taken, what runs is waited for. After `kill -9` the
+workers end by themselves, and messages come back when their lease ends, as in Azure; `--lease-seconds` makes that
+sooner than Azure's ten minutes.
 """
 
 import argparse
@@ -10,7 +11,6 @@ import asyncio
 import json
 import logging
 import os
-import secrets
 import signal
 import sys
 from datetime import timedelta
@@ -38,8 +38,6 @@ async def serve(options: Options, port: int) -> None:
         announcement = {
             "url": f"http://127.0.0.1:{runner.addresses[0][1]}",
             "pid": os.getpid(),
-            "functionKey": options.keys.function,
-            "masterKey": options.keys.master,
             "functions": sorted(host.functions),
         }
         print(json.dumps(announcement), flush=True)  # noqa: T201 - the announcement
@@ -63,14 +61,14 @@ def main() -> int:
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("azure").setLevel(logging.WARNING)
+    function_key, master_key = (os.environ.get(name) for name in (FUNCTION_KEY_SETTING, MASTER_KEY_SETTING))
+    if not function_key or not master_key:
+        parser.error(f"set {FUNCTION_KEY_SETTING} and {MASTER_KEY_SETTING} to the keys that open it")
     options = Options(
         app_root=arguments.app_root.resolve(),
         workers=arguments.workers,
         lease=timedelta(seconds=arguments.lease_seconds),
-        keys=Keys(
-            function=os.environ.get(FUNCTION_KEY_SETTING) or secrets.token_hex(16),
-            master=os.environ.get(MASTER_KEY_SETTING) or secrets.token_hex(16),
-        ),
+        keys=Keys(function=function_key, master=master_key),
     )
     try:
         asyncio.run(serve(options, arguments.port))

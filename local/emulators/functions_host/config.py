@@ -14,7 +14,7 @@ from typing import Any
 
 FUNCTION_KEY_SETTING = "CLAWBACK_LOCAL_FUNCTION_KEY"
 MASTER_KEY_SETTING = "CLAWBACK_LOCAL_MASTER_KEY"
-"""Environment of the host's process: the keys that open its functions, and its `/admin`. Made up if not given."""
+"""Environment of the host's process: the keys that open its functions, and its `/admin`."""
 
 _TIMESPAN = re.compile(r"^(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,7}))?$")
 _SETTING = re.compile(r"%([^%]+)%")

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from aiohttp import web
 from azure.identity.aio import ManagedIdentityCredential
 from azure.storage.queue.aio import QueueServiceClient
 
+from local.emulators.functions_host.clock import Clock, SystemClock
 from local.emulators.functions_host.config import Function, HostError, read_function, read_host_json
 from local.emulators.functions_host.pool import InvocationError, WorkerPool
 from local.emulators.functions_host.queues import POISON_SUFFIX, QueueListener
@@ -44,11 +44,13 @@ class Options:
 class Host:
     """One host instance. `settings` are the app settings: the host's environment."""
 
-    def __init__(self, options: Options, settings: Mapping[str, str]) -> None:
+    def __init__(self, options: Options, settings: Mapping[str, str], clock: Clock | None = None) -> None:
         self._options = options
+        self._clock = clock or SystemClock()
         self._settings = settings
         self._config = read_host_json(options.app_root / "host.json")
-        self._pool = WorkerPool(str(options.app_root), options.workers, self._config.function_timeout.total_seconds())
+        timeout = self._config.function_timeout.total_seconds()
+        self._pool = WorkerPool(str(options.app_root), options.workers, timeout, self._clock)
         self._services: dict[str, QueueServiceClient] = {}
         self._credentials: list[ManagedIdentityCredential] = []
         self._listeners: dict[str, QueueListener] = {}
@@ -58,7 +60,7 @@ class Host:
         self._busy = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._began = time.monotonic()
+        self._began = self._clock.now()
         self._id = uuid.uuid4().hex
         self.functions: dict[str, Function] = {}
 
@@ -122,7 +124,9 @@ class Host:
             if function.kind == "queueTrigger":
                 self._prepare_queue(function)
             elif function.kind == "timerTrigger":
-                self._timers[function.name] = TimerListener(function, partial(self._invoke, function.name, {}))
+                self._timers[function.name] = TimerListener(
+                    function, partial(self._invoke, function.name, {}), self._clock
+                )
 
     def _prepare_queue(self, function: Function) -> None:
         queue = str(function.trigger["queueName"])
@@ -137,6 +141,7 @@ class Host:
             self._options.lease,
             partial(self._invoke, function.name),
             partial(self._nudge, poison),
+            self._clock,
         )
 
     def _nudge(self, queue: str) -> None:
@@ -159,7 +164,7 @@ class Host:
         return self._services[connection]
 
     async def _invoke(self, name: str, data: dict[str, Any], body: bytes) -> Frame:
-        began, number = time.monotonic(), uuid.uuid4()
+        began, number = self._clock.now(), uuid.uuid4()
         self._busy += 1
         self._idle.clear()
         outcome = "Failed"
@@ -171,7 +176,7 @@ class Host:
             self._busy -= 1
             if not self._busy:
                 self._idle.set()
-            spent = (time.monotonic() - began) * 1000
+            spent = (self._clock.now() - began).total_seconds() * 1000
             _log.info("Executed 'Functions.%s' (%s, Id=%s, Duration=%dms)", name, outcome, number, spent)
 
     async def _http(self, request: web.Request) -> web.Response:
@@ -192,7 +197,7 @@ class Host:
             {
                 "id": self._id,
                 "state": "Running",
-                "processUptime": int((time.monotonic() - self._began) * 1000),
+                "processUptime": int((self._clock.now() - self._began).total_seconds() * 1000),
                 "processId": os.getpid(),
                 "extensionBundle": {"version": self._config.bundle},
                 "invocationsInFlight": self._busy,

@@ -12,6 +12,7 @@ from typing import Any, Self
 import psutil
 
 from local.emulators.functions_host import wire
+from local.emulators.functions_host.clock import Clock, within
 from local.emulators.functions_host.config import HostError
 
 _log = logging.getLogger("host")
@@ -105,12 +106,14 @@ class WorkerPool:
         size: number of worker processes.
         function_timeout: seconds that an invocation may take. One that takes longer costs its worker, and
             whatever runs beside it there: the real host knows no other way to end a function.
+        clock: what the time-out goes by.
     """
 
-    def __init__(self, app_root: str, size: int, function_timeout: float) -> None:
+    def __init__(self, app_root: str, size: int, function_timeout: float, clock: Clock) -> None:
         self._app_root = app_root
         self._size = size
         self._timeout = function_timeout
+        self._clock = clock
         self._workers: list[_Worker] = []
         self._turn = 0
         self._changed = asyncio.Condition()
@@ -143,8 +146,7 @@ class WorkerPool:
         """
         worker = await self._next()
         try:
-            async with asyncio.timeout(self._timeout):
-                header, content = await worker.invoke(function, data, body)
+            header, content = await within(self._clock, self._timeout, worker.invoke(function, data, body))
         except TimeoutError:
             worker.kill()
             raise InvocationError(f"the function timeout of {self._timeout:g} s is over") from None

@@ -1,18 +1,25 @@
-"""The queue listener, with the rules of the WebJobs SDK's as it was observed (fidelity.md 1).
+"""The queue listener, with the rules of the WebJobs SDK's listener as it was observed (fidelity.md 1).
 
 read up to batchSize messages, hidden for the lease ──none──▶ wait: random, around a doubling, up to maxPollingInterval
     │
+    ├── not Base64: no attempt; move it to `<queue>-poison` at once
     ▼ each at the same time; the next read when no more than newBatchThreshold are still running
 invoke ──ok──▶ delete
-    │ failed (or not Base64)
+    │ failed (or not UTF-8: the function is not called)
     ├── dequeue count < maxDequeueCount: hide it for visibilityTimeout
-    ├── else: copy the body to `<queue>-poison`, delete
-    └── the queue is itself a `-poison` one: nothing; the message waits out its lease
+    └── else: move it to `<queue>-poison`
+
+A message is moved unchanged: its content as it was on the queue, as a new message. From a `-poison` queue nothing is
+moved, and nothing is shown again early: the message waits until its lease ends. So a message that cannot be decoded
+never reaches a function, not even the poison trigger: it stays in the poison queue until it expires.
+
+Sources of the two rules about decoding: azure-sdk-for-net, Microsoft.Azure.WebJobs.Extensions.Storage.Queues:
+`QueueServiceClientProvider` (its handler of failed decoding; pull request 18326) and `BinaryDataExtensions` (UTF-8
+that throws on invalid bytes). Read, not observed.
 """
 
 import asyncio
 import base64
-import binascii
 import contextlib
 import logging
 import random
@@ -24,12 +31,16 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
+from local.emulators.functions_host.clock import Clock, within
 from local.emulators.functions_host.config import HostError, QueueSettings
 from local.emulators.functions_host.pool import InvocationError
 
 POISON_SUFFIX = "-poison"
 LEASE = timedelta(minutes=10)
 """How long a message that is being worked on stays hidden; fixed in the extension, renewed at half of it."""
+
+# What .NET's Convert.FromBase64String passes over.
+_IGNORED = str.maketrans("", "", " \t\r\n")
 
 # The extension's shortest interval between two reads of an empty queue, and the unit that is doubled.
 _MINIMUM = 0.1
@@ -73,6 +84,7 @@ class QueueListener:
         lease: how long a message stays hidden while it is worked on.
         invoke: calls the function with trigger metadata and body; `InvocationError` if it fails.
         poisoned: called when a message went to the poison queue, so that its listener need not wait.
+        clock: what polling and the renewal of leases go by.
     """
 
     def __init__(
@@ -83,6 +95,7 @@ class QueueListener:
         lease: timedelta,
         invoke: Invoke,
         poisoned: Callable[[], None],
+        clock: Clock,
     ) -> None:
         self._queue = queue
         self._poison = poison
@@ -90,6 +103,7 @@ class QueueListener:
         self._lease = int(lease.total_seconds())
         self._invoke = invoke
         self._poisoned = poisoned
+        self._clock = clock
         self._backoff = Backoff(settings.max_polling_interval.total_seconds())
         self._running: set[asyncio.Task[None]] = set()
         self._nudge = asyncio.Event()
@@ -112,8 +126,8 @@ class QueueListener:
                 await self._pause(self._backoff.next())
                 continue
             self._backoff.found()
-            for message in messages:
-                task = asyncio.create_task(self._process(message))
+            for message, body in messages:
+                task = asyncio.create_task(self._process(message, body))
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
             while len(self._running) > self._settings.new_batch_threshold:
@@ -132,12 +146,22 @@ class QueueListener:
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._nudge.wait()
+            await within(self._clock, seconds, self._nudge.wait())
         if not self._stopping:
             self._nudge.clear()
 
-    async def _read(self) -> list[QueueMessage]:
+    async def _read(self) -> list[tuple[QueueMessage, bytes]]:
+        """The next messages and their bodies; what cannot be decoded is dealt with, and left out."""
+        found: list[tuple[QueueMessage, bytes]] = []
+        for message in await self._receive():
+            try:
+                found.append((message, self._decoded(message)))
+            except ValueError:
+                _log.warning("Message decoding has failed! Check MessageEncoding settings. MessageId=%s", message.id)
+                await self._guarded(message, self._move_to_poison(message))
+        return found
+
+    async def _receive(self) -> list[QueueMessage]:
         pages = self._queue.receive_messages(
             messages_per_page=self._settings.batch_size,
             max_messages=self._settings.batch_size,
@@ -151,72 +175,80 @@ class QueueListener:
             _log.error("An error occurred while reading queue '%s': %s", self._queue.queue_name, error)
         return []
 
-    async def _process(self, message: QueueMessage) -> None:
-        renewal = asyncio.create_task(self._renew(message))
+    async def _process(self, message: QueueMessage, body: bytes) -> None:
+        finished = asyncio.Event()
+        renewal = asyncio.create_task(self._renew(message, finished))
         try:
-            ok = (message.dequeue_count or 1) <= self._settings.max_dequeue_count and await self._attempt(message)
+            ok = (message.dequeue_count or 1) <= self._settings.max_dequeue_count and await self._attempt(message, body)
         finally:
-            renewal.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await renewal
-        try:
-            await self._complete(message, ok=ok)
-        except ResourceNotFoundError:
-            # The lease had ended, and somebody else has the message now: it is theirs.
-            _log.warning("Message %s was taken by somebody else", message.id)
-        except AzureError as error:
-            _log.error("Message %s: %s; it comes back when its lease is over", message.id, error)
+            # Not cancelled: a renewal that is under way changes the pop receipt, which is needed below.
+            finished.set()
+            await renewal
+        await self._guarded(message, self._complete(message, ok=ok))
 
-    async def _attempt(self, message: QueueMessage) -> bool:
+    async def _guarded(self, message: QueueMessage, work: Awaitable[None]) -> None:
         try:
-            body = self._decoded(message)
+            await work
+        except ResourceNotFoundError:
+            # The lease had ended, and another host has the message now: it is theirs.
+            _log.warning("Message %s was taken by another host", message.id)
+        except AzureError as error:
+            _log.error("Message %s: %s; it comes back when its lease ends", message.id, error)
+
+    async def _attempt(self, message: QueueMessage, body: bytes) -> bool:
+        try:
+            # The extension binds a message without a data type as a string.
+            body.decode()
             await self._invoke(_metadata(message), body)
-        except (InvocationError, binascii.Error) as error:
-            _log.error("Message %s from '%s' failed: %s", message.id, self._queue.queue_name, error)
+        except (InvocationError, UnicodeDecodeError) as error:
+            # An error in decoding would print the body.
+            reason = error if isinstance(error, InvocationError) else "it is not UTF-8"
+            _log.error("Message %s from '%s' failed: %s", message.id, self._queue.queue_name, reason)
             return False
         return True
 
-    async def _renew(self, message: QueueMessage) -> None:
+    async def _renew(self, message: QueueMessage, finished: asyncio.Event) -> None:
         while True:
-            await asyncio.sleep(self._lease / 2)
             try:
-                renewed = await self._queue.update_message(
-                    message.id, message.pop_receipt, visibility_timeout=self._lease
-                )
-            except AzureError as error:
-                _log.error("Message %s: its lease could not be renewed: %s", message.id, error)
+                await within(self._clock, self._lease / 2, finished.wait())
+            except TimeoutError:
+                await self._renew_once(message)
             else:
-                message.pop_receipt = renewed.pop_receipt
+                return
+
+    async def _renew_once(self, message: QueueMessage) -> None:
+        try:
+            renewed = await self._queue.update_message(message.id, message.pop_receipt, visibility_timeout=self._lease)
+        except AzureError as error:
+            _log.error("Message %s: its lease could not be renewed: %s", message.id, error)
+        else:
+            message.pop_receipt = renewed.pop_receipt
 
     async def _complete(self, message: QueueMessage, *, ok: bool) -> None:
         if ok:
             await self._queue.delete_message(message.id, message.pop_receipt)
-        elif self._poison is None:
-            return
         elif (message.dequeue_count or 1) >= self._settings.max_dequeue_count:
-            _log.warning(
-                "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'.",
-                self._settings.max_dequeue_count,
-                self._poison.queue_name,
-            )
-            await self._poison.send_message(self._poison_body(message))
-            await self._queue.delete_message(message.id, message.pop_receipt)
-            self._poisoned()
-        else:
+            await self._move_to_poison(message)
+        elif self._poison is not None:
             hidden = int(self._settings.visibility_timeout.total_seconds())
             await self._queue.update_message(message.id, message.pop_receipt, visibility_timeout=hidden)
 
-    def _decoded(self, message: QueueMessage) -> bytes:
-        text: str = message.content
-        return base64.b64decode(text, validate=True) if self._settings.base64 else text.encode()
+    async def _move_to_poison(self, message: QueueMessage) -> None:
+        if self._poison is None:
+            return
+        _log.warning(
+            "Message has reached MaxDequeueCount of %d. Moving message to queue '%s'.",
+            self._settings.max_dequeue_count,
+            self._poison.queue_name,
+        )
+        await self._poison.send_message(message.content)
+        await self._queue.delete_message(message.id, message.pop_receipt)
+        self._poisoned()
 
-    def _poison_body(self, message: QueueMessage) -> str:
-        try:
-            body = self._decoded(message)
-        except binascii.Error:
-            # What cannot be decoded is passed on as it came, encoded as everything is.
-            body = message.content.encode()
-        return base64.b64encode(body).decode() if self._settings.base64 else body.decode()
+    def _decoded(self, message: QueueMessage) -> bytes:
+        """The body; `ValueError` if it is not Base64 (or has characters outside ASCII)."""
+        text: str = message.content
+        return base64.b64decode(text.translate(_IGNORED), validate=True) if self._settings.base64 else text.encode()
 
 
 def _metadata(message: QueueMessage) -> dict[str, Any]:

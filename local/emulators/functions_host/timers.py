@@ -4,8 +4,8 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
+from local.emulators.functions_host.clock import Clock, within
 from local.emulators.functions_host.config import Function, HostError
 from local.emulators.functions_host.pool import InvocationError
 from local.emulators.functions_host.schedule import parse
@@ -22,27 +22,30 @@ class TimerListener:
     Args:
         function: a function with a timer trigger.
         invoke: calls it; `InvocationError` if it fails.
+        clock: what the schedule goes by.
     """
 
-    def __init__(self, function: Function, invoke: Callable[[bytes], Awaitable[object]]) -> None:
+    def __init__(self, function: Function, invoke: Callable[[bytes], Awaitable[object]], clock: Clock) -> None:
         self._schedule = parse(str(function.trigger["schedule"]))
         self._at_start = bool(function.trigger.get("runOnStartup"))
         if function.trigger.get("useMonitor") is True:
             raise HostError(f"{function.name}: the local host does not remember a timer's past (useMonitor)")
         self._name = function.name
         self._invoke = invoke
+        self._clock = clock
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
         """Keep the schedule until `stop`; returns when the function is not running."""
         if self._at_start:
             await self._fire()
+        due = self._clock.now()
         while True:
-            now = datetime.now(UTC)
-            wait = (self._schedule.after(now) - now).total_seconds()
+            # From the last time that was due, if that is later: a sleep may end a moment early.
+            now = self._clock.now()
+            due = self._schedule.after(max(now, due))
             try:
-                async with asyncio.timeout(wait):
-                    await self._stop.wait()
+                await within(self._clock, (due - now).total_seconds(), self._stop.wait())
             except TimeoutError:
                 await self._fire()
             else:

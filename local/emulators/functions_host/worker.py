@@ -91,8 +91,8 @@ def argument_of(trigger: str, data: dict[str, Any], body: bytes) -> Any:
         fields = {
             name: meta.Datum(value, "int" if isinstance(value, int) else "string") for name, value in data.items()
         }
-        # The extension binds a message without a data type as a string.
-        return queue.QueueMessageInConverter.decode(text(body.decode("utf-8", "replace")), trigger_metadata=fields)
+        # The extension binds a message without a data type as a string; the host looked whether it is UTF-8.
+        return queue.QueueMessageInConverter.decode(text(body.decode()), trigger_metadata=fields)
     if trigger == "timerTrigger":
         return timer.TimerRequestConverter.decode(meta.Datum(body.decode(), "json"), trigger_metadata=None)
     request = {

@@ -1,4 +1,7 @@
-"""`python -m local.emulators.graph`: the local Microsoft Graph as a process of its own."""
+"""`python -m local.emulators.graph`: the local Microsoft Graph as a process of its own.
+
+Its keys come from the environment, where other users of the machine cannot read them.
+"""
 
 import argparse
 import asyncio
@@ -8,6 +11,8 @@ import ssl
 from functools import partial
 from pathlib import Path
 
+from local.emulators.graph.admin import KEY_SETTING
+from local.emulators.graph.logs import keep_secrets_out
 from local.emulators.graph.model import load
 from local.emulators.graph.server import AUDIENCES, create_app
 from local.emulators.graph.state import TenantState
@@ -19,26 +24,30 @@ def main() -> None:
     """Serve until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m local.emulators.graph", description=__doc__)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--tenant", type=Path, required=True, help="what local.emulators.graph.model.dump wrote")
+    parser.add_argument("--tenant", type=Path, required=True, help="a file that local.emulators.graph.model.dump wrote")
     parser.add_argument("--tls-cert", type=Path, required=True)
     parser.add_argument("--tls-key", type=Path, required=True)
-    parser.add_argument("--admin-key", required=True, help="opens /_local/ (header x-local-admin)")
-    parser.add_argument("--latency-ms", type=float, default=0.0, help="what every request takes at least")
+    parser.add_argument("--admin-key", help=f"used if the environment has no {KEY_SETTING}; everybody can see it in ps")
+    parser.add_argument("--latency-ms", type=float, default=0.0, help="the least time that a request takes")
     parser.add_argument(
         "--hidden-in-messages", action="store_true", help="/users/{id}/messages finds items in hidden folders too"
     )
-    parser.add_argument("--announce", action="store_true", help='print {"url": …} when ready (it always does)')
+    parser.add_argument("--announce", action="store_true", help='print {"url": …} when ready (always done)')
     arguments = parser.parse_args()
+    admin_key = os.environ.get(KEY_SETTING) or arguments.admin_key
+    if not admin_key:
+        parser.error(f"the environment variable {KEY_SETTING} is missing")
 
+    keep_secrets_out()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(arguments.tls_cert, arguments.tls_key)
     state = TenantState(load(arguments.tenant), hidden_in_messages=arguments.hidden_in_messages)
-    # The tenant is there to stay: the collector need not go through it again and again.
+    # The tenant stays until the end: the garbage collector need not go through it each time.
     gc.freeze()
     app = create_app(
         state,
         authorize=partial(verify, key=os.environ[SIGNING_KEY_SETTING], audience=AUDIENCES),
-        admin_key=arguments.admin_key,
+        admin_key=admin_key,
         latency=arguments.latency_ms / 1000,
     )
     asyncio.run(serve(app, arguments.port, tls=tls))

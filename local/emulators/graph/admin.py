@@ -1,4 +1,4 @@
-"""What the demo and tests do behind Graph's back: faults, statistics, mail that arrives, users that do things."""
+"""What the demo and tests do without Graph: faults, statistics, mail that arrives, actions of users."""
 
 import hmac
 import json
@@ -16,11 +16,13 @@ from local.emulators.graph.model import FORMAT, MailboxKind, Message, ModelError
 from local.emulators.graph.service import Graph
 
 HEADER = "x-local-admin"
+KEY_SETTING = "CLAWBACK_LOCAL_ADMIN_KEY"
+"""Environment variable with the key of `/_local/…`: a command line can be read by all users of a machine."""
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class Admin:
-    """Handlers of `/_local/…`; each wants the header `x-local-admin` with the key."""
+    """Handlers of `/_local/…`; each needs the header `x-local-admin` with the key."""
 
     def __init__(self, graph: Graph, key: str) -> None:
         self._graph = graph
@@ -73,7 +75,7 @@ class Admin:
 
     async def _put_tenant(self, request: web.Request) -> web.Response:
         document = json.loads(await request.read())
-        if document.get("format") != FORMAT:
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise ModelError(f"not a tenant file of format {FORMAT}")
         tenant = from_json(Tenant, document["tenant"])
         check(tenant)
@@ -87,14 +89,14 @@ class Admin:
         return mailbox
 
     async def _items(self, request: web.Request) -> web.Response:
-        """Every item of every folder, whatever kind of mailbox it is. Ids are immutable ones."""
+        """Every item of every folder of a mailbox of any kind. Ids are the immutable ones."""
         mailbox = self._mailbox(request.match_info["user"])
         items = sorted(mailbox.all_items(), key=lambda item: item.immutable_id)
         return _answer({"items": [_describe(item) for item in items]})
 
     async def _deliver(self, request: web.Request) -> web.Response:
         """`{"mailboxes": [user…], "message": Message, "trace": [TraceRow…]}`, both as in a tenant file."""
-        document = await request.json()
+        document = _object(await request.json())
         message = from_json(Message, document["message"], "message")
         rows = [from_json(TraceRow, row, "trace") for row in document.get("trace", [])]
         places = [(box := self._mailbox(user), box.folder_at(message.folder)) for user in document["mailboxes"]]
@@ -103,15 +105,15 @@ class Admin:
         return _answer({"items": [{"mailbox": box.user_id, **_describe(item)} for box, item in delivered]}, 201)
 
     async def _act(self, request: web.Request) -> web.Response:
-        """What a user (or an administrator, or time) does.
+        """An action of a user or an administrator, or the end of a retention time: `{"action": …}`.
 
-        `{"action": …}` and, for what is done to items, `internetMessageId` (all its copies outside Recoverable
-        Items) or `id`: markRead, markUnread, delete (to Deleted Items), softDelete (to Deletions), purge, vanish
-        (gone for good), move (with `folder`, a path). Besides: createFolder and deleteFolder (with `folder`),
+        Actions on items name them by `id` or by `internetMessageId` (all copies outside Recoverable Items):
+        markRead, markUnread, delete (to Deleted Items), softDelete (to Deletions), purge (to Purges), vanish
+        (removed for good), move (with `folder`, a path). Others: createFolder and deleteFolder (with `folder`),
         setKind (with `kind`), setScope (with `inScope`).
         """
         mailbox = self._mailbox(request.match_info["user"])
-        document = await request.json()
+        document = _object(await request.json())
         action = document["action"]
         if action in _ITEM_ACTIONS:
             items = self._named(mailbox, document)
@@ -154,6 +156,12 @@ class Admin:
                 mailbox.move(item, mailbox.folder_at(document["folder"]), now)
             case _:
                 mailbox.move(item, mailbox.folder(_ITEM_ACTIONS[action]), now)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError("a JSON object is expected")
+    return value
 
 
 _ITEM_ACTIONS = {

@@ -37,7 +37,7 @@ async def answer(graph: Graph, envelope: Request) -> Response:
     elif graph.latency or graph.faults.rules:
         responses = await _together(graph, parts)
     else:
-        # Nothing waits for anything: the order makes no difference.
+        # No request waits here, so running them together would change nothing.
         responses = [_write(part, await graph.answer(part.request)) for part in parts]
     return Response(200, {"responses": responses})
 
@@ -51,7 +51,7 @@ async def _together(graph: Graph, parts: list[_Part]) -> list[dict[str, Any]]:
         async with outlook:
             return _write(part, await graph.answer(part.request))
 
-    # Where one ends in a dropped connection the others are carried out all the same.
+    # If one ends in a dropped connection the others are still carried out.
     return await asyncio.gather(*(one(part) for part in parts))
 
 
@@ -72,7 +72,7 @@ async def _one_by_one(graph: Graph, parts: list[_Part]) -> list[dict[str, Any]]:
 
 def _write(part: _Part, response: Response) -> dict[str, Any]:
     if response.headers.get("Content-Type") == "text/plain":
-        # How Graph puts text into a batch's JSON is not established.
+        # How Graph puts text into a batch's JSON is not documented.
         refusal = GraphError(501, "LocalGraphNotSupported", "The local Graph does not support $count in a batch.")
         response = error_response(refusal, new_request_id(), None)
     document: dict[str, Any] = {"id": part.id, "status": response.status, "headers": response.headers}
@@ -104,9 +104,9 @@ def _read(envelope: Request) -> list[_Part]:
 
 def _read_part(document: Any, number: int, envelope: Request) -> _Part:
     if not isinstance(document, dict):
-        raise bad_request(f"Batch request {number} is no object.")
+        raise bad_request(f"Batch request {number} is not an object.")
     if unknown := document.keys() - _MEMBERS:
-        # `depends_on` is what msgraph-core writes: Graph does not see it, and the order is lost (graph.md 1).
+        # msgraph-core writes `depends_on`, which Graph ignores: the order would be lost (graph.md 1).
         unsupported(f"the members {sorted(unknown)} of a batch request")
     key, method, url = document.get("id"), document.get("method"), document.get("url")
     if not isinstance(key, str) or not key:
@@ -120,13 +120,13 @@ def _read_part(document: Any, number: int, envelope: Request) -> _Part:
         raise bad_request(f"Invalid dependency for request Id {key}.")
     path, _, query = url.partition("#")[0].partition("?")
     if path.strip("/").lower() == "$batch":
-        raise bad_request(f"A batch in a batch: request Id {key}.")
+        raise bad_request(f"Batches cannot be nested: request Id {key}.")
     headers = _headers(document.get("headers"), key)
     content = document.get("body")
     if content is not None and "content-type" not in headers:
         raise bad_request(f"Write request id : {key} does not contain Content-Type header or body.")
     if isinstance(content, str):
-        unsupported("a batch request whose body is no JSON")
+        unsupported("a batch request whose body is not JSON")
     request = Request(
         method.upper(), path if path.startswith("/") else f"/{path}", query, headers, content, envelope.base,
         envelope.caller,

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class ModelError(ValueError):
-    """A tenant file that is not one, or a tenant that contradicts itself. The message names the place."""
+    """A malformed tenant file or an inconsistent tenant. The message names the place."""
 
 
 def to_json(item: Any) -> Any:
@@ -27,20 +27,20 @@ def to_json(item: Any) -> Any:
 
 
 def from_json(kind: type[T], value: Any, where: str = "$") -> T:
-    """The dataclass `kind` that `value` stands for; `ModelError`, which names the place, if it does not."""
+    """Read a dataclass of the type `kind`; `ModelError` with the place if `value` is not one."""
     key: Any = kind
     reader: Callable[[Any, str], T] = _decoder(key)
     return reader(value, where)
 
 
 def _type(item: Any) -> Any:
-    # As Any: mypy does not take a class for something that can be a cache's key.
+    # As Any: mypy does not accept a class as the key of a cache.
     return type(item)
 
 
 @cache
 def _encoder(kind: Any) -> Callable[[Any], Any]:
-    """How to write values of this type. Worked out once per type: a tenant has 10^5 messages."""
+    """How to write values of this type. Computed once per type: a tenant has 100,000 messages."""
     if kind is datetime:
         return lambda value: value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if issubclass(kind, StrEnum):
@@ -64,7 +64,7 @@ def _encoder(kind: Any) -> Callable[[Any], Any]:
 
 @cache
 def _decoder(kind: Any) -> Callable[[Any, str], Any]:
-    """How to read values of this type. Worked out once per type."""
+    """How to read values of this type. Computed once per type."""
     if typing.get_origin(kind) is tuple:
         return _tuple_decoder(typing.get_args(kind)[0])
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
@@ -128,7 +128,7 @@ def _read_enum(kind: type[StrEnum], value: Any, where: str) -> StrEnum:
 
 
 def _read_plain(kind: type, value: Any, where: str) -> Any:
-    # `type` and not `isinstance`: true is no number.
+    # `type` and not `isinstance`: for Python, True is an int too.
     if type(value) is not kind:
         raise ModelError(f"{where}: {kind.__name__} is expected, not {value!r}")
     return value

@@ -4,13 +4,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from local.emulators.graph import collection
-from local.emulators.graph.errors import GraphError, bad_request, resource_not_found, unsupported
-from local.emulators.graph.filters import compile_filter, parse_orderby, sort
+from local.emulators.graph.advanced import check_filter, check_order, need_advanced
+from local.emulators.graph.entities import NAMESPACES
+from local.emulators.graph.errors import bad_request, malformed_object_id, no_such_property, unsupported
+from local.emulators.graph.filters import compile_filter, sort
 from local.emulators.graph.http import Call, Response
 from local.emulators.graph.kinds import CONTACT, GROUP, ROLE, USER, DirectoryObject, Kind, kind_of
 from local.emulators.graph.model import Group
-from local.emulators.graph.odata import And, AnyOf, Compare, Expression, In, Literal, Not, Or, parse_filter
-from local.emulators.graph.odata import Call as Function
+from local.emulators.graph.odata import And, AnyOf, Compare, Expression, In, Literal, Or, parse_filter
+from local.emulators.graph.state import is_object_id
 
 _CAST = "microsoft.graph."
 _SETS = {USER: "users", GROUP: "groups", CONTACT: "contacts"}
@@ -20,7 +22,7 @@ _READERS: dict[Kind, frozenset[str]] = {
     GROUP: frozenset({"GroupMember.Read.All", "Group.Read.All", "Group.ReadWrite.All", "GroupMember.ReadWrite.All"}),
     CONTACT: frozenset({"OrgContact.Read.All"}),
 }
-"""Who sees more of a member than that it is there, besides `Directory.*` (reference/graph.md 6)."""
+"""Permissions that show more of a member than its id, besides `Directory.*` (reference/graph.md 6)."""
 _DIRECTORY_READERS = frozenset({"Directory.Read.All", "Directory.ReadWrite.All"})
 _HIDDEN_READERS = frozenset({"Member.Read.Hidden", "Directory.ReadWrite.All"})
 _MAX_IDS = 1000
@@ -43,42 +45,32 @@ def list_contacts(call: Call) -> Response:
 
 
 def _list(call: Call, kind: Kind, everything: Iterable[DirectoryObject]) -> Response:
-    items = _filtered(call, kind, everything)
-    if text := call.options.get("$orderby"):
-        if "$filter" in call.options:
-            _need_advanced(call, "$orderby together with $filter")
-        items = sort(items, parse_orderby(text, kind), kind)
+    order = check_order(call, kind)
+    items = sort(_filtered(call, kind, everything), order, kind)
     return _page(call, items, _SETS[kind], kind)
 
 
 def _page(call: Call, items: Sequence[Any], of: str, kind: Kind) -> Response:
-    if call.flag("$count") and not call.request.eventual:
-        raise _count_needs_header()
     names = kind.names(call.options.get("$select"))
     return collection.answer(call, items, collection.DIRECTORY, of, lambda item: kind.render(item, names))
-
-
-def _count_needs_header() -> GraphError:
-    return bad_request("$count is not currently supported.", "Request_BadRequest")
 
 
 def _filtered(call: Call, kind: Kind, everything: Iterable[DirectoryObject]) -> list[DirectoryObject]:
     text = call.options.get("$filter")
     if text is None:
         return list(everything)
+    fits = compile_filter(text, kind)
     expression = parse_filter(text)
-    if _is_advanced(expression):
-        _need_advanced(call, "this $filter")
+    check_filter(call, expression, kind)
     addresses = _addresses(expression)
     if addresses is not None:
         found = {item.id: item for one in addresses for item in call.tenant.with_address(one)}
         everything = [item for item in found.values() if kind_of(item) is kind]
-    fits = compile_filter(text, kind)
     return [item for item in everything if fits(item)]
 
 
 def _addresses(expression: Expression) -> list[str] | None:
-    """Proxy addresses of which whatever fits has one; None if the filter does not ask for any."""
+    """Proxy addresses, one of which every object that fits has; None if the filter does not ask for any."""
     match expression:
         case AnyOf(collection="proxyAddresses", condition=condition):
             return _equal_to(condition, expression.variable)
@@ -102,30 +94,9 @@ def _equal_to(condition: Expression, variable: str) -> list[str] | None:
     return None
 
 
-def _is_advanced(expression: Expression) -> bool:
-    """Whether the directory answers it from its eventually consistent index only ("Advanced query capabilities")."""
-    match expression:
-        case And(parts=parts) | Or(parts=parts):
-            return any(_is_advanced(part) for part in parts)
-        case AnyOf(condition=condition):
-            return _is_advanced(condition)
-        case Function(name="contains"):
-            raise bad_request("The function 'contains' is not supported by this service.", "Request_UnsupportedQuery")
-        case Not() | Compare(op="ne") | Function(name="endswith"):
-            return True
-    return False
-
-
-def _need_advanced(call: Call, what: str) -> None:
-    if not (call.request.eventual and call.flag("$count")):
-        raise bad_request(
-            f"Unsupported query: {what} needs ConsistencyLevel: eventual and $count=true.", "Request_UnsupportedQuery"
-        )
-
-
 def _count(call: Call, kind: Kind, everything: Iterable[DirectoryObject]) -> Response:
     if not call.request.eventual:
-        raise _count_needs_header()
+        raise bad_request("$count is not currently supported.", "Request_BadRequest")
     number = len(_filtered(call, kind, everything))
     return Response(200, str(number), {"Content-Type": "text/plain"})
 
@@ -142,7 +113,7 @@ def count_groups(call: Call) -> Response:
 
 def _one(call: Call, kind: Kind, item: DirectoryObject) -> Response:
     names = kind.names(call.options.get("$select"))
-    return Response(200, {"@odata.context": call.context(f"{_SETS[kind]}/$entity"), **kind.render(item, names)})
+    return Response(200, {"@odata.context": call.context(_SETS[kind], single=True), **kind.render(item, names)})
 
 
 def get_user(call: Call) -> Response:
@@ -168,7 +139,7 @@ def list_members(call: Call) -> Response:
 
 
 def list_transitive_members(call: Call) -> Response:
-    """`GET /groups/{id}/transitiveMembers`: however nested, each once, groups included."""
+    """`GET /groups/{id}/transitiveMembers`: at any depth, each once, groups included."""
     group = call.tenant.group(call.keys[0])
     return _members(call, group, call.tenant.transitive_members(group))
 
@@ -181,8 +152,6 @@ def _members(call: Call, group: Group, found: Sequence[DirectoryObject]) -> Resp
     if len(call.keys) > 1:
         kind = _cast(call, group)
         found = [item for item in found if kind_of(item) is kind]
-    if call.flag("$count") and not call.request.eventual:
-        raise _count_needs_header()
     if "$filter" in call.options or "$orderby" in call.options:
         unsupported("$filter and $orderby on members")
     return collection.answer(
@@ -192,19 +161,20 @@ def _members(call: Call, group: Group, found: Sequence[DirectoryObject]) -> Resp
 
 def _cast(call: Call, group: Group) -> Kind:
     name = call.keys[1]
-    if not name.lower().startswith(_CAST):
+    prefix = next((one for one in NAMESPACES if name.lower().startswith(one)), None)
+    if prefix is None:
         unsupported(f"the segment '{name}' below members")
-    kind = {kind.name.lower(): kind for kind in _READERS}.get(name[len(_CAST) :].lower())
+    kind = {kind.name.lower(): kind for kind in _READERS}.get(name.lower().removeprefix(prefix))
     if kind is None:
         unsupported(f"the type {name}")
     if kind is GROUP and "Unified" in group.group_types:
         raise bad_request("A Microsoft 365 group has no groups among its members.", "Request_UnsupportedQuery")
-    _need_advanced(call, "an OData cast")
+    need_advanced(call, "an OData cast")
     return kind
 
 
 def _member(call: Call, item: DirectoryObject, roles: set[str]) -> dict[str, Any]:
-    """A member with its type; of a type that the app may not read nothing but that and the id."""
+    """A member with its type. Of a type that the app may not read: its id, and null for other properties."""
     kind = kind_of(item)
     document: dict[str, Any] = {"@odata.type": f"#{_CAST}{kind.name}"}
     readable = bool(roles & (_READERS[kind] | _DIRECTORY_READERS))
@@ -212,16 +182,13 @@ def _member(call: Call, item: DirectoryObject, roles: set[str]) -> dict[str, Any
     if select is None:
         names = kind.names(None)
     else:
-        wanted = ["id", *(name.strip() for name in select.split(","))]
+        wanted = [name.strip() for name in select.split(",")]
         for name in wanted:
-            if not any(name in one.getters or name in one.unserved for one in _READERS):
-                raise bad_request(
-                    f"Could not find a property named '{name}' on type 'microsoft.graph.directoryObject'."
-                )
-            if name in kind.unserved:
-                unsupported(f"the property {name} of {kind.name}")
-        # A property that another type of member has is not there.
-        names = tuple(dict.fromkeys(name for name in wanted if name in kind.getters))
+            if not any(one.entity.find(name) for one in _READERS):
+                raise no_such_property(name, "directoryObject")
+        # A property that only another type of member has is left out.
+        own = [name for name in wanted if kind.entity.find(name)]
+        names = kind.names(",".join(own)) if own else ()
     if readable:
         return document | kind.render(item, names)
     return document | dict.fromkeys(names) | {"id": item.id}
@@ -238,11 +205,9 @@ def list_roles(call: Call) -> Response:
 
 def list_role_members(call: Call) -> Response:
     """`GET /directoryRoles/{id}/members`: direct ones."""
-    role = call.tenant.roles.get(call.keys[0])
-    if role is None:
-        raise resource_not_found(call.keys[0])
+    role = call.tenant.role(call.keys[0])
     found = [item for key in role.members if (item := call.tenant.object(key)) is not None]
-    # Whoever may read roles may read who holds them.
+    # A permission to read roles shows their members too.
     roles = set(call.request.caller.roles) | _DIRECTORY_READERS
     return collection.answer(
         call, found, collection.DIRECTORY, "directoryObjects", lambda item: _member(call, item, roles)
@@ -254,6 +219,8 @@ def get_by_ids(call: Call) -> Response:
     ids = call.parameter("ids")
     if not isinstance(ids, list) or not all(isinstance(key, str) for key in ids) or len(ids) > _MAX_IDS:
         raise bad_request(f"The parameter 'ids' is a collection of at most {_MAX_IDS} strings.", "Request_BadRequest")
+    if malformed := [key for key in ids if not is_object_id(key) and call.tenant.object(key) is None]:
+        raise malformed_object_id(malformed[0])
     types = next((value for key, value in call.body().items() if key.lower() == "types"), None)
     known = {kind.name for kind in _READERS}
     if types is not None and not (isinstance(types, list) and known.issuperset(types)):

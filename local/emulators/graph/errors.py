@@ -26,13 +26,33 @@ class DroppedConnectionError(Exception):
 
 
 def unsupported(what: str) -> NoReturn:
-    """Refuse something that Graph may know and we do not: loudly, and naming it."""
+    """Refuse, with its name, what Graph may serve and this emulator does not: 501."""
     raise GraphError(501, "LocalGraphNotSupported", f"The local Graph does not support {what}.")
 
 
 def bad_request(message: str, code: str = "BadRequest") -> GraphError:
-    """Something that Graph itself refuses."""
+    """What Graph itself refuses."""
     return GraphError(400, code, message)
+
+
+def invalid_filter(message: str = "The query filter contains one or more invalid nodes.") -> GraphError:
+    """What Exchange refuses in a filter, although it is valid OData."""
+    return bad_request(message, "ErrorInvalidUrlQueryFilter")
+
+
+def unsupported_query(message: str) -> GraphError:
+    """What the directory refuses in a query, although it is valid OData."""
+    return bad_request(message, "Request_UnsupportedQuery")
+
+
+def malformed_id() -> GraphError:
+    """A text that is no id of a message or folder at all."""
+    return bad_request("Id is malformed.", "ErrorInvalidIdMalformed")
+
+
+def malformed_object_id(key: str) -> GraphError:
+    """A text that is no id of a directory object at all."""
+    return bad_request(f"Invalid object identifier '{key}'.", "Request_BadRequest")
 
 
 def item_not_found() -> GraphError:
@@ -50,8 +70,6 @@ def resource_not_found(key: str) -> GraphError:
 
 
 def no_such_property(name: str, kind: str) -> GraphError:
-    """A property that the type does not have."""
-    return bad_request(
-        f"Parsing OData Select and Expand failed: Could not find a property named '{name}' on type "
-        f"'microsoft.graph.{kind}'."
-    )
+    """A property that the type does not have. A primitive type (`Edm.String`) has none at all."""
+    full = kind if kind.startswith("Edm.") else f"microsoft.graph.{kind}"
+    return bad_request(f"Could not find a property named '{name}' on type '{full}'.")

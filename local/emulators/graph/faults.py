@@ -1,4 +1,4 @@
-"""Faults on request: what the network and Microsoft do to clients now and then."""
+"""Faults that tests ask for: errors, delays and dropped connections, as the network and Graph have them."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,23 +11,23 @@ _CODES = {429: "ApplicationThrottled", 503: "ErrorServerBusy", 504: "UnknownErro
 
 
 class FaultError(ValueError):
-    """A fault that makes no sense; the message says what is wrong."""
+    """A malformed fault; the message says what is wrong."""
 
 
 @dataclass(slots=True)
 class Fault:
-    """One rule. It fits a request, and each sub-request of a batch, that has all of what it names.
+    """One rule. It fits a request, or a sub-request of a batch, that meets all of its conditions.
 
     Args:
         method: HTTP method; None fits all.
-        path: regular expression, searched in the path and query as they came (`/users/…/move`, `/$batch`).
-        mailbox: object id of a user; its requests for this mailbox only.
-        skip: how many fitting requests go through before the first fault.
-        times: how many faults; None means that it never ends.
-        status: answered instead; 0 means that the request is answered as ever (after `delay`).
+        path: regular expression, searched in the path and query as received (`/users/…/move`, `/$batch`).
+        mailbox: object id of a user; None fits all.
+        skip: number of fitting requests that are answered normally before the first fault.
+        times: number of faults; None means no end.
+        status: status of the answer; 0 means that the request is answered normally (after `delay`).
         code: `error.code`.
         retry_after: seconds.
-        done: the request is carried out, and only its answer is the fault's.
+        done: the request is carried out, and its answer is replaced.
         drop: the connection closes without an answer.
         delay: seconds before anything else happens.
     """
@@ -58,11 +58,11 @@ class Fault:
 
     @property
     def spent(self) -> bool:
-        """Whether it has happened as often as it should."""
+        """Whether it has happened `times` times."""
         return self.times is not None and self.hits >= self.times
 
     def fits(self, method: str, target: str, mailbox: str | None) -> bool:
-        """Whether the request is one that it names."""
+        """Whether the request meets its conditions."""
         return (
             (self.method is None or self.method.upper() == method)
             and (self.mailbox is None or self.mailbox == mailbox)
@@ -70,7 +70,7 @@ class Fault:
         )
 
     def fail(self) -> None:
-        """Answer as it says, if it says anything besides its delay."""
+        """Raise its error, or drop the connection; a fault that only delays does neither."""
         if self.drop:
             raise DroppedConnectionError
         if not self.status:
@@ -79,7 +79,7 @@ class Fault:
         raise GraphError(self.status, code, self.message, retry_after=self.retry_after)
 
     def describe(self) -> dict[str, Any]:
-        """For the admin's list."""
+        """As JSON, for the list of faults."""
         return {"id": self.id, **{name: getattr(self, name) for name in _FIELDS.values()}, "hits": self.hits}
 
 
@@ -99,7 +99,7 @@ class Faults:
         self._numbers = count(1)
 
     def add(self, document: Any) -> Fault:
-        """A rule from JSON: the arguments of `Fault`, in camelCase. `FaultError` for what it does not know."""
+        """Add a rule from JSON: the arguments of `Fault`, in camelCase. `FaultError` for an unknown one."""
         if not isinstance(document, dict):
             raise FaultError("a fault is an object")
         if unknown := document.keys() - _FIELDS.keys():
@@ -109,11 +109,11 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """No more faults."""
+        """Remove all rules."""
         self.rules.clear()
 
-    def strike(self, method: str, target: str, mailbox: str | None) -> Fault | None:
-        """The first rule that fits and is not spent; counted as having happened."""
+    def take(self, method: str, target: str, mailbox: str | None) -> Fault | None:
+        """The first rule that fits and is not spent. It is counted as having happened."""
         for fault in self.rules:
             if fault.spent or not fault.fits(method, target, mailbox):
                 continue

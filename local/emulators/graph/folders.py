@@ -27,7 +27,7 @@ def list_child_folders(call: Call) -> Response:
 
 def _list(call: Call, mailbox: MailboxState, parent: MailFolder) -> Response:
     hidden_too = call.flag("includehiddenfolders")
-    # Recoverable Items are reached by name or id only, below the root that we show none of them.
+    # Recoverable Items are reached by name or id only: no listing of the root shows them.
     found = [
         child
         for child in parent.children
@@ -48,7 +48,7 @@ def _list(call: Call, mailbox: MailboxState, parent: MailFolder) -> Response:
 
 def _one(call: Call, mailbox: MailboxState, folder: MailFolder, status: int = 200) -> Response:
     names = MAIL_FOLDER.names(call.options.get("$select"))
-    context = call.context(f"users('{mailbox.user_id}')/mailFolders/$entity")
+    context = call.context(f"users('{mailbox.user_id}')/mailFolders", single=True)
     return Response(status, {"@odata.context": context, **MAIL_FOLDER.render(folder, names)})
 
 
@@ -70,7 +70,7 @@ def create_folder(call: Call) -> Response:
             case "isHidden":
                 hidden = value
             case _ if not key.startswith("@odata."):
-                MAIL_FOLDER.getter(key)
+                MAIL_FOLDER.served(key)
                 unsupported(f"creating a folder with {key}")
     if not isinstance(name, str) or not name.strip() or not isinstance(hidden, bool):
         raise bad_request("A folder needs a displayName; isHidden is a Boolean.", "ErrorInvalidRequest")
@@ -87,7 +87,7 @@ def list_rules(call: Call) -> Response:
     if mailbox.folder(call.keys[1]).well_known != "inbox":
         raise bad_request("Message rules exist for the inbox only.", "ErrorInvalidRequest")
     rules = sorted(mailbox.rules, key=lambda rule: rule.sequence)
-    # All of them in one answer, as Graph gives them.
+    # Graph gives all of them in one answer.
     everything = collection.Paging(max(len(rules), 1), max(len(rules), 1))
     of = f"users('{mailbox.user_id}')/mailFolders('inbox')/messageRules"
     numbered = list(enumerate(rules))
@@ -125,18 +125,18 @@ def _rule(mailbox: MailboxState, number: int, rule: InboxRule) -> dict[str, Any]
         "isEnabled": rule.enabled,
         "hasError": False,
         "isReadOnly": False,
-        # Graph leaves out what a rule does not say.
+        # Graph leaves out conditions and actions that a rule does not have.
         "conditions": {name: value for name, value in conditions.items() if value},
         "actions": {name: value for name, value in actions.items() if value},
     }
 
 
 def get_settings(call: Call) -> Response:
-    """`GET /users/{id}/mailboxSettings`: of its properties, userPurpose is served."""
+    """`GET /users/{id}/mailboxSettings?$select=userPurpose`: no other setting is served."""
     mailbox = call.tenant.mailbox(call.keys[0])
     select = call.options.get("$select")
-    if select is not None and select.strip() != "userPurpose":
-        unsupported(f"{select} of mailboxSettings")
+    if select is None or select.strip().lower() != "userpurpose":
+        unsupported("mailboxSettings without $select=userPurpose")
     context = call.context(f"users('{mailbox.user_id}')/mailboxSettings")
     return Response(200, {"@odata.context": context, "userPurpose": _PURPOSES[mailbox.kind]})
 

@@ -1,10 +1,11 @@
-"""Requests and answers as handlers see them, the same for a request of its own and for one in a batch."""
+"""Requests and answers as handlers see them, the same for a single request and for one in a batch."""
 
 import json
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from local.emulators.graph.errors import GraphError, bad_request
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Caller(Protocol):
-    """What a token says, as far as it matters here (local.emulators.identity.tokens.Caller is one)."""
+    """The application that calls, from its token (local.emulators.identity.tokens.Caller is one)."""
 
     @property
     def app_id(self) -> str:
@@ -34,12 +35,12 @@ class Request:
 
     Args:
         method: in upper case.
-        path: below the version, percent-encoded as it came, such as `/users/a%40b.example/messages`.
-        query: what follows `?`, as it came.
+        path: below the version, percent-encoded as received, such as `/users/a%40b.example/messages`.
+        query: the part after `?`, as received.
         headers: names in lower case.
         body: parsed JSON; None if there is none.
-        base: URL that answers' links begin with, such as `https://127.0.0.1:8443/v1.0`.
-        caller: who asks.
+        base: URL that links in answers begin with, such as `https://127.0.0.1:8443/v1.0`.
+        caller: the application that asks.
     """
 
     method: str
@@ -51,9 +52,14 @@ class Request:
     caller: Caller
 
     @property
+    def preferences(self) -> Mapping[str, str]:
+        """The header `Prefer`: names in lower case, values without quotes."""
+        return _preferences(self.headers.get("prefer", ""))
+
+    @property
     def immutable_ids(self) -> bool:
-        """Whether `Prefer: IdType="ImmutableId"` is among the preferences."""
-        return 'idtype="immutableid"' in self.headers.get("prefer", "").lower().replace(" ", "")
+        """Whether the request prefers immutable ids (`Prefer: IdType="ImmutableId"`)."""
+        return self.preferences.get("idtype", "").lower() == "immutableid"
 
     @property
     def eventual(self) -> bool:
@@ -72,19 +78,28 @@ class Response:
 
 @dataclass(slots=True)
 class Call:
-    """What a handler is given: the request taken apart. `keys` are the path's variable segments, decoded."""
+    """What a handler is given: the parts of a request.
+
+    Args:
+        keys: the variable segments of the path, decoded.
+        options: the query options, by name in lower case.
+        applied: preferences that the handler honours, for the header `Preference-Applied`.
+    """
 
     tenant: "TenantState"
     request: Request
     keys: tuple[str, ...]
     options: Mapping[str, str]
+    applied: list[str] = field(default_factory=list)
 
-    def context(self, of: str) -> str:
-        """`@odata.context` of an answer."""
-        return f"{self.request.base}/$metadata#{of}"
+    def context(self, of: str, *, single: bool = False) -> str:
+        """`@odata.context` of an answer: of one object (`single`) or of a list, with what was selected."""
+        select = self.options.get("$select")
+        selected = "" if select is None else f"({','.join(part.strip() for part in select.split(','))})"
+        return f"{self.request.base}/$metadata#{of}{selected}{'/$entity' if single else ''}"
 
     def flag(self, option: str) -> bool:
-        """A true/false query option, false if it is not given."""
+        """A Boolean query option; False if it is not given."""
         value = self.options.get(option, "false").lower()
         if value not in {"true", "false"}:
             raise bad_request(f"Invalid value '{value}' for the query option '{option}'.")
@@ -97,15 +112,27 @@ class Call:
         return self.request.body
 
     def parameter(self, name: str) -> Any:
-        """A parameter of an action: names differ in upper and lower case between clients (graph.md 10.2)."""
+        """A parameter of an action, whatever the case of its name: clients differ (graph.md 10.2)."""
         for key, value in self.body().items():
             if key.lower() == name.lower():
                 return value
         raise bad_request(f"The parameter '{name}' is missing.")
 
 
+@lru_cache(maxsize=256)
+def _preferences(header: str) -> Mapping[str, str]:
+    """RFC 7240: `name=value` pairs with commas between them; parameters after `;` are not looked at."""
+    found: dict[str, str] = {}
+    for part in header.split(","):
+        name, _, value = part.partition(";")[0].partition("=")
+        if name.strip():
+            # The first of two values counts.
+            found.setdefault(name.strip().lower(), value.strip().strip('"'))
+    return found
+
+
 def options_of(request: Request, allowed: frozenset[str]) -> Mapping[str, str]:
-    """The query options; 501 for one that this path does not serve."""
+    """The query options; 501 for one that is not supported at this path."""
     if not request.query:
         return {}
     options = parse_options(request.query)
@@ -138,5 +165,5 @@ def new_request_id() -> str:
 
 
 def to_bytes(body: Any) -> bytes:
-    """JSON on the wire. ASCII, so that a lone surrogate in a hostile subject survives."""
+    """JSON as it is sent. ASCII, so that a lone surrogate in a hostile subject is sent unchanged."""
     return json.dumps(body, separators=(",", ":")).encode("ascii")

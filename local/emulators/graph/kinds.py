@@ -1,14 +1,17 @@
-"""The entity types that are served: which properties each has and how they are read.
+"""The entity types that are served: which of their properties, and how these are read.
 
-Names and types are those of the entity model (v1.0-Prod.csdl), which a test compares them with.
+Names and types are those of the entity model (entities.py). A property that the model does not have is a 400, one
+that the model has and this emulator does not serve is a 501.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
-from local.emulators.graph import extended
+from local.emulators.graph import bodies, entities, extended
+from local.emulators.graph.entities import EntityType, Property
 from local.emulators.graph.errors import no_such_property, unsupported
 from local.emulators.graph.mailbox import Item
 from local.emulators.graph.model import Address, Group, OrgContact, User
@@ -26,35 +29,34 @@ class Kind:
 
     Args:
         name: as in `microsoft.graph.{name}`.
-        getters: the properties.
-        default: what is answered without `$select`; empty means all.
-        unserved: properties that exist but are not served: asking for them is a 501, not a wrong answer.
+        getters: the properties that are served.
+        default: what is answered without `$select`; empty means all but relationships.
+        always: what is answered whatever `$select` says. Outlook adds the id, the directory adds nothing (the
+            examples of "List messages" and "Get user").
     """
 
     name: str
     getters: Mapping[str, Getter]
     default: tuple[str, ...] = ()
-    unserved: frozenset[str] = field(default_factory=frozenset)
+    always: tuple[str, ...] = ()
 
-    def getter(self, name: str) -> Getter:
-        """The property's getter; 400 if the type has no such property."""
-        found = self.getters.get(name)
+    @property
+    def entity(self) -> EntityType:
+        """The type in the entity model."""
+        return entities.types()[self.name]
+
+    def served(self, name: str) -> Property:
+        """The property of this name, whatever its case; 400 if the type has none, 501 if it is not served."""
+        found = self.entity.find(name)
         if found is None:
-            if name in self.unserved:
-                unsupported(f"the property {name} of {self.name}")
             raise no_such_property(name, self.name)
+        if found.name not in self.getters:
+            unsupported(f"the property {found.name} of {self.name}")
         return found
 
     def names(self, select: str | None) -> tuple[str, ...]:
-        """The properties that `$select` asks for; `id` is always among them."""
-        if select is None:
-            return self.default or tuple(self.getters)
-        names = [name for part in select.split(",") if (name := part.strip())]
-        for name in names:
-            if "/" in name:
-                unsupported(f"the path {name} in $select")
-            self.getter(name)
-        return tuple(dict.fromkeys(["id", *names] if "id" in self.getters else names))
+        """The properties that an answer has. Relationships are never among them: only `$expand` shows these."""
+        return _names(self, select)
 
     def render(self, item: Any, names: tuple[str, ...], *, immutable: bool = False) -> dict[str, Any]:
         """The object with these properties, as JSON."""
@@ -63,6 +65,21 @@ class Kind:
             value = self.getters[name](item, immutable)
             document[name] = rfc3339(value) if isinstance(value, datetime) else value
         return document
+
+
+@lru_cache(maxsize=1024)
+def _names(kind: Kind, select: str | None) -> tuple[str, ...]:
+    if select is None:
+        return kind.default or tuple(name for name in kind.getters if not kind.served(name).relationship)
+    found: list[str] = list(kind.always)
+    for part in select.split(","):
+        name = part.strip()
+        if "/" in name or name == "*":
+            unsupported(f"'{name}' in $select")
+        selected = kind.served(name)
+        if not selected.relationship:
+            found.append(selected.name)
+    return tuple(dict.fromkeys(found))
 
 
 def rfc3339(moment: datetime) -> str:
@@ -114,7 +131,7 @@ MESSAGE = Kind(
         "hasAttachments": _of_message("has_attachments"),
         "internetMessageId": _of_message("internet_message_id"),
         "subject": _of_message("subject"),
-        "bodyPreview": lambda item, _: item.message.body[:_PREVIEW],
+        "bodyPreview": lambda item, _: bodies.as_text(item.message)[:_PREVIEW],
         "importance": lambda item, _: str(item.message.importance),
         "parentFolderId": lambda item, _: item.folder.id,
         "conversationId": _of_message("conversation_id"),
@@ -122,7 +139,7 @@ MESSAGE = Kind(
         "isReadReceiptRequested": _of_message("is_read_receipt_requested"),
         "isRead": lambda item, _: item.is_read,
         "isDraft": _of_message("is_draft"),
-        "body": lambda item, _: {"contentType": item.message.body_type, "content": item.message.body},
+        "body": lambda item, _: bodies.html(item.message),
         "sender": lambda item, _: recipient(item.message.sender or item.message.from_),
         "from": lambda item, _: recipient(item.message.from_),
         "toRecipients": lambda item, _: _recipients(item.message.to),
@@ -130,19 +147,12 @@ MESSAGE = Kind(
         "bccRecipients": lambda item, _: _recipients(item.message.bcc),
         "replyTo": lambda item, _: _recipients(item.message.reply_to),
         "flag": lambda item, _: {"flagStatus": str(item.flag)},
-        # In filters only: never among what is answered unless $expand asks for it.
         extended.PROPERTY: lambda item, _: extended.properties_of(item.message),
     },
-    unserved=frozenset(
-        {
-            "attachments", "extensions", "inferenceClassification", "internetMessageHeaders",
-            "isDeliveryReceiptRequested", "multiValueExtendedProperties", "uniqueBody", "webLink",
-        }
-    ),
-)  # fmt: skip
-MESSAGE_DEFAULT = tuple(name for name in MESSAGE.getters if name != extended.PROPERTY)
+    always=("id",),
+)
 NOT_BASIC = frozenset({"body", "bodyPreview", extended.PROPERTY})
-"""What Mail.ReadBasic.All does not show (documented at the permission; attachments are not served at all)."""
+"""What Mail.ReadBasic.All does not show (documented at the permission; attachments are not served)."""
 
 MAIL_FOLDER = Kind(
     "mailFolder",
@@ -155,7 +165,7 @@ MAIL_FOLDER = Kind(
         "totalItemCount": lambda folder, _: len(folder.items),
         "isHidden": lambda folder, _: folder.hidden,
     },
-    unserved=frozenset({extended.PROPERTY, "multiValueExtendedProperties", "childFolders", "messageRules", "messages"}),
+    always=("id",),
 )
 
 _USER_DEFAULT = (
@@ -167,31 +177,32 @@ USER = Kind(
     "user",
     {
         **_plain(
-            "id", "displayName", "givenName", "surname", "userPrincipalName", "mail", "jobTitle", "officeLocation",
-            "department", "companyName", "userType", "accountEnabled", "proxyAddresses",
+            "id",
+            "displayName",
+            "givenName",
+            "surname",
+            "userPrincipalName",
+            "mail",
+            "jobTitle",
+            "officeLocation",
+            "department",
+            "companyName",
+            "userType",
+            "accountEnabled",
+            "proxyAddresses",
         ),
         "businessPhones": lambda _user, _: [],
         "mobilePhone": lambda _user, _: None,
         "preferredLanguage": lambda _user, _: None,
     },
     default=_USER_DEFAULT,
-    unserved=frozenset(
-        {
-            "createdDateTime", "otherMails", "mailNickname", "assignedLicenses", "assignedPlans", "employeeId",
-            "manager", "memberOf", "onPremisesSyncEnabled", "signInActivity", "usageLocation", "identities",
-            "onPremisesImmutableId", "securityIdentifier", "imAddresses", "externalUserState", "creationType",
-        }
-    ),
-)  # fmt: skip
+)
 
 GROUP = Kind(
     "group",
     _plain(
         "id", "displayName", "description", "mail", "mailNickname", "mailEnabled", "securityEnabled", "groupTypes",
         "membershipRule", "visibility", "proxyAddresses",
-    ),
-    unserved=frozenset(
-        {"createdDateTime", "members", "owners", "memberOf", "isAssignableToRole", "hideFromAddressLists"}
     ),
 )  # fmt: skip
 
@@ -201,13 +212,11 @@ CONTACT = Kind(
         **_plain("id", "displayName", "mail", "mailNickname", "proxyAddresses", "companyName", "department"),
         "jobTitle": lambda _contact, _: None,
     },
-    unserved=frozenset({"addresses", "givenName", "surname", "phones", "onPremisesSyncEnabled"}),
 )
 
 ROLE = Kind(
     "directoryRole",
     _plain("id", "displayName", "roleTemplateId"),
-    unserved=frozenset({"description", "members", "scopedMembers"}),
 )
 
 TRACE = Kind(

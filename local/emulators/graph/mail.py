@@ -1,17 +1,22 @@
 """Messages: find, read, move, mark, delete."""
 
+from functools import lru_cache
 from typing import Any
 
-from local.emulators.graph import collection, extended
-from local.emulators.graph.errors import GraphError, bad_request, item_not_found, unsupported
-from local.emulators.graph.filters import compile_filter, parse_orderby, sort
+from local.emulators.graph import bodies, collection, extended
+from local.emulators.graph.errors import GraphError, bad_request, invalid_filter, item_not_found, unsupported
+from local.emulators.graph.filters import COUNT, Predicate, compile_filter, parse_orderby, sort
 from local.emulators.graph.http import Call, Response
-from local.emulators.graph.kinds import MESSAGE, MESSAGE_DEFAULT, NOT_BASIC
+from local.emulators.graph.kinds import MESSAGE, NOT_BASIC
 from local.emulators.graph.mailbox import Item, MailboxState
 from local.emulators.graph.model import FlagStatus
-from local.emulators.graph.odata import And, Compare, Expression, In, Or, parse_filter, paths_of
+from local.emulators.graph.odata import And, AnyOf, Compare, Expression, In, Not, Or, parse_filter, paths_of
+from local.emulators.graph.odata import Call as Function
 
 _FULL_READ = frozenset({"Mail.Read", "Mail.ReadWrite"})
+_RECIPIENTS = frozenset({"torecipients", "ccrecipients", "bccrecipients", "replyto"})
+"""Collections that Exchange cannot filter by (microsoft-graph-explorer-v4 issue 3957); in lower case."""
+_NOT_BASIC = frozenset(name.lower() for name in NOT_BASIC)
 _NEWEST_FIRST = (("receivedDateTime", True),)
 
 
@@ -40,7 +45,7 @@ def list_folder_messages(call: Call) -> Response:
 
 
 def _candidates(call: Call, mailbox: MailboxState) -> list[Item] | None:
-    """What the index says can fit the filter; None if it does not help."""
+    """Items that can fit the filter, by the index of Message-IDs; None if the filter does not ask for any."""
     text = call.options.get("$filter")
     wanted = None if text is None else _message_ids(parse_filter(text))
     if wanted is None:
@@ -50,7 +55,7 @@ def _candidates(call: Call, mailbox: MailboxState) -> list[Item] | None:
 
 
 def _message_ids(expression: Expression) -> list[str] | None:
-    """Message-IDs of which whatever fits has one; None if the filter does not ask for any."""
+    """Message-IDs, one of which every item that fits has; None if the filter does not ask for any."""
     match expression:
         case Compare(left="internetMessageId", op="eq", right=right) if isinstance(right.value, str) and right.quoted:
             return [right.value]
@@ -68,14 +73,43 @@ def _list(call: Call, mailbox: MailboxState, items: list[Item]) -> Response:
     text = call.options.get("$filter")
     order = _order(call)
     if text is not None:
-        if extended.PROPERTY in paths_of(parse_filter(text)):
+        if not _NOT_BASIC.isdisjoint(path.partition("/")[0].lower() for path in paths_of(parse_filter(text))):
             _need_full_read(call)
-        fits = compile_filter(text, MESSAGE)
+        fits = _filter(text)
         items = [item for item in items if fits(item)]
     if len(items) > 1:
         items = sort(items, order or _NEWEST_FIRST, MESSAGE)
     render = _renderer(call)
     return collection.answer(call, items, collection.OUTLOOK, f"users('{mailbox.user_id}')/messages", render)
+
+
+@lru_cache(maxsize=4096)
+def _filter(text: str) -> Predicate:
+    """The compiled filter; 400 for what is valid OData and Exchange refuses."""
+    fits = compile_filter(text, MESSAGE)
+    _refuse(parse_filter(text))
+    return fits
+
+
+def _refuse(expression: Expression) -> None:
+    match expression:
+        case And(parts=parts) | Or(parts=parts):
+            for part in parts:
+                _refuse(part)
+        case Not(part=part):
+            _refuse(part)
+        case AnyOf(collection=path, condition=condition):
+            if path.lower() in _RECIPIENTS:
+                raise invalid_filter()
+            _refuse(condition)
+        case Function(name="endswith"):
+            # msgraph-sdk-dotnet issue 2572, microsoft-graph-docs issue 4331.
+            raise invalid_filter()
+        case Compare(left=path) | In(left=path) if path.lower() == "id":
+            # microsoft-graph-docs-contrib issue 6058.
+            raise bad_request("The property 'Id' does not support filtering.", "ErrorInvalidProperty")
+        case Compare(left=path) if path.lower().endswith(f"/{COUNT}"):
+            unsupported("$count in a filter on messages")
 
 
 def _order(call: Call) -> tuple[tuple[str, bool], ...]:
@@ -85,8 +119,8 @@ def _order(call: Call) -> tuple[tuple[str, bool], ...]:
         return ()
     order = parse_orderby(text, MESSAGE)
     if filtered := call.options.get("$filter"):
-        paths = tuple(dict.fromkeys(paths_of(parse_filter(filtered))))
-        wanted = tuple(path for path, _ in order)
+        paths = tuple(dict.fromkeys(path.lower() for path in paths_of(parse_filter(filtered))))
+        wanted = tuple(path.lower() for path, _ in order)
         if paths[: len(wanted)] != wanted:
             raise bad_request("The restriction or sort order is too complex for this operation.", "InefficientFilter")
     return order
@@ -94,30 +128,39 @@ def _order(call: Call) -> tuple[tuple[str, bool], ...]:
 
 def _need_full_read(call: Call) -> None:
     if not _FULL_READ.intersection(call.request.caller.roles):
-        raise GraphError(403, "ErrorAccessDenied", "Access is denied. Extended properties need Mail.Read.")
+        raise GraphError(403, "ErrorAccessDenied", "Access is denied. Bodies and extended properties need Mail.Read.")
 
 
 def _renderer(call: Call) -> Any:
-    """How to write an item, by `$select`, `$expand`, the ids preferred and the caller's permissions."""
-    select = call.options.get("$select")
-    names = MESSAGE_DEFAULT if select is None else MESSAGE.names(select)
-    full = bool(_FULL_READ.intersection(call.request.caller.roles))
-    hidden = {extended.PROPERTY} if full else NOT_BASIC
-    names = tuple(name for name in names if name not in hidden)
+    """How to write an item, by `$select`, `$expand`, what the request prefers and the caller's permissions."""
+    names = MESSAGE.names(call.options.get("$select"))
+    if not _FULL_READ.intersection(call.request.caller.roles):
+        names = tuple(name for name in names if name not in NOT_BASIC)
     expand = call.options.get("$expand")
     wanted: tuple[str, ...] = ()
     if expand is not None:
         _need_full_read(call)
         wanted = extended.parse_expand(expand)
     immutable = call.request.immutable_ids
+    as_text = _prefers_text(call) and "body" in names
 
     def render(item: Item) -> dict[str, Any]:
         document = {"@odata.etag": f'W/"{item.change_key}"', **MESSAGE.render(item, names, immutable=immutable)}
+        if as_text:
+            document["body"] = bodies.text(item.message)
         if wanted and (found := extended.properties_of(item.message, wanted)):
             document[extended.PROPERTY] = found
         return document
 
     return render
+
+
+def _prefers_text(call: Call) -> bool:
+    """Whether bodies are wanted as text. Either wish is confirmed; any other word is ignored."""
+    wanted = call.request.preferences.get(bodies.PREFERENCE, "").lower()
+    if wanted in {bodies.TEXT, bodies.HTML}:
+        call.applied.append(f'{bodies.PREFERENCE}="{wanted}"')
+    return wanted == bodies.TEXT
 
 
 def _locate(call: Call) -> tuple[MailboxState, Item]:
@@ -130,12 +173,12 @@ def _locate(call: Call) -> tuple[MailboxState, Item]:
 
 
 def _one(call: Call, mailbox: MailboxState, item: Item, status: int = 200) -> Response:
-    context = call.context(f"users('{mailbox.user_id}')/messages/$entity")
+    context = call.context(f"users('{mailbox.user_id}')/messages", single=True)
     return Response(status, {"@odata.context": context, **_renderer(call)(item)})
 
 
 def get_message(call: Call) -> Response:
-    """`GET …/messages/{id}`: by either id, wherever in the mailbox it is."""
+    """`GET …/messages/{id}`: by either id, in whichever folder it is."""
     return _one(call, *_locate(call))
 
 
@@ -167,7 +210,7 @@ def _read_categories(value: Any) -> tuple[str, ...]:
 
 
 def update_message(call: Call) -> Response:
-    """`PATCH …/messages/{id}`: read state, flag, categories; all of it or nothing."""
+    """`PATCH …/messages/{id}`: read state, flag, categories; all changes or none."""
     mailbox, item = _locate(call)
     _check_match(call, item)
     is_read, flag, categories = item.is_read, item.flag, item.categories
@@ -184,7 +227,7 @@ def update_message(call: Call) -> Response:
             case _ if name.startswith("@odata."):
                 continue
             case _:
-                MESSAGE.getter(name)
+                MESSAGE.served(name)
                 unsupported(f"changing a message's {name}")
     item.is_read, item.flag, item.categories = is_read, flag, categories
     item.touch(call.tenant.now())
@@ -200,7 +243,7 @@ def _check_match(call: Call, item: Item) -> None:
 def delete_message(call: Call) -> Response:
     """`DELETE …/messages/{id}`: to Deleted Items, and from there to Recoverable Items, Deletions.
 
-    Microsoft does not say which of the two (reference/graph.md 3): this is what Outlook does.
+    Microsoft does not say which of the two (reference/graph.md 3). Outlook does it so.
     """
     mailbox, item = _locate(call)
     _check_match(call, item)

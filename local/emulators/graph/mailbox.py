@@ -6,19 +6,39 @@ two: `id` changes with every move, `immutable_id` does not; both find it (refere
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from local.emulators.graph.errors import GraphError, item_not_found
+from local.emulators.graph.errors import GraphError, item_not_found, malformed_id
 from local.emulators.graph.model import FlagStatus, Folder, Mailbox, MailboxKind, Message
 
 ROOT = "msgfolderroot"
 DUMPSTER = "recoverableitemsroot"
 
+WELL_KNOWN = frozenset(
+    {
+        "archive", "clutter", "conflicts", "conversationhistory", "deleteditems", "drafts", "inbox", "junkemail",
+        "localfailures", ROOT, "outbox", "recoverableitemsdeletions", "scheduled", "searchfolders", "sentitems",
+        "serverfailures", "syncissues",
+        # Not documented, but used in public code (graph.md 2.2).
+        DUMPSTER, "recoverableitemspurges", "recoverableitemsversions", "recoverableitemsdiscoveryholds",
+    }
+)  # fmt: skip
+"""Names that Graph knows for folders ("mailFolder resource type"), whether or not a mailbox has the folder."""
+
+_ID = re.compile(r"[A-Za-z0-9+/_-]{40,}={0,2}\Z")
+"""Base64 in either alphabet. Exchange's ids are longer than 40 characters, and so are those given out here."""
+
 
 @dataclass(slots=True, eq=False)
 class MailFolder:
-    """A folder. `dumpster`: below Recoverable Items. `visible`: neither there nor hidden nor below a hidden one."""
+    """A folder.
+
+    Args:
+        dumpster: whether it is Recoverable Items or below it.
+        visible: whether people see it: neither in the dumpster nor hidden nor below a hidden folder.
+    """
 
     id: str
     name: str
@@ -54,13 +74,13 @@ class Item:
     changes: int = 0
 
     def touch(self, now: datetime) -> None:
-        """Make its change key another one."""
+        """Give it a new change key."""
         self.modified = now
         self.changes += 1
 
     @property
     def change_key(self) -> str:
-        """Opaque; another one after each change."""
+        """Opaque; a new one after each change."""
         return f"CQAAABYAAAB{base64.b64encode(f'{self.immutable_id[4:12]}{self.changes:06}'.encode()).decode()}"
 
 
@@ -103,7 +123,7 @@ class MailboxState:
         dumpster = parent.dumpster or well_known == DUMPSTER
         visible = not (dumpster or hidden) and (parent.visible or parent is self.root)
         key = key or _identifier("AQMk", self.user_id, parent.path, name)
-        while key in self.folders:  # made, deleted and made again: another folder
+        while key in self.folders:  # a folder of this name was deleted: this is a new one, with a new id
             key = _identifier("AQMk", self.user_id, key)
         made = MailFolder(key, name, well_known, hidden, parent, dumpster, visible)
         parent.children.append(made)
@@ -113,10 +133,10 @@ class MailboxState:
         return made
 
     def folder(self, key: str) -> MailFolder:
-        """By id or by well-known name; 404 if there is none."""
+        """By id or by well-known name; 404 if there is none, 400 if it is neither a name nor an id."""
         found = self.folders.get(key) or self.well_known.get(key.lower())
         if found is None:
-            raise item_not_found()
+            raise item_not_found() if key.lower() in WELL_KNOWN else _no_such_id(key)
         return found
 
     def folder_at(self, path: str) -> MailFolder:
@@ -127,14 +147,14 @@ class MailboxState:
         raise item_not_found()
 
     def item(self, key: str) -> Item:
-        """By either of its ids, which are case-sensitive; 404 if there is none."""
+        """By either of its ids, which are case-sensitive; 404 if there is none, 400 if it is no id."""
         found = self.items.get(key)
         if found is None:
-            raise item_not_found()
+            raise _no_such_id(key)
         return found
 
     def with_message_id(self, message_id: str) -> list[Item]:
-        """All items with this Message-ID, wherever they are, upper and lower case taken for the same."""
+        """All items with this Message-ID in any folder, compared without regard to case."""
         return self._by_message_id.get(message_id.lower(), [])
 
     def all_items(self) -> list[Item]:
@@ -161,7 +181,7 @@ class MailboxState:
         return item
 
     def move(self, item: Item, folder: MailFolder, now: datetime) -> None:
-        """Into another folder, or again into its own: the changing id and the change key become others."""
+        """Into a folder, which may be the one that it is in: the id and the change key change."""
         del item.folder.items[item.immutable_id]
         del self.items[item.id]
         item.touch(now)
@@ -171,20 +191,20 @@ class MailboxState:
         self.items[item.id] = item
 
     def vanish(self, item: Item) -> None:
-        """Out of the mailbox for good, as when its retention has ended."""
+        """Remove it from the mailbox for good, as when its retention has ended."""
         del item.folder.items[item.immutable_id]
         del self.items[item.id]
         del self.items[item.immutable_id]
         self._by_message_id[item.message.internet_message_id.lower()].remove(item)
 
     def create_folder(self, parent: MailFolder, name: str, *, hidden: bool) -> MailFolder:
-        """A new folder; 409 if the parent has one of that name, upper and lower case taken for the same."""
+        """A new folder; 409 if the parent has one of that name, compared without regard to case."""
         if any(child.name.lower() == name.lower() for child in parent.children):
             raise GraphError(409, "ErrorFolderExists", "A folder with the specified name already exists.")
         return self._add_folder(name, parent, hidden=hidden)
 
     def delete_folder(self, folder: MailFolder, now: datetime) -> None:
-        """The folder and those below it are gone; their items are in Recoverable Items, Deletions."""
+        """Remove the folder and those below it; their items go to Recoverable Items, Deletions."""
         if folder.parent is None or folder.well_known is not None:
             raise GraphError(400, "ErrorDeleteDistinguishedFolder", "Distinguished folders cannot be deleted.")
         for child in list(folder.children):
@@ -195,7 +215,11 @@ class MailboxState:
         del self.folders[folder.id]
 
 
+def _no_such_id(key: str) -> GraphError:
+    return item_not_found() if _ID.match(key) and len(key) % 4 == 0 else malformed_id()
+
+
 def _identifier(prefix: str, *parts: str) -> str:
-    # Folder names may hold lone surrogates: hostile, but data.
+    # A hostile folder name may have lone surrogates.
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).digest()
     return prefix + base64.urlsafe_b64encode(digest).decode()

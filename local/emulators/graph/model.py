@@ -1,4 +1,4 @@
-"""What fills a Microsoft 365 tenant: the data that the local Graph serves and that generators write.
+"""The content of a Microsoft 365 tenant: the data that the local Graph serves and that generators write.
 
 A `Tenant` holds, all as plain frozen dataclasses:
 
@@ -7,11 +7,11 @@ A `Tenant` holds, all as plain frozen dataclasses:
   `MailboxKind.NONE`). A mailbox has a folder tree, messages (each names its folder by path, such as
   `Inbox/Invoices`) and inbox rules. The default tree is `STANDARD_FOLDERS`; add to it with
   `with_folder(folders, "Inbox/Invoices")`.
-- `trace`: what message trace says, one `TraceRow` per final recipient plus an `expanded` row per group.
+- `trace`: the rows of message trace, one `TraceRow` per final recipient plus an `expanded` row per group.
 
 Ids that are left empty (`Message.id`, `Message.immutable_id`, `Folder.id`, `InboxRule.id`) are given by the
 server, the same ones each time that the same tenant is loaded. `dump`/`load` write and read a file,
-`to_json`/`from_json` any part of it (format: local/emulators/graph/codec.py). `check` finds contradictions.
+`to_json`/`from_json` any part of it (format: local/emulators/graph/codec.py). `check` finds inconsistencies.
 """
 
 import json
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from local.emulators.graph.codec import ModelError, from_json, to_json
 
-# to_json, from_json and ModelError are given on, so that users of the model need one import.
+# to_json, from_json and ModelError are exported too, so that users of the model need one import.
 __all__ = [
     "DELETED_ITEMS",
     "DELETIONS",
@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 FORMAT = 1
-"""Changes when yesterday's files can no longer be read."""
+"""Changes when older files can no longer be read."""
 
 
 class MailboxKind(StrEnum):
@@ -107,7 +107,7 @@ class TraceStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Somebody in a message header: SMTP address and display name."""
+    """A sender or recipient in a message header: SMTP address and display name."""
 
     address: str
     name: str = ""
@@ -202,7 +202,7 @@ STANDARD_FOLDERS: tuple[Folder, ...] = (
     Folder("Archive", "archive"),
     Folder("Outbox", "outbox"),
     Folder("Conversation History", "conversationhistory"),
-    # Outside the visible tree: never listed among a mailbox's folders, reached by well-known name or id only.
+    # Outside the visible tree: not listed among a mailbox's folders, found by well-known name or id only.
     Folder(
         "Recoverable Items",
         "recoverableitemsroot",
@@ -214,7 +214,7 @@ STANDARD_FOLDERS: tuple[Folder, ...] = (
         ),
     ),
 )
-"""What every new mailbox has. Paths are English display names: `Inbox`, `Recoverable Items/Purges`."""
+"""The folders of a new mailbox. Paths are English display names: `Inbox`, `Recoverable Items/Purges`."""
 
 INBOX = "Inbox"
 SENT_ITEMS = "Sent Items"
@@ -265,14 +265,14 @@ class Message:
     last_verb: int | None = None
     last_verb_at: datetime | None = None
     modified: datetime | None = None
-    """None: never since it was received."""
+    """None: not changed since it was received."""
     id: str = ""
     immutable_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class InboxRule:
-    """A rule of the inbox. Data only: it has already been at work on the messages that are there.
+    """A rule of the inbox. Data only: it is not applied to messages.
 
     Folders are paths. `delete` moves to Deleted Items.
     """
@@ -348,7 +348,7 @@ class Tenant:
 def with_folder(
     folders: tuple[Folder, ...], path: str, *, hidden: bool = False, folder_id: str = ""
 ) -> tuple[Folder, ...]:
-    """The tree with a folder at `path` (and visible ones on the way to it). What is there stays as it is."""
+    """The tree with a folder at `path`, and visible ones above it. Folders that exist are not changed."""
     name, _, rest = path.partition("/")
     if not name:
         raise ModelError(f"a folder path with an empty name: {path!r}")
@@ -374,11 +374,11 @@ def folder_paths(folders: tuple[Folder, ...], parent: str = "") -> list[str]:
 
 
 def check(tenant: Tenant) -> None:
-    """Raise `ModelError` where the tenant contradicts itself: repeated ids, strangers, missing folders."""
+    """Raise `ModelError` if the tenant is inconsistent: repeated ids, unknown members, missing folders."""
     _check_directory(tenant)
     users = {user.id for user in tenant.users}
     seen: set[str] = set()
-    # Most mailboxes share one tree: its paths are worked out once.
+    # Most mailboxes share one tree: its paths are computed once.
     trees: dict[tuple[Folder, ...], set[str]] = {}
     for mailbox in tenant.mailboxes:
         if mailbox.user_id not in users:
@@ -413,10 +413,10 @@ def _check_directory(tenant: Tenant) -> None:
 
 
 def dump(tenant: Tenant, path: Path) -> None:
-    """Write the tenant to a file, whole or not at all."""
+    """Write the tenant to a file. A crash leaves the old file, and never half of the new one."""
     text = json.dumps({"format": FORMAT, "tenant": to_json(tenant)}, ensure_ascii=False, separators=(",", ":"))
     beside = path.with_name(path.name + ".new")
-    # A lone surrogate in a hostile subject is data like any other: it has to survive the file.
+    # A hostile subject may have a lone surrogate, which the file has to keep.
     beside.write_text(text, encoding="utf-8", errors="surrogatepass")
     beside.replace(path)
 

@@ -1,7 +1,8 @@
-"""The part of OData that Graph's clients send: query options and `$filter` expressions, parsed and not yet judged.
+"""The part of OData that Graph's clients send: query options and `$filter` expressions, parsed and not yet checked.
 
-Parsing is pure and its results are immutable, so they are cached by their text: one incident asks thousands of
-mailboxes the same question.
+Keywords and functions are read in any case, as Graph's own examples write them (`NOT(…)`, `startsWith(…)`). Parsing
+is pure and its results are immutable, so they are cached by their text: one incident asks thousands of mailboxes
+the same question.
 """
 
 import re
@@ -10,15 +11,15 @@ from functools import lru_cache
 from typing import Union
 from urllib.parse import unquote_plus
 
-from local.emulators.graph.errors import bad_request
+from local.emulators.graph.errors import bad_request, unsupported
 
-# Deeper than any query that means something; a hostile one ends in a 400 and not in a RecursionError.
+# Deeper than any real query. A hostile one is a 400 and not a RecursionError.
 MAX_DEPTH = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A value: a number, a truth value, None, or text. Text without quotes is a time or the name of something."""
+    """A value: a number, a Boolean, None, or text. Text without quotes is a time or the name of a property."""
 
     value: str | int | float | bool | None
     quoted: bool
@@ -26,7 +27,7 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """`left op right`, with op one of eq, ne, gt, ge, lt, le. `cast` is the type that the left side is cast to."""
+    """`left op right`. `op` is eq, ne, gt, ge, lt or le; `cast` is the type that the left side is cast to."""
 
     left: str
     op: str
@@ -93,7 +94,15 @@ _TOKEN = re.compile(
 )
 _OPERATORS = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _FUNCTIONS = frozenset({"contains", "startswith", "endswith"})
-_NUMBER = re.compile(r"-?\d+(\.\d+)?\Z")
+_OTHER_FUNCTIONS = frozenset(
+    {
+        "concat", "indexof", "isof", "length", "matchespattern", "substring", "tolower", "toupper", "trim", "year",
+        "month", "day", "hour", "minute", "second", "date", "time", "now", "round", "floor", "ceiling",
+    }
+)  # fmt: skip
+"""Functions of OData that some service behind Graph may know."""
+_NUMBER = re.compile(r"-?\d{1,40}(\.\d{1,40})?\Z", re.ASCII)
+"""As long as any number of the entity model. Python refuses to read numbers of thousands of digits."""
 _NAME = re.compile(r"[A-Za-z_$][\w.$]*(/[A-Za-z_$][\w.$]*)*\Z")
 
 
@@ -129,6 +138,11 @@ class _Parser:
         if token != ("punct", punct):
             raise self.wrong(f"'{token[1]}' instead of '{punct}'")
 
+    def keyword(self) -> str:
+        """The next token in lower case if it is a word; empty otherwise."""
+        kind, text = self.peek()
+        return text.lower() if kind == "word" else ""
+
     def word(self) -> str:
         kind, text = self.take()
         if kind != "word":
@@ -146,7 +160,7 @@ class _Parser:
         if self.depth > MAX_DEPTH:
             raise self.wrong("nesting this deep")
         parts = [self.conjunction()]
-        while self.peek() == ("word", "or"):
+        while self.keyword() == "or":
             self.at += 1
             parts.append(self.conjunction())
         self.depth -= 1
@@ -154,7 +168,7 @@ class _Parser:
 
     def conjunction(self) -> Expression:
         parts = [self.term()]
-        while self.peek() == ("word", "and"):
+        while self.keyword() == "and":
             self.at += 1
             parts.append(self.term())
         return parts[0] if len(parts) == 1 else And(tuple(parts))
@@ -166,7 +180,7 @@ class _Parser:
             self.expect(")")
             return inner
         name = self.word()
-        if name == "not":
+        if name.lower() == "not":
             self.depth += 1
             if self.depth > MAX_DEPTH:
                 raise self.wrong("nesting this deep")
@@ -198,16 +212,23 @@ class _Parser:
             self.expect(")")
             return self.comparison(path, kind)
         collection, slash, quantifier = name.rpartition("/")
+        if slash and quantifier.lower() == "all":
+            # "Use the $filter query parameter": all is not supported in Microsoft Graph.
+            raise bad_request("Filter not supported.")
         if slash and quantifier.lower() == "any":
+            if self.peek() == ("punct", ")"):
+                unsupported("'any' without a condition")
             variable = self.path(self.word())
             self.expect(":")
             condition = self.disjunction()
             self.expect(")")
             return AnyOf(self.path(collection), variable, condition)
+        if lowered in _OTHER_FUNCTIONS:
+            unsupported(f"the function {lowered} in a filter")
         raise self.wrong(f"the function '{name}'")
 
     def comparison(self, left: str, cast: str | None = None) -> Expression:
-        op = self.word()
+        op = self.word().lower()
         if op == "in" and cast is None:
             self.expect("(")
             values = [self.literal()]
@@ -216,6 +237,8 @@ class _Parser:
                 values.append(self.literal())
             self.expect(")")
             return In(left, tuple(values))
+        if op == "has":
+            unsupported("the operator 'has' in a filter")
         if op not in _OPERATORS:
             raise self.wrong(f"'{op}'")
         return Compare(left, op, self.literal(), cast)
@@ -226,9 +249,9 @@ class _Parser:
             return Literal(text[1:-1].replace("''", "'"), quoted=True)
         if kind != "word":
             raise self.wrong(f"'{text}'")
-        if text in {"true", "false"}:
-            return Literal(text == "true", quoted=False)
-        if text == "null":
+        if text.lower() in {"true", "false"}:
+            return Literal(text.lower() == "true", quoted=False)
+        if text.lower() == "null":
             return Literal(None, quoted=False)
         if _NUMBER.match(text):
             return Literal(float(text) if "." in text else int(text), quoted=False)

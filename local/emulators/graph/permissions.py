@@ -1,4 +1,4 @@
-"""Which application permissions open what: Microsoft's own table, cut down to what is served here.
+"""The application permissions that a path needs: Microsoft's own table, cut down to the paths served here.
 
 `permissions.json` is written by `python -m local.emulators.graph.permissions TABLE` from the published one
 (graph/application-permissions.json of the reference folder). It gives for each path and method the permissions
@@ -16,7 +16,7 @@ from local.emulators.graph.http import Caller
 _FILE = Path(__file__).with_name("permissions.json")
 
 _LIKE = {"/users/$count": "/users", "/groups/$count": "/groups"}
-"""Paths that the published table leaves out, and those that they are judged as."""
+"""Paths that the published table lacks, and the path whose permissions they have."""
 
 
 @cache
@@ -27,7 +27,7 @@ def table() -> dict[str, dict[str, frozenset[str]]]:
 
 
 def may(caller: Caller, method: str, template: str) -> bool:
-    """Whether one of the caller's permissions opens the path (a template as in `routes`)."""
+    """Whether one of the caller's permissions allows the method and path (a template as in `routes`)."""
     accepted = table().get(template, {}).get(method, frozenset())
     return not accepted.isdisjoint(caller.roles)
 
@@ -35,8 +35,8 @@ def may(caller: Caller, method: str, template: str) -> bool:
 def cut(published: dict[str, Any], wanted: dict[str, set[str]]) -> dict[str, dict[str, list[str]]]:
     """The table for the wanted paths and their methods.
 
-    A few rows of the published table name `X.Read` for a GET and leave out `X.ReadWrite`, which other rows and
-    the documentation let in: it is added everywhere.
+    A few rows of the published table name `X.Read` for a GET and lack `X.ReadWrite`, which other rows and the
+    documentation allow: it is added everywhere.
     """
     found: dict[str, dict[str, set[str]]] = {path: {m: set() for m in methods} for path, methods in wanted.items()}
     for permission, entry in published.items():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import unquote
 
-from local.emulators.graph import directory, folders, mail, trace
+from local.emulators.graph import directory, entities, folders, mail, trace
 from local.emulators.graph.errors import bad_request, unsupported
 from local.emulators.graph.http import Call, Response
 
@@ -23,7 +23,7 @@ _NONE: frozenset[str] = frozenset()
 
 
 class Service(Enum):
-    """What stands behind Graph; limits and error codes differ."""
+    """The service behind a path; limits and error codes differ."""
 
     OUTLOOK = "outlook"
     DIRECTORY = "directory"
@@ -43,17 +43,17 @@ class Route:
     handler: Handler
     options: frozenset[str]
     service: Service
-    judged_as: str
-    """The template under which the permission table has it."""
+    permission_path: str
+    """The template under which the permission table lists it."""
 
 
-def _route(method: str, template: str, handler: Handler, options: frozenset[str], judged_as: str = "") -> Route:
+def _route(method: str, template: str, handler: Handler, options: frozenset[str], permission_path: str = "") -> Route:
     service = Service.DIRECTORY
     if template.startswith("/admin/"):
         service = Service.TRACE
     elif template.startswith("/users/{id}/"):
         service = Service.OUTLOOK
-    return Route(method, template, handler, options, service, judged_as or template)
+    return Route(method, template, handler, options, service, permission_path or template)
 
 
 _MAILBOX = "/users/{id}"
@@ -107,7 +107,7 @@ ROUTES: tuple[Route, ...] = (
 
 
 class _Node:
-    """A place in the tree of paths."""
+    """A node in the tree of paths."""
 
     def __init__(self) -> None:
         self.below: dict[str, _Node] = {}
@@ -131,7 +131,7 @@ def served() -> dict[str, set[str]]:
     """Templates as the permission table has them, with their methods."""
     found: dict[str, set[str]] = {}
     for route in ROUTES:
-        found.setdefault(route.judged_as, set()).add(route.method)
+        found.setdefault(route.permission_path, set()).add(route.method)
     return found
 
 
@@ -139,25 +139,40 @@ def resolve(method: str, path: str) -> tuple[Route, tuple[str, ...]]:
     """The route of a path and its keys, decoded; 501 that names the segment or method if there is none.
 
     Empty segments are skipped, since the SDK's default client sends `/v1.0//users` (graph.md 10.2); keys may be
-    written `mailFolders('inbox')` too.
+    written `mailFolders('inbox')` too. A segment that names an operation on the collection (`delta`, `$count`) is
+    no key, unless it is written as one.
     """
-    node, keys = _ROOT, []
-    for segment in _segments(path):
-        inner = node.below.get(segment.lower())
+    node, keys, collection = _ROOT, [], ""
+    segments = _segments(path)
+    if segments and segments[0][0].lower() == "me":
+        raise bad_request("/me request is only valid with delegated authentication flow.")
+    for segment, is_key in segments:
+        inner = None if is_key else node.below.get(segment.lower())
         if inner is None:
             inner = node.below.get(_KEY)
-            if inner is None:
+            if inner is None or not (is_key or collection in _TYPED or not _is_operation(segment)):
                 return unsupported(f"the segment '{segment}' in {path}")
             keys.append(segment)
-        node = inner
+        node, collection = inner, segment.lower()
     route = node.routes.get(method)
     if route is None:
         return unsupported(f"{method} {path}")
     return route, tuple(keys)
 
 
-def _segments(path: str) -> list[str]:
-    segments: list[str] = []
+_TYPED = frozenset({"members", "transitivemembers"})
+"""Collections whose next segment is the type of members that are wanted, and no key."""
+
+
+def _is_operation(segment: str) -> bool:
+    """Whether the segment is a system segment, a type or an operation, with or without parameters."""
+    name = segment.partition("(")[0].lower()
+    return name.startswith(("$", *entities.NAMESPACES)) or name in entities.operations()
+
+
+def _segments(path: str) -> list[tuple[str, bool]]:
+    """The segments, decoded, and whether each was written as a key: `users('a')` is `users` and the key `a`."""
+    segments: list[tuple[str, bool]] = []
     for raw in path.split("/"):
         if not raw:
             continue
@@ -167,7 +182,7 @@ def _segments(path: str) -> list[str]:
             raise bad_request(f"The segment '{raw}' is not UTF-8.") from None
         name, bracket, key = segment.partition("('")
         if bracket and key.endswith("')") and name.isalpha():
-            segments += [name, key[:-2].replace("''", "'")]
+            segments += [(name, False), (key[:-2].replace("''", "'"), True)]
         else:
-            segments.append(segment)
+            segments.append((segment, False))
     return segments

@@ -16,9 +16,9 @@ from local.emulators.graph.state import TenantState
 
 VERSION = "/v1.0"
 AUDIENCES = ("https://graph.microsoft.com", "https://graph.microsoft.com/", "00000003-0000-0000-c000-000000000000")
-"""What a token may be for: Graph's URL as clients spell it, or its application id."""
+"""Accepted audiences of a token: Graph's URL as clients spell it, or its application id."""
 _MAX_BODY = 64 * 1024 * 1024
-"""Bytes. A tenant of the largest benchmark comes in one PUT; Graph's own limit is far lower."""
+"""Bytes. The tenant of the largest benchmark is sent in one PUT. Graph's own limit is far lower."""
 
 
 def create_app(
@@ -33,10 +33,10 @@ def create_app(
 
     Args:
         state: the tenant.
-        authorize: who is behind a bearer token; ValueError if it is not good.
-        admin_key: what `x-local-admin` has to say.
-        may: (caller, method, path template) → whether it is allowed.
-        latency: seconds that every request takes at least.
+        authorize: the caller of a bearer token; ValueError if the token is not valid.
+        admin_key: the value that the header `x-local-admin` must have.
+        may: (caller, method, path template) → whether the request is allowed.
+        latency: the least time that a request takes, in seconds.
     """
     graph = Graph(state, may=may, latency=latency)
     app = web.Application(client_max_size=_MAX_BODY)
@@ -52,11 +52,11 @@ def create_app(
 
 
 GRAPH = web.AppKey("graph", Graph)
-"""The service of an application, for tests that look inside."""
+"""The service of an application, for tests."""
 
 
 class _Front:
-    """Takes HTTP apart and puts it together again."""
+    """Converts between HTTP and the requests and answers of the service."""
 
     def __init__(self, graph: Graph, authorize: Callable[[str], Caller]) -> None:
         self._graph = graph
@@ -85,7 +85,8 @@ class _Front:
             method=request.method,
             path=path[len(VERSION) :],
             query=query,
-            headers={name.lower(): value for name, value in request.headers.items()},
+            # A header may be sent more than once, as `Prefer` often is.
+            headers={name.lower(): ", ".join(request.headers.getall(name)) for name in request.headers},
             body=_parse(await request.read()),
             base=f"{request.scheme}://{request.host}{VERSION}",
             caller=caller,
@@ -94,7 +95,7 @@ class _Front:
             return await self._graph.answer(inner)
         if inner.method != "POST":
             raise GraphError(405, "Request_BadRequest", "Specified HTTP method is not allowed for $batch.")
-        fault = await self._graph.strike(inner, None) if self._graph.faults.rules else None
+        fault = await self._graph.apply_fault(inner, None) if self._graph.faults.rules else None
         response = await batch.answer(self._graph, inner)
         if fault is not None and fault.done:
             fault.fail()

@@ -1,4 +1,4 @@
-"""From a request to its answer: permission, faults, limits, latency, handler."""
+"""How a request is answered: permission, faults, limits, latency, handler."""
 
 import asyncio
 from collections import Counter
@@ -20,7 +20,7 @@ May = Callable[[Caller, str, str], bool]
 
 @dataclass(slots=True)
 class Statistics:
-    """What was asked since the last reset."""
+    """Counts since the last reset."""
 
     requests: int = 0
     batches: int = 0
@@ -46,7 +46,7 @@ class Graph:
         self.throttle = Throttle()
         self.statistics = Statistics()
         self.closing = asyncio.Event()
-        """Set when the server stops: nobody waits out a delay then."""
+        """Set when the server stops, so that delays end."""
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request; errors are answers too.
@@ -68,7 +68,7 @@ class Graph:
     async def _answer(self, request: Request) -> Response:
         route, keys = resolve(request.method, request.path)
         self.statistics.by_operation[f"{route.method} {route.template}"] += 1
-        if not self.may(request.caller, route.method, route.judged_as):
+        if not self.may(request.caller, route.method, route.permission_path):
             raise _denied(route)
         mailbox = self._mailbox_id(route, keys)
         call = Call(self.tenant, request, keys, options_of(request, route.options))
@@ -79,7 +79,7 @@ class Graph:
         if route.service is Service.TRACE:
             self.throttle.trace()
         elif route.service is Service.DIRECTORY:
-            units = cost(route.judged_as, call.options)
+            units = cost(route.permission_path, call.options)
             self.throttle.directory(request.caller.app_id, units, len(self.tenant.users))
             headers["x-ms-resource-unit"] = str(units)
         response = await self._run(route, call, mailbox)
@@ -87,25 +87,27 @@ class Graph:
         return response
 
     def _mailbox_id(self, route: Route, keys: tuple[str, ...]) -> str | None:
-        """The mailbox that a request is counted for: whatever way its user is named."""
+        """The mailbox that a request is counted for, by id or by user principal name."""
         if route.service is not Service.OUTLOOK:
             return None
         user = self.tenant.find_user(keys[0])
         return user.id if user else keys[0]
 
     async def _run(self, route: Route, call: Call, mailbox: str | None) -> Response:
-        fault = await self.strike(call.request, mailbox) if self.faults.rules else None
+        fault = await self.apply_fault(call.request, mailbox) if self.faults.rules else None
         if self.latency:
             await asyncio.sleep(self.latency)
         response = route.handler(call)
+        if call.applied:
+            response.headers["Preference-Applied"] = ", ".join(call.applied)
         if fault is not None and fault.done:
             fault.fail()
         return response
 
-    async def strike(self, request: Request, mailbox: str | None) -> Fault | None:
-        """Let a fault that fits happen, if it is one that comes before the request is carried out."""
+    async def apply_fault(self, request: Request, mailbox: str | None) -> Fault | None:
+        """Take the fault that fits, and delay or fail as it says. One that comes after the request is returned."""
         target = f"{request.path}?{request.query}" if request.query else request.path
-        fault = self.faults.strike(request.method, target, mailbox)
+        fault = self.faults.take(request.method, target, mailbox)
         if fault is None:
             return None
         if fault.delay:
@@ -122,12 +124,12 @@ class Graph:
             return
 
     def reset_statistics(self) -> None:
-        """Begin to count anew."""
+        """Set all counts to zero."""
         self.statistics = Statistics()
         self.throttle.reset_statistics()
 
     def report(self) -> dict[str, Any]:
-        """What was asked since the last reset."""
+        """The counts since the last reset, as JSON."""
         seen = self.statistics
         return {
             "requests": seen.requests,

@@ -1,9 +1,10 @@
-"""A tenant in memory: the directory with its indexes, and mailboxes that are built when first asked for."""
+"""A tenant in memory: the directory with its indexes, and mailboxes that are built when they are first used."""
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from local.emulators.graph.errors import GraphError, resource_not_found
+from local.emulators.graph.errors import GraphError, malformed_object_id, resource_not_found
 from local.emulators.graph.kinds import DirectoryObject
 from local.emulators.graph.mailbox import MailboxState
 from local.emulators.graph.model import DirectoryRole, Group, Mailbox, MailboxKind, OrgContact, Tenant, TraceRow, User
@@ -15,14 +16,17 @@ _NO_MAILBOX = GraphError(
 )
 
 
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
+
+
 class TenantState:
     """The tenant.
 
     Args:
-        tenant: what is in it at the start.
+        tenant: its content at the start.
         now: the clock.
         hidden_in_messages: whether `/users/{id}/messages` finds items in hidden folders. Microsoft does not say
-            (reference/graph.md 2.2), so production code has to be right with both.
+            (reference/graph.md 2.2), so production code has to work with both.
     """
 
     def __init__(
@@ -38,11 +42,11 @@ class TenantState:
 
     @classmethod
     def from_tenant(cls, tenant: Tenant, *, hidden_in_messages: bool = False) -> "TenantState":
-        """The tenant as of now."""
+        """The state of the tenant, with the real clock."""
         return cls(tenant, hidden_in_messages=hidden_in_messages)
 
     def load(self, tenant: Tenant) -> None:
-        """Forget everything and begin with this tenant."""
+        """Replace everything by this tenant."""
         self.id = tenant.id
         self.users = {user.id: user for user in tenant.users}
         self.groups = {group.id: group for group in tenant.groups}
@@ -67,7 +71,7 @@ class TenantState:
         return self.users.get(key) or self.groups.get(key) or self.contacts.get(key)
 
     def with_address(self, proxy_address: str) -> list[DirectoryObject]:
-        """Objects with this proxy address (with its `smtp:`), upper and lower case taken for the same."""
+        """Objects with this proxy address (with its `smtp:`), compared without regard to case."""
         return self._by_address.get(proxy_address.lower(), [])
 
     def find_user(self, key: str) -> User | None:
@@ -82,28 +86,35 @@ class TenantState:
         return found
 
     def group(self, key: str) -> Group:
-        """By object id; 404 if there is none."""
+        """By object id; 404 if there is none, 400 if it is no id."""
         found = self.groups.get(key)
         if found is None:
-            raise resource_not_found(key)
+            raise no_such_object(key)
         return found
 
     def contact(self, key: str) -> OrgContact:
-        """By object id; 404 if there is none."""
+        """By object id; 404 if there is none, 400 if it is no id."""
         found = self.contacts.get(key)
         if found is None:
-            raise resource_not_found(key)
+            raise no_such_object(key)
+        return found
+
+    def role(self, key: str) -> DirectoryRole:
+        """By object id; 404 if there is none, 400 if it is no id."""
+        found = self.roles.get(key)
+        if found is None:
+            raise no_such_object(key)
         return found
 
     def raw_mailbox(self, user_id: str) -> MailboxState | None:
-        """The mailbox whatever its kind; None if the user has none."""
+        """The mailbox of any kind; None if the user has none."""
         found = self._mailboxes.get(user_id)
         if isinstance(found, Mailbox):
             found = self._mailboxes[user_id] = MailboxState(found)
         return found
 
     def mailbox(self, key: str) -> MailboxState:
-        """The mailbox as the API sees it, by its user; the errors of graph.md 5.1 and 5.3 where it cannot."""
+        """The mailbox by its user, or the error that the API answers with (graph.md 5.1 and 5.3)."""
         user = self.find_user(key)
         if user is None:
             raise GraphError(404, "ErrorInvalidUser", f"The requested user '{key}' is invalid.")
@@ -119,7 +130,7 @@ class TenantState:
         return mailbox
 
     def transitive_members(self, group: Group) -> list[DirectoryObject]:
-        """Everything in the group however nested, each once, groups included; a circle of groups ends."""
+        """All members at any depth, each once, groups included. Groups may contain each other."""
         found: dict[str, DirectoryObject] = {}
         waiting = list(reversed(group.members))
         while waiting:
@@ -133,6 +144,16 @@ class TenantState:
         return list(found.values())
 
 
+def is_object_id(text: str) -> bool:
+    """Whether it can be the id of a directory object: a GUID."""
+    return _GUID.match(text) is not None
+
+
+def no_such_object(key: str) -> GraphError:
+    """The error for an id that no directory object has: 404, or 400 if it is no GUID."""
+    return resource_not_found(key) if is_object_id(key) else malformed_object_id(key)
+
+
 def _fresh(error: GraphError) -> GraphError:
-    """A copy to raise: an exception keeps the traceback of where it was raised before."""
+    """A copy to raise: an exception that is raised twice keeps its first traceback."""
     return GraphError(error.status, error.code, error.message, retry_after=error.retry_after)

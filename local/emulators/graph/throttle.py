@@ -1,4 +1,4 @@
-"""Limits, each with the numbers that Microsoft documents (reference/graph.md 7.1)."""
+"""Limits, with the numbers that Microsoft documents (reference/graph.md 7.1)."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ _TRACE_REQUESTS, _TRACE_SECONDS = 100, 300
 _DIRECTORY_SECONDS = 10
 _SMALL, _MEDIUM = 50, 500
 _CONCURRENCY_RETRY_AFTER = 1
-"""Seconds. What Exchange says varies and is not documented; one second is over when four requests are."""
+"""Seconds. Exchange's value varies and is not documented. After one second four requests have usually ended."""
 _DEFAULT_TOP = 20
 """A `$top` below this costs one resource unit less."""
 
@@ -42,7 +42,7 @@ def cost(template: str, options: Mapping[str, str]) -> int:
 
 @dataclass(slots=True)
 class _Window:
-    """A budget for a stretch of time that begins with its first use."""
+    """The use of a limit in a period, which begins with the first request."""
 
     ends: float = 0.0
     used: int = 0
@@ -50,18 +50,18 @@ class _Window:
 
 @dataclass
 class Throttle:
-    """Counts what each app does. Refused requests count too: usage goes on while throttled."""
+    """Counts the requests of each app. Refused requests count too, as in Graph."""
 
     clock: Callable[[], float] = monotonic
     in_flight: Counter[tuple[str, str]] = field(default_factory=Counter)
     peak: Counter[str] = field(default_factory=Counter)
-    """The most requests at a time that each mailbox has seen from one app, refused ones not counted."""
+    """The highest number of concurrent requests of one app for each mailbox, without refused ones."""
     refused: int = 0
     _windows: dict[tuple[str, ...], _Window] = field(default_factory=dict)
 
     @contextmanager
     def mailbox(self, app: str, user_id: str) -> Iterator[None]:
-        """The time of one request to a mailbox; 429 ApplicationThrottled if there are four already."""
+        """Count a request to a mailbox as long as it runs; 429 ApplicationThrottled if four are running."""
         self._spend(("mailbox", app, user_id), 1, _MAILBOX_REQUESTS, _MAILBOX_SECONDS, "ApplicationThrottled")
         key = (app, user_id)
         if self.in_flight[key] >= MAILBOX_CONCURRENCY:
@@ -99,6 +99,6 @@ class Throttle:
             raise GraphError(429, code, message, retry_after=int(window.ends - now) + 1)
 
     def reset_statistics(self) -> None:
-        """Forget peaks and refusals; budgets stay spent."""
+        """Reset peaks and refusals. The use of limits stays as it is."""
         self.peak.clear()
         self.refused = 0

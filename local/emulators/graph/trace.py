@@ -29,13 +29,14 @@ def list_traces(call: Call) -> Response:
         fits = compile_filter(text, TRACE)
         rows = [row for row in rows if fits(row)]
     until = until or now
-    since = since or until - _DEFAULT_PERIOD
     if until > now:
         raise bad_request("Invalid filter: the end of the period is in the future.")
+    oldest = now - _OLDEST
+    if min(until, since or until) < oldest:
+        raise bad_request("Invalid filter: the period begins more than 90 days ago.")
+    since = since or until - _DEFAULT_PERIOD
     if since > until or until - since > _LONGEST:
         raise bad_request("Invalid filter: the period is longer than 10 days, or ends before it begins.")
-    if since < now - _OLDEST:
-        raise bad_request("Invalid filter: the period begins more than 90 days ago.")
     found = sorted((row for row in rows if since <= row.received <= until), key=lambda row: row.received, reverse=True)
     names = TRACE.names(call.options.get("$select"))
     return collection.answer(
@@ -46,7 +47,7 @@ def list_traces(call: Call) -> Response:
 def _bounds(expression: Expression) -> tuple[datetime | None, datetime | None]:
     """Beginning and end of the period. Refuses what message trace does not filter by.
 
-    Graph ignores `or` without a word, and of two values for a property keeps one: nobody can mean that.
+    Graph ignores `or` silently and keeps one of two values for a property (graph.md 2.7): no caller can want that.
     """
     since: datetime | None = None
     until: datetime | None = None
@@ -75,5 +76,5 @@ def _moment(value: object) -> datetime:
     try:
         moment = datetime.fromisoformat(str(value))
     except ValueError:
-        raise bad_request(f"Invalid filter: '{value}' is no time.") from None
+        raise bad_request(f"Invalid filter: '{value}' is not a time.") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import operator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from local.emulators.cosmosdb.errors import SqlError
 from local.emulators.cosmosdb.sql import operators, tree
 from local.emulators.cosmosdb.sql.aggregates import AGGREGATES, Accumulator
 from local.emulators.cosmosdb.sql.functions import FUNCTIONS, known_functions
-from local.emulators.cosmosdb.values import UNDEFINED, canonical, equal, is_number, order_key
+from local.emulators.cosmosdb.values import UNDEFINED, canonical, equal, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from local.emulators.cosmosdb.sql.operators import Environment, Evaluator
-
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,14 +250,16 @@ def _subquery(node: tree.Subquery, scope: Scope) -> Evaluator:
 
 @dataclass(frozen=True, slots=True)
 class CompiledSelect:
-    """A query ready to run over environments that hold its outer values (at the top: the item)."""
+    """A query ready to run over environments that hold its outer values (at the top: the item).
+
+    ORDER BY is not its business: items come in their order, and subqueries have none.
+    """
 
     sources: tuple[Callable[[Environment], Iterator[Any]], ...]
     where: Evaluator | None
     group: tuple[Evaluator, ...]
     aggregates: tuple[tuple[Callable[[], Accumulator], Evaluator], ...]
     project: Evaluator
-    order: tuple[tuple[Evaluator, bool], ...]
     grouped: bool
     distinct: bool
     size: int
@@ -275,20 +275,11 @@ class CompiledSelect:
         return rows if where is None else (row for row in rows if where(row) is True)
 
     def results(self, outer: Iterator[Environment]) -> Iterator[Any]:
-        """All that comes out: ordered, grouped, projected, made distinct and cut. Undefined results are dropped."""
+        """All that comes out: grouped, projected, made distinct and cut. Undefined results are dropped."""
         rows: Iterator[Environment] = (row for env in outer for row in self.rows(env))
-        if self.order:
-            rows = iter(self.sort(list(rows), lambda row: row))
         results = (self.project(row) for row in (self._groups(rows) if self.grouped else rows))
         kept = (result for result in results if result is not UNDEFINED)
         return _cut(_unique(kept) if self.distinct else kept, self.skip, self.take)
-
-    def sort(self, rows: list[Row], env: Callable[[Row], Environment]) -> list[Row]:
-        """In the order of ORDER BY; equals stay as they were. `env` gives a row's environment."""
-        # From the last item to the first: each sort keeps the order of those before it among equals.
-        for value, descending in reversed(self.order):
-            rows.sort(key=lambda row, value=value: order_key(value(env(row))), reverse=descending)  # type: ignore[misc]  # a default binds the loop's own
-        return rows
 
     def _groups(self, rows: Iterator[Environment]) -> Iterator[Environment]:
         """One environment per group: that of its first row, and after it the aggregates' results."""
@@ -342,7 +333,7 @@ def compile_select(select: tree.Select, scope: Scope) -> CompiledSelect:
     where = None if select.where is None else compile_expression(select.where, scope)
     group = tuple(compile_expression(part, scope) for part in select.group_by)
     collected: list[tuple[Callable[[], Accumulator], Evaluator]] = []
-    grouped = bool(group) or _has_aggregate(select)
+    grouped = bool(group) or has_aggregate(select)
     inner = replace(scope, aggregates=collected, grouped=select.group_by) if grouped else scope
     project = _projection(select, inner)
     if grouped and select.order_by:
@@ -350,7 +341,6 @@ def compile_select(select: tree.Select, scope: Scope) -> CompiledSelect:
     skip, take = window(select, scope.parameters)
     return CompiledSelect(
         sources=tuple(sources), where=where, group=group, aggregates=tuple(collected), project=project,
-        order=tuple((compile_expression(item.expression, scope), item.descending) for item in select.order_by),
         grouped=grouped, distinct=select.distinct, size=scope.size, skip=skip, take=take,
     )  # fmt: skip
 
@@ -431,8 +421,11 @@ def _projection(select: tree.Select, scope: Scope) -> Evaluator:
     return _name(tree.Name(select.sources[0].alias, 0), scope)
 
 
-def _has_aggregate(select: tree.Select) -> bool:
-    pending: list[Any] = [select.value, *(column.expression for column in select.columns)]
+def has_aggregate(part: tree.Select | tree.Expression) -> bool:
+    """Whether the select list, or the expression, holds an aggregate. Subqueries have their own."""
+    pending: list[Any] = [part]
+    if isinstance(part, tree.Select):
+        pending = [part.value, *(column.expression for column in part.columns)]
     while pending:
         node = pending.pop()
         if isinstance(node, tree.Call) and node.name in AGGREGATES:

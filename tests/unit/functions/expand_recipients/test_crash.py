@@ -1,49 +1,62 @@
 """The process dies at every await, in turn, while two alerts about one mail are planned.
 
-Whatever the place: both plans are made, each mailbox is in exactly one of them, and what was frozen is what is there.
+Whatever the place: every alert is planned, each mailbox is in exactly one plan, and what was frozen is what is there.
 """
+
+from datetime import timedelta
 
 import pytest
 
-from functions.expand_recipients.manifest import Manifest
-from shared.domain.ids import AlertId
-from shared.domain.incident import PlanState
-from shared.pipeline.payloads import ChunkChanged, PullChunk
-from shared.pipeline.stage import Done, RetryLater
+from functions.quarantine.sweep import SweepDeps, sweep
+from shared.domain.incident import AlertStep, PlanState
+from shared.domain.target import Target
+from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, PullChunk
+from shared.pipeline.stage import Done
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
-from tests.unit.functions.tenant import ALERT, CLAIM_SECONDS, MESSAGE_ID, Tenant
+from tests.unit.functions.tenant import INCIDENT, LEASE_SECONDS, MESSAGE_ID, Tenant
 
 # The dry run says how many places there are; should the stage get more of them, this number is to follow.
-PLACES = 30
+PLACES = 47
 
 
-async def two_alerts(checkpoints: Checkpoints) -> tuple[Tenant, AlertId]:
+async def first_alert(checkpoints: Checkpoints) -> Tenant:
     tenant = Tenant(checkpoints)
     ann, bob = tenant.person("ann"), tenant.person("bob")
     tenant.person("eve")
     tenant.group("sales", ann, bob)
     tenant.sent("ann", MESSAGE_ID, "<1@contoso.example>", "out@partner.example")
     await tenant.alert("sales")
-    other = await tenant.alert("ann", "eve", number=2)
-    for alert in (ALERT, other):
-        await tenant.enrich(alert)
+    return tenant
+
+
+async def second_alert(tenant: Tenant) -> None:
+    await tenant.alert("ann", "eve", number=2)
+
+
+async def begun(checkpoints: Checkpoints, *, together: bool) -> Tenant:
+    """One alert, or both of them, are decided and wait for a plan."""
+    tenant = await first_alert(checkpoints)
+    if together:
+        await second_alert(tenant)
+    await tenant.enrich()
     tenant.queue.sent.clear()
     checkpoints.passed = 0
     checkpoints.names.clear()
-    return tenant, other
+    return tenant
 
 
-async def until_done(tenant: Tenant, alert: AlertId) -> None:
-    for _ in range(CLAIM_SECONDS + 2):
-        outcome = await tenant.expand(alert)
-        if outcome == Done():
-            return
-        assert isinstance(outcome, RetryLater)
-        tenant.now.advance(outcome.seconds or 1)
-    raise AssertionError("never its turn")
+async def swept(tenant: Tenant) -> int:
+    """The sweep; deliver what it sends."""
+    tenant.queue.sent.clear()
+    deps = SweepDeps(targets=tenant.targets, incidents=tenant.incidents, queue=tenant.queue, now=tenant.now)
+    found = await sweep(deps)
+    assert tenant.queue.sent == [ExpandRecipients(incident_id=INCIDENT)] * found
+    for _ in range(found):
+        assert await tenant.expand() == Done()
+    return found
 
 
-def check(tenant: Tenant) -> None:
+async def check(tenant: Tenant, sent: list[object]) -> None:
     targets = tenant.targets.all
     assert len({target.id for target in targets}) == len(targets) == 5
     assert {(t.mailbox.address.partition("@")[0], t.internet_message_id) for t in targets} == {
@@ -53,37 +66,73 @@ def check(tenant: Tenant) -> None:
         ("ann", "<1@contoso.example>"),
         ("out", "<1@contoso.example>"),
     }
-    assert tenant.incident.planning is None
-    assert {plan.state for plan in tenant.incident.plans} == {PlanState.RUNNING}
+    plans = tenant.plans
+    assert {(plan.state, plan.dispatched) for plan in plans} == {(PlanState.RUNNING, True)}
+    assert {link.step for link in tenant.links} == {AlertStep.PLANNED}
+    assert sorted(alert for plan in plans for alert in plan.alert_ids) == sorted(link.id for link in tenant.links)
+    incident = tenant.incident
+    assert (incident.alerts, incident.decided, incident.planned, incident.plans.running) == (2, 2, 2, len(plans))
+    assert (incident.unapproved_targets, incident.unapproved_mailboxes) == (5, sum(plan.mailboxes for plan in plans))
     frozen = [
-        target
-        for plan in tenant.incident.plans
-        for target in Manifest.model_validate_json(tenant.evidence.blobs[plan.manifest]).targets
+        Target.model_validate_json(line)
+        for plan in plans
+        for line in tenant.evidence.blobs[plan.manifest].splitlines()[1:]
     ]
     assert sorted(frozen, key=lambda t: t.id) == sorted(targets, key=lambda t: t.id)
-    pulled = {message.chunk_id for message in tenant.queue.sent if isinstance(message, PullChunk)}
+    pulled = {message.chunk_id for message in sent if isinstance(message, PullChunk)}
     assert pulled == {target.chunk_id for target in targets if not target.terminal}
-    settled = {message.chunk_id for message in tenant.queue.sent if isinstance(message, ChunkChanged)}
-    assert settled == {target.chunk_id for target in targets if target.terminal}
+    over = {message.chunk_id for message in sent if isinstance(message, ChunkChanged)}
+    assert over == {target.chunk_id for target in targets if target.terminal}
+    assert IncidentChanged(incident_id=INCIDENT) in sent
+    assert await tenant.incidents.expired_leases(tenant.now() + timedelta(days=1), 10) == []
 
 
 async def test_every_place_is_tried() -> None:
     checkpoints = Checkpoints()
-    tenant, _ = await two_alerts(checkpoints)
+    tenant = await begun(checkpoints, together=True)
     await tenant.expand()
     assert len(checkpoints.names) == PLACES
 
 
 @pytest.mark.parametrize("place", range(PLACES))
-@pytest.mark.parametrize("other_first", [True, False])
-async def test_a_crash_changes_nothing_about_who_is_planned(place: int, other_first: bool) -> None:
+@pytest.mark.parametrize("resumed", ["redelivery", "sweep", "redelivery too early"])
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_crash_changes_nothing_about_who_is_planned(place: int, resumed: str, *, together: bool) -> None:
     checkpoints = Checkpoints()
-    tenant, other = await two_alerts(checkpoints)
+    tenant = await begun(checkpoints, together=together)
+    sent: list[object] = tenant.queue.sent.copy()
     checkpoints.die_at = place
-    with pytest.raises(ProcessDied):
+    try:
         await tenant.expand()
-    checkpoints.revive()
-    for alert in (other, ALERT) if other_first else (ALERT, other):
-        await until_done(tenant, alert)
-        await until_done(tenant, alert)
-    check(tenant)
+    except ProcessDied:
+        checkpoints.revive()
+    else:
+        # One alert alone passes fewer places.
+        assert not together
+        checkpoints.revive()
+    sent += tenant.queue.sent
+    tenant.queue.sent.clear()
+
+    if not together:
+        # It joins while nobody works on the case, or while the dead worker still seems to.
+        await second_alert(tenant)
+        await tenant.enrich()
+    if resumed == "redelivery too early":
+        # Finds the lease taken and is done; if there is none, it does all of the work.
+        assert await tenant.expand() == Done()
+        sent += tenant.queue.sent
+    tenant.now.advance(LEASE_SECONDS + 1)
+    if resumed != "redelivery":
+        await swept(tenant)
+        sent += tenant.queue.sent
+    if resumed == "redelivery" or any(link.step is AlertStep.DECIDED for link in tenant.links):
+        # The sweep finds nothing if it died without a lease: then it is the message that comes again.
+        assert await tenant.expand() == Done()
+        sent += tenant.queue.sent
+    await check(tenant, sent)
+
+    # Once more, after everything is done.
+    plans, case = tenant.plans, tenant.incident
+    assert await tenant.expand() == Done()
+    assert (tenant.plans, tenant.incident) == (plans, case)
+    assert await swept(tenant) == 0

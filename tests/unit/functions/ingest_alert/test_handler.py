@@ -7,26 +7,41 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.ingest_alert import joining
-from shared.domain.incident import Action, Decision, Incident, IncidentState, Priority
-from shared.errors import ConflictError
-from shared.pipeline.payloads import EnrichAlert, IncidentChanged, IngestAlert
+from shared.domain.incident import AlertLink, CaseMessage, Incident, IncidentState, Related
+from shared.domain.incident import Intake as IntakeCounter
+from shared.errors import ConflictError, UnavailableError
+from shared.pipeline.payloads import EnrichAlerts, IngestAlert
 from shared.pipeline.stage import Done, Reject
+from shared.ports.incidents import Joined
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.ingest_alert.intake import EVENTS, Intake, alert
 
 
-async def close(intake: Intake, incident: Incident, *, decided: bool = True) -> None:
-    read = await intake.incidents.read(incident.id)
-    decision = Decision(action=Action.AUTOMATIC, rule="r", priority=Priority(score=1), at=intake.now())
-    alerts = tuple(link.model_copy(update={"decision": decision if decided else None}) for link in read.value.alerts)
-    closed = read.value.model_copy(update={"alerts": alerts, "closed_at": intake.now(), "closed_by": "ann"})
-    await intake.incidents.replace(closed.with_state(), read.etag)
+def close(intake: Intake, incident: Incident) -> None:
+    """As the report stage does: no alert joins any more."""
+    closed = incident.changed(closed_at=intake.now(), closed_by="ann")
+    shut = IntakeCounter(incident_id=incident.id, open=False, alerts=incident.alerts)
+    intake.incidents.put(incident.id, closed, shut)
 
 
 def links(intake: Intake) -> list[list[str]]:
     """For each incident in order of its opening, the vendor's ids of its alerts."""
     names = {kept.id: kept.vendor_alert_id for kept in intake.alerts.all}
-    return [[names[link.id] for link in incident.alerts] for incident in intake.incidents.all]
+    return [
+        [names[link.id] for link in intake.incidents.of(incident.id, AlertLink)] for incident in intake.incidents.all
+    ]
+
+
+def documents(intake: Intake) -> list[Any]:
+    """All documents of all cases, sorted."""
+    kinds = (AlertLink, CaseMessage, Related)
+    found: list[Any] = [
+        one
+        for incident in intake.incidents.all
+        for kind in kinds
+        for one in intake.incidents.of(incident.id, kind)  # type: ignore[type-var]  # lists have no Related
+    ]
+    return [*intake.incidents.all, *sorted(found, key=lambda one: (one.incident_id, one.id))]
 
 
 async def test_a_new_alert_opens_an_incident_and_tells_the_next_stages() -> None:
@@ -34,13 +49,13 @@ async def test_a_new_alert_opens_an_incident_and_tells_the_next_stages() -> None
     assert await intake.take(alert(title="Bad")) == Done()
     (kept,), (incident,) = intake.alerts.all, intake.incidents.all
     assert (incident.title, incident.state) == ("Bad", IncidentState.OPEN)
-    assert [link.id for link in incident.alerts] == [kept.id]
-    assert [m.recipients for m in incident.messages] == [()]
+    assert incident.alerts == 1
+    assert [link.id for link in intake.incidents.of(incident.id, AlertLink)] == [kept.id]
+    named = intake.incidents.of(incident.id, CaseMessage)
+    assert [m.message.recipients for m in named] == [()]
+    assert incident.message == named[0].message
     assert kept.messages[0].recipients == ("ann@contoso.example",)
-    assert intake.queue.sent[1:] == [
-        EnrichAlert(incident_id=incident.id, alert_id=kept.id),
-        IncidentChanged(incident_id=incident.id),
-    ]
+    assert intake.queue.sent[1:] == [EnrichAlerts(incident_id=incident.id)]
     assert intake.evidence.blobs[kept.evidence.path] == json.dumps(alert(title="Bad")).encode()
 
 
@@ -48,11 +63,11 @@ async def test_a_repeat_changes_nothing_and_sends_again() -> None:
     intake = Intake()
     message = await intake.submit(alert())
     await intake.handle(message)
-    before, sent = intake.incidents.all, intake.queue.sent[1:]
+    before, sent = documents(intake), intake.queue.sent[1:]
     intake.now.advance(3600)
     await intake.handle(message)
     await intake.take(alert())
-    assert intake.incidents.all == before
+    assert documents(intake) == before
     assert [m for m in intake.queue.sent if not isinstance(m, IngestAlert)] == sent * 3
 
 
@@ -62,7 +77,20 @@ async def test_another_alert_about_the_same_mail_joins() -> None:
     await intake.take(alert("2", "a", "b"))
     await intake.take(alert("3", "b"))
     assert links(intake) == [["1", "2", "3"]]
-    assert len(intake.incidents.all[0].messages) == 2
+    assert len(intake.incidents.of(intake.incidents.all[0].id, CaseMessage)) == 2
+
+
+async def test_many_alerts_of_one_payload_about_one_mail_are_one_message_for_the_next_stage() -> None:
+    intake = Intake()
+    records = [
+        {"id": str(n), "messageID": "<a@sender.example>", "recipient": ["ann@contoso.example"], "threatsInfoMap": []}
+        for n in range(3)
+    ]
+    await intake.take({"messagesDelivered": records}, "proofpoint_tap")
+    assert links(intake) == [["0", "1", "2"]]
+    (incident,) = intake.incidents.all
+    assert incident.alerts == 3
+    assert intake.queue.sent[1:] == [EnrichAlerts(incident_id=incident.id)]
 
 
 async def test_two_ids_of_one_mail_lead_to_one_incident() -> None:
@@ -80,9 +108,10 @@ async def test_an_alert_about_mails_of_two_incidents_joins_one_and_names_the_oth
     await intake.take(alert("2", "b"))
     await intake.take(alert("3", "a", "b"))
     first, second = intake.incidents.all
-    joined, other = (first, second) if len(first.alerts) == 2 else (second, first)
-    assert joined.related == (other.id,)
-    assert len(other.alerts) == 1
+    joined, other = (first, second) if first.alerts == 2 else (second, first)
+    assert await intake.incidents.related(joined.id) == [other.id]
+    assert await intake.incidents.related(other.id) == []
+    assert other.alerts == 1
 
 
 async def test_mails_that_nothing_is_known_of_do_not_meet() -> None:
@@ -112,10 +141,10 @@ async def test_the_same_vendor_event_with_another_recipient_still_acts() -> None
     await intake.take(alert())
     await intake.take(more)
     (incident,) = intake.incidents.all
-    assert len(incident.alerts) == 2
-    assert len(intake.alerts.all) == 2
-    enriched = [m.alert_id for m in intake.queue.sent if isinstance(m, EnrichAlert)]
-    assert enriched == [incident.alerts[0].id, incident.alerts[1].id] * 2
+    assert incident.alerts == 2
+    assert [link.id for link in intake.incidents.of(incident.id, AlertLink)] == [kept.id for kept in intake.alerts.all]
+    enriched = [m for m in intake.queue.sent if isinstance(m, EnrichAlerts)]
+    assert enriched == [EnrichAlerts(incident_id=incident.id)] * 4
 
 
 async def test_a_verdict_taken_back_later_is_kept() -> None:
@@ -123,55 +152,40 @@ async def test_a_verdict_taken_back_later_is_kept() -> None:
     await intake.take(alert())
     await intake.take(alert(disposition="ignore"))
     assert [kept.disposition for kept in intake.alerts.all] == ["act", "ignore"]
-    assert len(intake.incidents.all[0].alerts) == 1
+    assert intake.incidents.all[0].alerts == 1
 
 
 async def test_a_closed_incident_is_succeeded() -> None:
     intake = Intake()
     await intake.take(alert("1"))
-    await close(intake, intake.incidents.all[0])
+    close(intake, intake.incidents.all[0])
     await intake.take(alert("2"))
     await intake.take(alert("3"))
     first, second = intake.incidents.all
     assert links(intake) == [["1"], ["2", "3"]]
-    assert second.related == (first.id,)
-    assert set(intake.incidents.claims.values()) == {second.id}
+    assert await intake.incidents.related(second.id) == [first.id]
+    assert set(intake.incidents.owners.values()) == {second.id}
 
 
 async def test_a_repeat_of_what_a_closed_incident_holds_reopens_nothing() -> None:
     intake = Intake()
     await intake.take(alert("1"))
-    await close(intake, intake.incidents.all[0])
+    close(intake, intake.incidents.all[0])
     await intake.take(alert("1"))
     assert links(intake) == [["1"]]
     await intake.take(alert("2"))
-    await close(intake, intake.incidents.all[1])
+    close(intake, intake.incidents.all[1])
     await intake.take(alert("3"))
     sent = len(intake.queue.sent)
     await intake.take(alert("1"))
     assert links(intake) == [["1"], ["2"], ["3"]]
-    # Nothing is to be pulled for a case that is closed.
-    assert intake.queue.sent[sent + 1 :] == [IncidentChanged(incident_id=intake.incidents.all[0].id)]
+    # The alert is decided there already: its case was not closed before.
+    assert intake.queue.sent[sent + 1 :] == [EnrichAlerts(incident_id=intake.incidents.all[0].id)]
 
 
-async def test_what_was_closed_before_it_was_decided_is_decided_in_the_next_case() -> None:
+async def test_a_full_incident_is_succeeded() -> None:
     intake = Intake()
-    message = await intake.submit(alert("1"))
-    await intake.handle(message)
-    await close(intake, intake.incidents.all[0], decided=False)
-    sent = len(intake.queue.sent)
-
-    # The delivery that died before it could tell the next stage comes again.
-    await intake.handle(message)
-
-    assert links(intake) == [["1"], ["1"]]
-    kept, successor = intake.alerts.all[0], intake.incidents.all[1]
-    assert EnrichAlert(incident_id=successor.id, alert_id=kept.id) in intake.queue.sent[sent:]
-
-
-async def test_a_full_incident_is_succeeded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(joining, "MAX_ALERTS", 2)
-    intake = Intake()
+    intake.incidents.max_alerts = 2
     for number in "12345":
         await intake.take(alert(number))
     assert links(intake) == [["1", "2"], ["3", "4"], ["5"]]
@@ -183,7 +197,7 @@ async def test_a_full_incident_is_succeeded(monkeypatch: pytest.MonkeyPatch) -> 
     ("change", "reason"),
     [
         ({"source": "gone"}, "unknown_source"),
-        ({"evidence": "raw/none.json"}, "evidence_missing"),
+        ({"payload_path": "raw/none.json"}, "payload_missing"),
     ],
 )
 async def test_what_can_never_be_handled_is_rejected(change: dict[str, Any], reason: str) -> None:
@@ -192,11 +206,11 @@ async def test_what_can_never_be_handled_is_rejected(change: dict[str, Any], rea
     assert await intake.handle(message.model_copy(update=change)) == Reject(reason)
 
 
-async def test_evidence_that_was_changed_is_not_acted_upon() -> None:
+async def test_a_payload_that_was_changed_is_not_acted_upon() -> None:
     intake = Intake()
     message = await intake.submit(alert())
-    intake.evidence.blobs[message.evidence] = json.dumps(alert("2")).encode()
-    assert await intake.handle(message) == Reject("evidence_changed")
+    intake.evidence.blobs[message.payload_path] = json.dumps(alert("2")).encode()
+    assert await intake.handle(message) == Reject("payload_changed")
     assert intake.alerts.all == []
 
 
@@ -217,7 +231,7 @@ async def test_wherever_the_process_dies_the_next_life_ends_the_same() -> None:
             intake.checkpoints.revive()
             assert await intake.handle(message) == Done()
         assert intake.alerts.all == dry.alerts.all
-        assert intake.incidents.all == dry.incidents.all
+        assert documents(intake) == documents(dry)
         assert {m.model_dump_json() for m in intake.queue.sent} == {m.model_dump_json() for m in dry.queue.sent}
 
 
@@ -229,9 +243,10 @@ async def test_any_order_and_any_number_of_repeats_joins_each_alert_once(posted:
     intake = Intake()
     for document in posted:
         assert await intake.take(document) == Done()
-    joined = [link.id for incident in intake.incidents.all for link in incident.alerts]
-    assert sorted(joined) == sorted(kept.id for kept in intake.alerts.all)
+    joined = [number for case in links(intake) for number in case]
+    assert sorted(joined) == sorted(kept.vendor_alert_id for kept in intake.alerts.all)
     assert len(joined) == len({document["id"] for document in posted})
+    assert [incident.alerts for incident in intake.incidents.all] == [len(case) for case in links(intake)]
 
 
 @given(st.lists(st.integers(0, 200), max_size=6))
@@ -247,12 +262,13 @@ async def test_any_number_of_deaths_leaves_one_incident(deaths: list[int]) -> No
     intake.checkpoints.revive()
     assert await intake.handle(message) == Done()
     assert links(intake) == [["1"]]
+    assert intake.incidents.all[0].alerts == 1
 
 
-@pytest.mark.parametrize("method", ["add", "replace"])
+@pytest.mark.parametrize("method", ["open", "join"])
 async def test_whoever_loses_a_race_joins_the_winner(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     intake = Intake()
-    if method == "replace":
+    if method == "join":
         await intake.take(alert("1"))
     write = getattr(intake.incidents, method)
 
@@ -264,19 +280,37 @@ async def test_whoever_loses_a_race_joins_the_winner(method: str, monkeypatch: p
     monkeypatch.setattr(intake.incidents, method, slow)
     assert await intake.take(alert("3")) == Done()
     (incident,) = intake.incidents.all
-    assert {link.id for link in incident.alerts} == {kept.id for kept in intake.alerts.all}
+    assert sorted(links(intake)[0]) == sorted(kept.vendor_alert_id for kept in intake.alerts.all)
+    assert incident.alerts == len(intake.alerts.all)
 
 
 async def test_who_keeps_losing_comes_back_later(monkeypatch: pytest.MonkeyPatch) -> None:
     intake = Intake()
     await intake.take(alert("1"))
+    sent = len(intake.queue.sent)
 
-    async def always_late(*_: Any) -> None:
-        raise ConflictError("changed")
+    async def always_late(*_: Any) -> Joined:
+        raise UnavailableError("join an alert")
 
-    monkeypatch.setattr(intake.incidents, "replace", always_late)
+    with monkeypatch.context() as patched:
+        patched.setattr(intake.incidents, "join", always_late)
+        with pytest.raises(UnavailableError):
+            await intake.take(alert("2"))
+    assert len(intake.queue.sent) == sent + 1
+    await intake.take(alert("2"))
+    assert links(intake) == [["1", "2"]]
+
+
+async def test_a_chain_of_closed_cases_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "_MAX_SUCCESSORS", 3)
+    intake = Intake()
+
+    async def closed(*_: Any) -> Joined:
+        return Joined.CLOSED
+
+    monkeypatch.setattr(intake.incidents, "join", closed)
     with pytest.raises(ConflictError):
-        await intake.take(alert("2"))
+        await intake.take(alert("1"))
 
 
 @pytest.mark.parametrize(
@@ -290,5 +324,5 @@ async def test_what_a_later_version_no_longer_reads_is_rejected_with_its_reason(
     intake = Intake()
     path = f"raw/clawback/2026-03-02/{hashlib.sha256(body).hexdigest()}.json"
     await intake.evidence.keep(path, body)
-    message = IngestAlert(source="clawback", evidence=path, received_at=intake.now())
+    message = IngestAlert(source="clawback", payload_path=path, received_at=intake.now())
     assert await intake.handle(message) == expected

@@ -37,7 +37,7 @@ async def test_202_names_the_alerts_and_comes_after_the_body_is_durable() -> Non
     answer = await intake.post(BODY)
     path = f"raw/clawback/2026-03-02/{hashlib.sha256(BODY).hexdigest()}.json"
     assert intake.evidence.blobs == {path: BODY}
-    assert intake.queue.sent == [IngestAlert(source="clawback", evidence=path, received_at=intake.now())]
+    assert intake.queue.sent == [IngestAlert(source="clawback", payload_path=path, received_at=intake.now())]
     assert answer == {"receiptId": answer["receiptId"], "alertIds": [alert_id("clawback", "1")]}
     assert intake.checkpoints.names.index(f"after keep {path}") < intake.checkpoints.names.index(
         "before send ingest_alert"

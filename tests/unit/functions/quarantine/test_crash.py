@@ -12,7 +12,7 @@ from shared.pipeline.payloads import PullChunk, RestoreChunk
 from shared.pipeline.stage import Outcome, RetryLater
 from shared.ports.mailboxes import Item, Where
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
-from tests.unit.functions.quarantine.world import CHUNK, CLAIM_SECONDS, INCIDENT, World
+from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, LEASE_SECONDS, World
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
 RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, command_id="cmd-1")
@@ -61,8 +61,8 @@ async def places(*messages: PullChunk | RestoreChunk) -> list[str]:
 
 
 # The dry runs say how many places there are; should the engine get more of them, these numbers are to follow.
-PULL_PLACES = 24
-RESTORE_PLACES = 20
+PULL_PLACES = 23
+RESTORE_PLACES = 18
 
 
 async def test_every_place_is_tried() -> None:
@@ -79,8 +79,8 @@ async def test_a_crash_during_the_pull_changes_nothing_about_its_result(place: i
         await handle(PULL, world.deps)
     checkpoints.revive()
 
-    # The message comes back when its lease ends, which is after the claim has ended; and it comes twice.
-    world.now.advance(CLAIM_SECONDS + 1)
+    # The message comes back when the host's lease on it ends, after that on the chunk; and it comes twice.
+    world.now.advance(LEASE_SECONDS + 1)
     for _ in range(2):
         await deliver(PULL, world)
 
@@ -107,7 +107,7 @@ async def test_a_crash_during_the_undo_changes_nothing_about_its_result(place: i
         await handle(RESTORE, world.deps)
     checkpoints.revive()
 
-    world.now.advance(CLAIM_SECONDS + 1)
+    world.now.advance(LEASE_SECONDS + 1)
     for _ in range(2):
         await deliver(RESTORE, world)
 
@@ -116,7 +116,7 @@ async def test_a_crash_during_the_undo_changes_nothing_about_its_result(place: i
     assert world.mailboxes.moves == {"ann/1": 2, "ann/2": 2, "bob/3": 2}
 
 
-async def test_another_worker_waits_while_the_claim_may_still_be_alive() -> None:
+async def test_another_worker_waits_until_the_lease_ends() -> None:
     checkpoints = Checkpoints()
     world = await world_with(checkpoints)
     checkpoints.die_at = (await places(PULL)).index("before move")
@@ -124,7 +124,7 @@ async def test_another_worker_waits_while_the_claim_may_still_be_alive() -> None
         await handle(PULL, world.deps)
     checkpoints.revive()
 
-    assert await handle(PULL, world.deps) == RetryLater("claimed", CLAIM_SECONDS)
+    assert await handle(PULL, world.deps) == RetryLater("leased", LEASE_SECONDS)
     assert not world.mailboxes.moves
 
 
@@ -139,7 +139,7 @@ async def test_the_sweep_finds_a_chunk_whose_worker_died_and_no_other() -> None:
     checkpoints.revive()
     assert await sweep(deps) == 0
 
-    world.now.advance(CLAIM_SECONDS + 1)
+    world.now.advance(LEASE_SECONDS + 1)
 
     assert await sweep(deps) == 1
     assert world.queue.sent == [PULL]

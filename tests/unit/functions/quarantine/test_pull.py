@@ -1,6 +1,7 @@
 """Locate, record, move, verify: what becomes of a target, and that nothing else is touched."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from shared.pipeline.stage import Done, Reject, RetryLater
 from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.mailboxes import Item, ItemKey, Where
 from tests.fakes.mailboxes import QUARANTINE
-from tests.unit.functions.quarantine.world import CHUNK, CLAIM_SECONDS, DELIVERED, INCIDENT, World
+from tests.unit.functions.quarantine.world import CHUNK, DELIVERED, INCIDENT, LEASE_SECONDS, World
 
 Moves = Sequence[tuple[MailboxId, str, str]]
 
@@ -66,7 +67,7 @@ async def test_the_mail_of_another_sender_under_the_same_message_id_is_left_alon
     assert world.mailboxes.snapshot() == before
 
 
-async def test_more_copies_than_the_brake_allows_are_left_alone() -> None:
+async def test_more_copies_than_the_limit_allows_are_left_alone() -> None:
     world = World()
     for number in range(world.deps.policy.limits.copies_per_mailbox + 1):
         world.mail("ann", "Inbox", number)
@@ -180,6 +181,32 @@ async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone(m
     assert world.target("ann").state is TargetState.QUARANTINED
 
 
+@pytest.mark.parametrize("wrong", [("folder_id", "ann:Inbox"), ("id", "another")])
+async def test_an_answer_that_does_not_show_the_copy_in_the_hidden_folder_is_no_proof(
+    wrong: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann")
+    real = world.mailboxes.move
+
+    async def answer_wrongly(moves: Moves) -> dict[ItemKey, Answer[Item]]:
+        monkeypatch.setattr(world.mailboxes, "move", real)
+        answers = await real(moves)
+        ((key, item),) = answers.items()
+        assert isinstance(item, Item)
+        name, value = wrong
+        return {key: replace(item, folder_id=value) if name == "folder_id" else replace(item, id=value)}
+
+    monkeypatch.setattr(world.mailboxes, "move", answer_wrongly)
+
+    assert isinstance(await handle(PULL, world.deps), RetryLater)
+    assert world.target("ann").state is TargetState.LOCATED
+    assert await handle(PULL, world.deps) == Done()
+    assert world.target("ann").state is TargetState.QUARANTINED
+    assert world.mailboxes.moves == {"ann/1": 1}
+
+
 async def test_what_undo_needs_is_committed_before_anything_is_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.mail("ann", "Inbox/Invoices", 2)
@@ -187,13 +214,13 @@ async def test_what_undo_needs_is_committed_before_anything_is_moved(monkeypatch
     seen: list[object] = []
     real = world.mailboxes.move
 
-    async def look_first(moves: Moves) -> dict[ItemKey, Answer[Item]]:
+    async def check_first(moves: Moves) -> dict[ItemKey, Answer[Item]]:
         target = world.target("ann")
         original = target.copies[0].original
         seen.append((target.state, original.folder_path, original.is_read, original.flag))
         return await real(moves)
 
-    monkeypatch.setattr(world.mailboxes, "move", look_first)
+    monkeypatch.setattr(world.mailboxes, "move", check_first)
     await handle(PULL, world.deps)
 
     assert seen == [(TargetState.LOCATED, "Inbox/Invoices", True, {"flagStatus": "notFlagged"})]
@@ -208,7 +235,7 @@ async def test_nothing_moves_before_a_plan_is_approved() -> None:
     assert not world.mailboxes.moves
 
 
-async def test_a_claimed_chunk_is_waited_for() -> None:
+async def test_a_leased_chunk_is_waited_for() -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")
@@ -216,7 +243,7 @@ async def test_a_claimed_chunk_is_waited_for() -> None:
     until = world.now.now.replace(minute=1)
     await world.targets.commit(header.value.model_copy(update={"lease_until": until}), header.etag, [])
 
-    assert await handle(PULL, world.deps) == RetryLater("claimed", CLAIM_SECONDS)
+    assert await handle(PULL, world.deps) == RetryLater("leased", LEASE_SECONDS)
     assert not world.mailboxes.moves
 
 

@@ -3,50 +3,66 @@ from typing import Any
 
 import pytest
 
-from functions.report.audit_events import of_incident, of_targets
+from functions.report.audit_events import of_document, of_targets
 from shared.domain.exposure import Counts
-from shared.domain.incident import Command, PlanState
+from shared.domain.ids import IncidentId
+from shared.domain.incident import AlertStep, CaseDocument, CaseMessage, Command, PlanState, Related
+from shared.domain.message import Message
 from shared.domain.target import TERMINAL, TargetState
 from tests.fakes.clock import START
-from tests.unit.functions.report.case import incident, plan, target
+from tests.unit.functions.report.case import INCIDENT, alert_link, incident, plan, target
 
 
-def test_an_incident_tells_its_story_in_order() -> None:
-    told = of_incident(
-        incident(
-            plan(2, PlanState.RUNNING, approved_by="ann", approved_at=START + timedelta(seconds=5)),
-            commands=(
-                Command(id="cmd-2", kind="undo_pull", by="bob", at=START + timedelta(seconds=7), targets=("t",)),
-                Command(id="cmd-1", kind="approve_plan", by="ann", at=START + timedelta(seconds=4), reason="sure"),
-            ),
-            closed_at=START + timedelta(seconds=9),
-            closed_by="ann",
-        )
-    )
-    assert [(one.fact.kind, one.fact.actor) for one in told] == [
-        ("opened", "clawback"),
-        ("alert_joined", "source:clawback"),
-        ("decided", "policy:known bad"),
-        ("planned", "clawback"),
-        ("approve_plan_asked", "ann"),
-        ("approved", "ann"),
-        ("undo_pull_asked", "bob"),
-        ("closed", "ann"),
+def command(key: str, kind: str, by: str, seconds: int, **changes: Any) -> Command:
+    at = START + timedelta(seconds=seconds)
+    return Command(id=key, incident_id=INCIDENT, command=kind, by=by, at=at, **changes)
+
+
+def test_each_document_of_a_case_tells_its_part_in_order() -> None:
+    documents: list[CaseDocument] = [
+        incident(closed_at=START + timedelta(seconds=9), closed_by="ann"),
+        alert_link(),
+        plan(2, PlanState.RUNNING, approved_by="ann", approved_at=START + timedelta(seconds=5)),
+        command("cmd-2", "undo_pull", "bob", 7, targets=("t",)),
+        command("cmd-1", "approve_plan", "ann", 4, reason="sure"),
     ]
-    assert told[4].fact.data == {"about": "cmd-1", "reason": "sure"}
-    assert told[6].fact.data == {"about": "cmd-2", "reason": "", "targets": ["t"]}
-    assert all(one.counts is None for one in told)
+    told = [of_document(document) for document in documents]
+    assert [[(one.fact.kind, one.fact.actor) for one in part] for part in told] == [
+        [("opened", "clawback"), ("closed", "ann")],
+        [("alert_joined", "source:clawback"), ("decided", "policy:known bad")],
+        [("planned", "clawback"), ("approved", "ann")],
+        [("undo_pull_asked", "bob")],
+        [("approve_plan_asked", "ann")],
+    ]
+    assert told[3][0].fact.data == {"about": "cmd-2", "reason": "", "targets": ["t"]}
+    assert told[4][0].fact.data == {"about": "cmd-1", "reason": "sure"}
+    assert all(one.counts is None for part in told for one in part)
+    for part in told:
+        assert [one.fact.at for one in part] == sorted(one.fact.at for one in part)
 
 
 def test_what_has_not_happened_is_not_told() -> None:
-    assert [one.fact.kind for one in of_incident(incident(alerts=()))] == ["opened"]
+    assert [one.fact.kind for one in of_document(incident())] == ["opened"]
+    undecided = alert_link(AlertStep.JOINED, decision=None)
+    assert [one.fact.kind for one in of_document(undecided)] == ["alert_joined"]
+    assert [one.fact.kind for one in of_document(plan(2))] == ["planned"]
+    assert of_document(plan(0, PlanState.DRAFT, planned_at=None)) == []
+
+
+def test_messages_and_related_cases_tell_nothing() -> None:
+    named = CaseMessage(id="msg-1", incident_id=INCIDENT, message=Message(subject="Invoice"))
+    assert of_document(named) == []
+    assert of_document(Related(id=IncidentId("inc-2"), incident_id=INCIDENT)) == []
 
 
 def test_ids_depend_on_what_happened_and_on_nothing_else() -> None:
-    first = [one.fact.id for one in of_incident(incident(plan(2)))]
-    again = [one.fact.id for one in of_incident(incident(plan(2), title="Other"))]
-    assert first == again
-    assert len(set(first)) == len(first)
+    def ids(**changes: Any) -> list[str]:
+        documents: list[CaseDocument] = [incident(**changes), alert_link(**changes), plan(2)]
+        return [one.fact.id for document in documents for one in of_document(document)]
+
+    first = ids()
+    assert first == ids(title="Other", unrecorded=False)
+    assert len(set(first)) == len(first) == 4
 
 
 @pytest.mark.parametrize("state", [TargetState.PLANNED, TargetState.LOCATED, TargetState.RESTORING])

@@ -1,51 +1,39 @@
-import pytest
+from collections import Counter
+from itertools import pairwise
 
-from shared.domain.alert import Severity, ThreatType
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.domain.batch import sent_size
 from shared.domain.ids import AlertId, IncidentId, PlanId
 from shared.domain.incident import (
+    MAX_ALERTS,
     Action,
-    AlertLink,
-    Decision,
     Incident,
     IncidentState,
     Plan,
+    PlanCounts,
     PlanState,
-    Priority,
     plan_id,
+    unsearched,
 )
+from shared.domain.message import Message
 from tests.fakes.clock import START
 
 P = PlanState
 A = Action
 
 
-def a_plan(number: int, state: PlanState) -> Plan:
-    return Plan(
-        id=PlanId(f"plan-{number}"),
-        alert_id=AlertId("alert-1"),
-        hash="0" * 64,
-        manifest="plans/1",
-        targets=1,
-        mailboxes=1,
-        chunks=1,
-        state=state,
-        planned_at=START,
-    )
-
-
 def an_incident(*decided: Action | None) -> Incident:
-    links = [
-        AlertLink(
-            id=AlertId(f"alert-{number}"),
-            source="test",
-            received_at=START,
-            severity=Severity.HIGH,
-            threat_type=ThreatType.PHISH,
-            decision=action and Decision(action=action, rule="r", priority=Priority(score=1), at=START),
-        )
-        for number, action in enumerate(decided)
-    ]
-    return Incident(id=IncidentId("inc-1"), opened_at=START, alerts=tuple(links))
+    """The header of a case with these alerts; None for one that is not decided."""
+    return Incident(
+        id=IncidentId("inc-1"),
+        opened_at=START,
+        alerts=len(decided),
+        decided=sum(action is not None for action in decided),
+        ignored=sum(action is Action.IGNORE for action in decided),
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,33 +55,84 @@ def test_the_state_follows_plans_and_decisions(
     plans: list[PlanState], decided: list[Action | None], state: IncidentState
 ) -> None:
     incident = an_incident(*decided).with_state()
-    for number, plan_state in enumerate(plans):
-        incident = incident.with_plan(a_plan(number, plan_state))
+    for plan_state in plans:
+        incident = incident.with_plan(P.DRAFT, plan_state)
 
     assert incident.state is state
-    closed = incident.model_copy(update={"closed_at": START}).with_state()
+    closed = incident.changed(closed_at=START)
     assert closed.state is IncidentState.CLOSED
 
 
-def test_a_plans_newer_self_takes_its_place() -> None:
-    incident = an_incident(A.AUTOMATIC).with_plan(a_plan(1, P.RUNNING)).with_plan(a_plan(2, P.RUNNING))
+def test_a_plan_is_counted_in_the_state_that_it_is_in_and_a_draft_in_none() -> None:
+    incident = an_incident(A.AUTOMATIC).with_plan(P.DRAFT, P.RUNNING).with_plan(P.DRAFT, P.AWAITING_APPROVAL)
+    assert incident.plans == PlanCounts(awaiting_approval=1, running=1)
+    assert incident.state is IncidentState.AWAITING_APPROVAL
 
-    incident = incident.with_plan(a_plan(1, P.FINISHED))
-
-    assert {plan.id: plan.state for plan in incident.plans} == {"plan-1": P.FINISHED, "plan-2": P.RUNNING}
-    assert incident.plan(PlanId("plan-1")) == a_plan(1, P.FINISHED)
-    assert incident.plan(PlanId("plan-3")) is None
-
-
-def test_alerts_are_found_by_id() -> None:
-    incident = an_incident(None, None)
-
-    assert incident.alert(AlertId("alert-1")) == incident.alerts[1]
-    assert incident.alert(AlertId("alert-9")) is None
+    incident = incident.with_plan(P.AWAITING_APPROVAL, P.RUNNING)
+    assert incident.plans == PlanCounts(running=2)
+    incident = incident.with_plan(P.RUNNING, P.FINISHED)
+    assert (incident.plans, incident.state) == (PlanCounts(running=1, finished=1), IncidentState.PULLING)
+    incident = incident.with_plan(P.RUNNING, P.FINISHED).with_plan(P.FINISHED, P.FINISHED)
+    assert (incident.plans, incident.state) == (PlanCounts(finished=2), IncidentState.CONTAINED)
 
 
-def test_one_alert_leads_to_one_plan() -> None:
-    first = plan_id(IncidentId("inc-1"), AlertId("alert-1"))
-    assert first == plan_id(IncidentId("inc-1"), AlertId("alert-1"))
-    assert first != plan_id(IncidentId("inc-1"), AlertId("alert-2"))
-    assert first != plan_id(IncidentId("inc-2"), AlertId("alert-1"))
+@given(st.lists(st.lists(st.sampled_from(PlanState), min_size=1, max_size=4), max_size=6))
+def test_counts_of_plans_are_those_of_their_states(plans: list[list[PlanState]]) -> None:
+    incident = an_incident(A.AUTOMATIC)
+    for states in plans:
+        for before, after in pairwise([P.DRAFT, *states]):
+            incident = incident.with_plan(before, after)
+    now = Counter(states[-1] for states in plans)
+    expected = PlanCounts(awaiting_approval=now[P.AWAITING_APPROVAL], running=now[P.RUNNING], finished=now[P.FINISHED])
+    assert incident.plans == expected
+
+
+@pytest.mark.parametrize(
+    ("alerts", "decided", "ignored", "planned", "unplanned"),
+    [(0, 0, 0, 0, False), (1, 0, 0, 0, True), (1, 1, 0, 0, True), (2, 2, 1, 1, False), (3, 2, 1, 1, True)],
+)
+def test_a_case_is_unplanned_while_an_alert_is_neither_in_a_plan_nor_ignored(
+    alerts: int, decided: int, ignored: int, planned: int, *, unplanned: bool
+) -> None:
+    incident = an_incident().changed(alerts=alerts, decided=decided, ignored=ignored, planned=planned)
+    assert incident.unplanned is unplanned
+
+
+def a_plan(state: PlanState, *reasons: str) -> Plan:
+    return Plan(
+        id=PlanId("plan-1"),
+        incident_id=IncidentId("inc-1"),
+        alert_ids=(AlertId("alert-1"),),
+        created_at=START,
+        state=state,
+        approval_reasons=reasons,
+    )
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        (a_plan(P.AWAITING_APPROVAL, "recipients_unknown: 1"), True),
+        (a_plan(P.AWAITING_APPROVAL, "rule: r", "message_not_identified: 2"), True),
+        (a_plan(P.AWAITING_APPROVAL, "rule: r"), False),
+        (a_plan(P.RUNNING, "recipients_unknown: 1"), False),
+        (a_plan(P.DRAFT), False),
+    ],
+)
+def test_a_plan_that_could_not_search_is_unsearched_until_a_person_approves_it(plan: Plan, *, expected: bool) -> None:
+    assert unsearched(plan) is expected
+
+
+def test_the_same_alerts_lead_to_one_plan() -> None:
+    one, two = AlertId("alert-1"), AlertId("alert-2")
+    first = plan_id(IncidentId("inc-1"), (one,))
+    assert first == plan_id(IncidentId("inc-1"), (one,))
+    assert first != plan_id(IncidentId("inc-1"), (two,))
+    assert first != plan_id(IncidentId("inc-2"), (one,))
+    assert plan_id(IncidentId("inc-1"), (one, two)) == plan_id(IncidentId("inc-1"), (two, one)) != first
+
+
+def test_the_header_has_the_same_size_whatever_the_case() -> None:
+    small = Incident(id=IncidentId("inc-1"), opened_at=START, message=Message(subject="🐟" * 2_000))
+    large = small.changed(alerts=MAX_ALERTS, decided=MAX_ALERTS, planned=MAX_ALERTS, unapproved_targets=10**6)
+    assert sent_size(large.to_document()) < sent_size(small.to_document()) + 64 < 64_000

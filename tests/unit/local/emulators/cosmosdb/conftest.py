@@ -1,5 +1,6 @@
 """The local Cosmos DB on loopback with TLS, and the real SDK in front of it."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -7,6 +8,7 @@ from typing import Any, Self
 
 import aiohttp
 import pytest
+import yarl
 from aiohttp import web
 from azure.core.credentials import AccessToken
 from azure.cosmos.aio import ContainerProxy, CosmosClient
@@ -100,12 +102,19 @@ class World:
             is_json = answer.content_type == "application/json"
             return answer.status, await answer.json() if is_json else await answer.text()
 
-    async def raw(self, method: str, path: str, **headers: str) -> tuple[int, dict[str, Any], Any]:
+    async def raw(
+        self, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, dict[str, Any] | None, Any]:
         """One request without the SDK, from a caller that may do everything: status, JSON and headers."""
         token = issue(Caller("a", "o", AUDIENCE, tuple(f"*:{action}" for action in ACTIONS)), KEY, "t")
         headers = {"Authorization": f"type=aad&ver=1.0&sig={token}", **headers}
-        async with self.http.request(method, f"{self.url}{path}", headers=headers) as answer:
-            return answer.status, await answer.json(), answer.headers
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        url = yarl.URL(f"{self.url}{path}", encoded=True)
+        async with self.http.request(method, url, data=data, headers=headers) as answer:
+            told = await answer.read()
+            if told:
+                assert answer.content_type == "application/json"
+            return answer.status, json.loads(told) if told else None, answer.headers
 
 
 @pytest.fixture(scope="session")

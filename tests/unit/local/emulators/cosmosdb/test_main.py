@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import aiohttp
+import pytest
 
+from local.emulators.cosmosdb.__main__ import ADMIN_KEY_SETTING, main
 from local.emulators.identity.tokens import SIGNING_KEY_SETTING, Caller, issue
 from local.tls import LocalAuthority
 from tools.grants import COSMOS
@@ -22,8 +24,8 @@ async def test_it_serves_until_it_is_told_to_stop_and_keeps_its_file(tmp_path: P
         for expected in (404, 200):
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "local.emulators.cosmosdb", "--port", "0", "--db", str(tmp_path / "cosmos.db"),
-                "--tls-cert", str(authority.certificate), "--tls-key", str(authority.key), "--admin-key", "k",
-                "--announce", stdout=asyncio.subprocess.PIPE, env={**os.environ, SIGNING_KEY_SETTING: KEY},
+                "--tls-cert", str(authority.certificate), "--tls-key", str(authority.key), "--announce",
+                stdout=asyncio.subprocess.PIPE, env={**os.environ, SIGNING_KEY_SETTING: KEY, ADMIN_KEY_SETTING: "k"},
             )  # fmt: skip
             try:
                 assert process.stdout is not None
@@ -46,3 +48,14 @@ async def test_it_serves_until_it_is_told_to_stop_and_keeps_its_file(tmp_path: P
                 if process.returncode is None:
                     process.kill()
                     await process.wait()
+
+
+@pytest.mark.parametrize("option", [(), ("--admin-key", "")])
+def test_it_does_not_start_without_an_admin_key(
+    option: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(ADMIN_KEY_SETTING, raising=False)
+    monkeypatch.setattr(sys, "argv", ["cosmosdb", "--tls-cert", "c", "--tls-key", "k", *option])
+    with pytest.raises(SystemExit):
+        main()
+    assert ADMIN_KEY_SETTING in capsys.readouterr().err

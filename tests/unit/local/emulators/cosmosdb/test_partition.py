@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.emulators.cosmosdb.errors import CosmosError
-from local.emulators.cosmosdb.partition import PartitionKeyDefinition
+from local.emulators.cosmosdb.partition import RANGES, PartitionKeyDefinition
 from local.emulators.cosmosdb.values import dumps
 
 # Minus zero is zero here, as everywhere in JSON that has been read once.
@@ -22,6 +22,18 @@ def test_one_level_hashes_as_the_sdk_does(value: Any) -> None:
     ours = definition.from_header(dumps([value])).epk
     theirs = PartitionKey._get_hashed_partition_key_string([value], "Hash", 2)
     assert ours == theirs
+
+
+@given(scalars)
+def test_each_key_lies_in_one_range(value: Any) -> None:
+    key = PartitionKeyDefinition.parse({"paths": ["/pk"]}).from_header(dumps([value]))
+    assert [one.number for one in RANGES if one.low <= key.epk < one.high] == [key.range_number]
+
+
+def test_keys_are_spread_over_all_ranges() -> None:
+    definition = PartitionKeyDefinition.parse({"paths": ["/pk"]})
+    numbers = [definition.from_header(dumps([f"key-{number}"])).range_number for number in range(400)]
+    assert all(numbers.count(one.number) > 50 for one in RANGES)
 
 
 @given(st.tuples(scalars, scalars))
@@ -43,7 +55,25 @@ def test_a_missing_value_is_undefined() -> None:
     assert definition.from_header("[true]") != definition.from_header("[1]")
 
 
-@pytest.mark.parametrize("header", ["", "x", "{}", "[]", "[1,2]", "[[1]]", '[{"a":1}]', f'["{"x" * 2100}"]'])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "x",
+        "{}",
+        "[]",
+        "[1,2]",
+        "[[1]]",
+        "[1e999]",
+        "[-1e999]",
+        "[NaN]",
+        '["\\ud800"]',
+        "[" * 100_000,
+        '["\udcff"]',
+        '[{"a":1}]',
+        f'["{"x" * 2100}"]',
+    ],
+)
 def test_a_bad_header_is_refused(header: str) -> None:
     definition = PartitionKeyDefinition.parse({"paths": ["/pk"]})
     with pytest.raises(CosmosError) as error:

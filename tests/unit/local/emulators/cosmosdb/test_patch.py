@@ -17,6 +17,7 @@ DOCUMENT = {
     "o": {"k": 1, "a/b": 2, "~": 3},
     "s": "text",
     "huge": 1.7e308,
+    "whole": 10**308,
 }
 
 
@@ -94,6 +95,17 @@ def test_operations_follow_each_other(container: Container) -> None:
         {"op": "set", "path": None, "value": 1},
         {"op": "set", "path": "/n"},
         {"op": "test", "path": "/n", "value": 1},
+        {"op": [], "path": "/n", "value": 1},
+        {"op": {}, "path": "/n", "value": 1},
+        {"op": "set", "path": ["/n"], "value": 1},
+        {"op": "set", "path": "/list/²", "value": 1},
+        {"op": "set", "path": "/list/\uff11", "value": 1},
+        {"op": "set", "path": "/list/" + "1" * 5000, "value": 1},
+        {"op": "set", "path": "/list/1" + "1" * 5000 + "/x", "value": 1},
+        {"op": "incr", "path": "/n", "value": None},
+        {"op": "incr", "path": "/whole", "value": 10**308},
+        {"op": "move", "from": ["/n"], "path": "/s"},
+        {"op": "move", "path": "/s"},
         "set",
     ],
 )
@@ -108,6 +120,16 @@ def test_no_list_of_operations_is_400(container: Container, specification: Any) 
     with pytest.raises(CosmosError) as error:
         apply(container, {"id": "1", "pk": "a"}, specification)
     assert error.value.status == 400
+
+
+def test_a_patch_does_not_nest_deeper_than_an_item_may() -> None:
+    container = Container.parse({"id": "c", "partitionKey": {"paths": ["/pk"]}}, database="db")
+    value: Any = 1
+    for _ in range(100):
+        value = [value]
+    document: dict[str, Any] = {"id": "1", "pk": "a", "deep": copy.deepcopy(value)}
+    with pytest.raises(CosmosError, match="nesting"):
+        apply(container, document, {"operations": [{"op": "set", "path": "/deep" + "/0" * 100, "value": value}]})
 
 
 def test_ten_operations_are_the_limit(container: Container) -> None:

@@ -37,6 +37,15 @@ def test_a_file_is_opened_again(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "cosmos.db")
+    store = Store(path)
+    store._sql.execute("PRAGMA user_version = 1")
+    store.close()
+    with pytest.raises(ValueError, match="another version"):
+        Store(path)
+
+
 def test_etags_never_come_back() -> None:
     store = Store(clock=lambda: 0.0)
     store.ensure_container("db", DEFINITION)
@@ -59,10 +68,19 @@ def test_each_write_lengthens_an_items_life() -> None:
     now[0] = 160.0
     assert store.get(container, key, "default") is None
     assert store.get(container, key, "ever") is not None
-    for wrong in (0, -2, 1.5, "10", True):
+    refused: tuple[Any, ...] = (0, -2, 1.5, "10", True, None, 2**31, {})
+    for wrong in refused:
         with pytest.raises(CosmosError) as error:
             put(store, {"id": "2", "pk": "a", "ttl": wrong})
         assert error.value.status == 400
+    store.close()
+
+
+def test_an_items_ttl_counts_only_where_the_container_has_time_to_live() -> None:
+    store = Store()
+    container = store.ensure_container("db", {"id": "c", "partitionKey": {"paths": ["/pk"]}})
+    item = put(store, {"id": "1", "pk": "a", "ttl": None})
+    assert store.get(container, container.key.from_header('["a"]'), "1") == item
     store.close()
 
 
@@ -75,19 +93,6 @@ def test_a_redefinition_keeps_items_and_refuses_another_key() -> None:
     assert store.get(container, container.key.from_header('["a"]'), "1") is not None
     with pytest.raises(CosmosError):
         store.ensure_container("db", {**DEFINITION, "partitionKey": {"paths": ["/other"]}})
-    store.close()
-
-
-def test_a_unique_key_holds_within_a_partition() -> None:
-    store = Store()
-    store.ensure_container("db", {**DEFINITION, "uniqueKeyPolicy": {"uniqueKeys": [{"paths": ["/mail"]}]}})
-    put(store, {"id": "1", "pk": "a", "mail": "x"})
-    put(store, {"id": "1", "pk": "b", "mail": "x"})
-    with pytest.raises(CosmosError) as error:
-        put(store, {"id": "2", "pk": "a", "mail": "x"})
-    assert error.value.status == 409
-    put(store, {"id": "1", "pk": "a", "mail": "y"})
-    put(store, {"id": "2", "pk": "a", "mail": "x"})
     store.close()
 
 
@@ -157,6 +162,7 @@ def test_a_read_of_what_the_client_has_is_304() -> None:
         {**DEFINITION, "id": "a/b"},
         {**DEFINITION, "id": "a "},
         {**DEFINITION, "defaultTtl": 0},
+        {**DEFINITION, "defaultTtl": None},
         {**DEFINITION, "computedProperties": [{"name": "x", "query": "SELECT 1"}]},
         {**DEFINITION, "uniqueKeyPolicy": {"uniqueKeys": [{}]}},
         {**DEFINITION, "indexingPolicy": {"indexingMode": "lazy"}},

@@ -13,8 +13,9 @@ from azure.identity.aio import ManagedIdentityCredential
 from azure.storage.queue.aio import QueueServiceClient
 
 from local.cloud import LocalCloud
+from local.emulators.functions_host.config import FUNCTION_KEY_SETTING, MASTER_KEY_SETTING
 from local.process import Child, python
-from tests.unit.local.emulators.functions_host.running import Running, Start
+from tests.unit.local.emulators.functions_host.running import Running, Start, Told, listening
 
 APP = Path(__file__).parent / "app"
 
@@ -30,14 +31,20 @@ async def queues(storage_environment: LocalCloud) -> AsyncIterator[QueueServiceC
 
 
 @pytest.fixture
-def start(storage_environment: LocalCloud, queues: QueueServiceClient, tmp_path: Path) -> Start:
+async def told() -> AsyncIterator[Told]:
+    async with listening() as told:
+        yield told
+
+
+@pytest.fixture
+def start(storage_environment: LocalCloud, queues: QueueServiceClient, told: Told, tmp_path: Path) -> Start:
     """`async with start(*arguments, name=…) as running`: a host on the queues `name`, new ones if none is given."""
 
     @asynccontextmanager
     async def run(*arguments: str, name: str = "", app: Path = APP) -> AsyncIterator[Running]:
         fresh = not name
         name = name or f"t{uuid.uuid4().hex}"
-        clients = [queues.get_queue_client(name + suffix) for suffix in ("", "-poison", "-told")]
+        clients = [queues.get_queue_client(name + suffix) for suffix in ("", "-poison")]
         if fresh:
             for client in clients:
                 await client.create_queue()
@@ -45,20 +52,18 @@ def start(storage_environment: LocalCloud, queues: QueueServiceClient, tmp_path:
             **os.environ,
             **storage_environment.environment(),
             "WORK_QUEUE": name,
-            "TOLD_QUEUE": f"{name}-told",
-            "TOLD_URL": storage_environment.state.queue_url,
+            "TELL_URL": told.url,
         }
         command = python("-m", "local.emulators.functions_host", "--app-root", str(app), *arguments)
         process = Child(command, environment=environment, log=tmp_path / "host.log")
         try:
             announced = await asyncio.to_thread(process.announced)
-            yield Running(
-                process,
-                announced["url"],
-                {"x-functions-key": announced["masterKey"]},
-                *clients,
-            )
+            master = {"x-functions-key": environment[MASTER_KEY_SETTING]}
+            yield Running(process, announced["url"], master, *clients, told)
         finally:
+            # What a function still waits for is not what the test is about.
+            for event in told.held.values():
+                event.set()
             await asyncio.to_thread(process.stop)
 
     return run
@@ -66,20 +71,19 @@ def start(storage_environment: LocalCloud, queues: QueueServiceClient, tmp_path:
 
 @pytest.fixture(scope="module")
 def web_host(local_storage: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """One host for all tests that only send it HTTP requests; what it announced."""
+    """One host for all tests that only send it HTTP requests: what it announced, its keys, and its log."""
+    log = tmp_path_factory.mktemp("host") / "host.log"
     environment = {
         **os.environ,
         **local_storage.environment(),
-        # Queues that there are, and that nobody sends to.
+        # A queue that there is, and that nobody sends to.
         "WORK_QUEUE": "report",
-        "TOLD_QUEUE": "report",
-        "TOLD_URL": local_storage.state.queue_url,
+        "TELL_URL": "http://127.0.0.1:1/",
         "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000",
     }
     process = Child(
-        python("-m", "local.emulators.functions_host", "--app-root", str(APP)),
-        environment=environment,
-        log=tmp_path_factory.mktemp("host") / "host.log",
+        python("-m", "local.emulators.functions_host", "--app-root", str(APP)), environment=environment, log=log
     )
-    yield process.announced()
+    keys = {"functionKey": environment[FUNCTION_KEY_SETTING], "masterKey": environment[MASTER_KEY_SETTING]}
+    yield {**process.announced(), **keys, "log": log}
     process.stop()

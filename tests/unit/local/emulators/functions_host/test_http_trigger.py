@@ -1,5 +1,6 @@
 import base64
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,3 +94,11 @@ async def test_the_status_says_who_and_how_long(session: ClientSession, web_host
     assert status["state"] == "Running"
     assert status["processId"] == web_host["pid"]
     assert status["processUptime"] > 0
+
+
+def test_its_keys_are_not_in_its_log(web_host: dict[str, Any]) -> None:
+    log: Path = web_host["log"]
+    text = log.read_text(encoding="utf-8")
+    assert web_host["url"] in text
+    assert not any(web_host[key] in text for key in ("functionKey", "masterKey"))
+    assert log.stat().st_mode & 0o077 == 0

@@ -21,7 +21,7 @@ async def connect() -> AsyncIterator[Connect]:
 
     async def make(what: Tenant | None = None, *, latency: float = 0.0, hidden_in_messages: bool = False) -> Client:
         state = TenantState(what or tenant(), now=lambda: NOW, hidden_in_messages=hidden_in_messages)
-        app = create_app(state, authorize=authorize, admin_key="open sesame", latency=latency)
+        app = create_app(state, authorize=authorize, admin_key="admin-key", latency=latency)
         http = TestClient(TestServer(app))
         await http.start_server()
         clients.append(http)

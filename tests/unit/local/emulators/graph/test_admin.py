@@ -1,4 +1,4 @@
-"""What happens behind Graph's back."""
+"""The paths below `/_local/`: actions of users, mail that arrives, statistics."""
 
 from typing import Any
 
@@ -16,12 +16,12 @@ async def act(graph: Client, action: str, **more: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", ["stats", "faults", f"mailboxes/{ANNA}/items"])
-async def test_the_key_is_needed(graph: Client, path: str) -> None:
+async def test_the_admin_key_is_needed(graph: Client, path: str) -> None:
     for headers in ({}, {"x-local-admin": "guess"}):
         assert (await graph.http.get(f"/_local/{path}", headers=headers)).status == 401
 
 
-async def test_items_are_shown_whole(graph: Client) -> None:
+async def test_all_items_of_a_mailbox_are_listed(graph: Client) -> None:
     items = await graph.items(ANNA)
     assert sorted(item["folder"] for item in items) == [
         "Deleted Items", "Inbox", "Inbox", "Inbox/Invoices", "Quarantine", "Recoverable Items/Deletions", "Sent Items",
@@ -41,7 +41,7 @@ async def test_a_user_deletes(graph: Client, action: str, folder: str) -> None:
     assert [item["folder"] for item in await graph.items(BEN)] == [folder]
 
 
-async def test_a_user_reads_moves_and_tidies_up(graph: Client) -> None:
+async def test_a_user_marks_moves_and_deletes(graph: Client) -> None:
     (item,) = await act(graph, "markRead", internetMessageId=PHISH)
     assert item["isRead"] is True
     await act(graph, "createFolder", folder="Inbox/Mine")
@@ -61,9 +61,17 @@ async def test_a_mailbox_moves_and_comes_back(graph: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"action": "dance"}, {"action": "setKind", "kind": "x"}, {"action": "deleteFolder", "folder": "Inbox"}]
+    "body",
+    [
+        {},
+        [],
+        "move",
+        {"action": "dance"},
+        {"action": "setKind", "kind": "x"},
+        {"action": "deleteFolder", "folder": "Inbox"},
+    ],
 )
-async def test_actions_that_make_no_sense(graph: Client, body: dict[str, Any]) -> None:
+async def test_unknown_and_malformed_actions(graph: Client, body: Any) -> None:
     assert (await graph.post(f"/_local/mailboxes/{BEN}/actions", body)).status == 400
     assert [item["folder"] for item in await graph.items(BEN)] == ["Inbox"]
 
@@ -83,6 +91,7 @@ async def test_another_tenant(graph: Client) -> None:
     assert (await graph.ask("PUT", "/_local/tenant", empty)).status == 204
     assert (await graph.get("/users")).values == []
     assert (await graph.ask("PUT", "/_local/tenant", {"format": 0})).status == 400
+    assert (await graph.ask("PUT", "/_local/tenant", [])).status == 400
 
 
 async def test_statistics(graph: Client) -> None:

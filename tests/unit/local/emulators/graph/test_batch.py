@@ -1,4 +1,4 @@
-"""`$batch`: the envelope, and that each request in it is on its own."""
+"""`$batch`: the envelope, and that each request in it has an answer of its own."""
 
 import asyncio
 from collections.abc import Callable
@@ -77,7 +77,7 @@ async def test_a_malformed_envelope_fails_as_a_whole(graph: Client, requests: An
     assert (answer.status, answer.code) == (400, "BadRequest")
 
 
-async def test_what_core_writes_instead_of_depends_on_is_refused(graph: Client) -> None:
+async def test_the_misspelt_member_of_msgraph_core_is_refused(graph: Client) -> None:
     answer = await graph.post("/$batch", {"requests": [get("1", "/users", depends_on=[])]})
     assert answer.status == 501
     assert "depends_on" in answer.body["error"]["message"]
@@ -109,7 +109,7 @@ async def test_two_batches_for_one_mailbox_are_throttled(connect: Callable[..., 
     assert (await graph.get("/_local/stats")).body["throttled"] == len(refused)
 
 
-async def test_another_app_has_its_own_four(connect: Callable[..., Any]) -> None:
+async def test_another_app_has_its_own_limit(connect: Callable[..., Any]) -> None:
     graph = await connect(latency=0.02)
     batches = await asyncio.gather(
         *(graph.batch(*(find(str(n), ANNA) for n in range(4)), token=app) for app in ("one", "two"))
@@ -117,7 +117,7 @@ async def test_another_app_has_its_own_four(connect: Callable[..., Any]) -> None
     assert {one["status"] for batch in batches for one in batch.values()} == {200}
 
 
-async def test_a_chain_runs_one_at_a_time(connect: Callable[..., Any]) -> None:
+async def test_dependent_requests_run_one_at_a_time(connect: Callable[..., Any]) -> None:
     graph = await connect(latency=0.001)
     chain = [{**find(str(n), ANNA), "dependsOn": [str(n - 1)] if n else []} for n in range(5)]
     assert {one["status"] for one in (await graph.batch(*chain)).values()} == {200}

@@ -16,6 +16,7 @@ from tests.unit.local.emulators.graph.world import (
 )
 
 EVENTUAL = {"ConsistencyLevel": "eventual"}
+NO_OBJECT = "99999999-0000-4000-8000-000000000001"
 
 
 def having(address: str) -> str:
@@ -32,7 +33,7 @@ async def test_a_user_by_any_of_its_addresses(graph: Client, address: str) -> No
     assert answer.headers["x-ms-resource-unit"] == "1"
 
 
-async def test_addresses_are_looked_for_in_the_set_that_is_asked(graph: Client) -> None:
+async def test_an_address_is_looked_up_in_one_collection(graph: Client) -> None:
     assert (await graph.get(f"/groups?{having('all@contoso.example')}")).values[0]["id"] == LIST
     assert (await graph.get(f"/users?{having('all@contoso.example')}")).values == []
     assert (await graph.get(f"/contacts?{having('out@outside.example')}")).values[0]["id"] == CONTACT
@@ -52,7 +53,9 @@ async def test_count_needs_the_header(graph: Client) -> None:
     assert (answer.status, answer.body) == (200, "8")
     assert answer.headers["content-type"].startswith("text/plain")
     assert (await graph.get("/users/$count")).code == "Request_BadRequest"
-    assert (await graph.get("/users?$count=true")).code == "Request_BadRequest"
+    ignored = await graph.get("/users?$count=true")
+    assert ignored.status == 200
+    assert "@odata.count" not in ignored.body
     filtered = await graph.get(f"/groups/$count?{having('all@contoso.example')}", **EVENTUAL)
     assert filtered.body == "1"
 
@@ -64,7 +67,7 @@ async def test_advanced_queries(graph: Client, text: str) -> None:
     assert (await graph.get(f"/users?$filter={quote(text)}&$count=true", **EVENTUAL)).values
 
 
-async def test_contains_is_not_known_to_the_directory(graph: Client) -> None:
+async def test_the_directory_refuses_contains(graph: Client) -> None:
     answer = await graph.get("/users?$count=true&$filter=contains(mail,'x')", **EVENTUAL)
     assert (answer.status, answer.code) == (400, "Request_UnsupportedQuery")
 
@@ -112,7 +115,7 @@ async def test_hidden_membership_looks_empty(graph: Client) -> None:
     assert (await graph.get(f"/groups/{HIDDEN}?$select=visibility")).body["visibility"] == "HiddenMembership"
 
 
-async def test_members_that_may_not_be_read_have_no_address(graph: Client) -> None:
+async def test_members_that_the_app_may_not_read_have_no_address(graph: Client) -> None:
     token = "app:GroupMember.Read.All User.Read.All"
     found = (await graph.get(f"/groups/{LIST}/members?$select=id,mail", token=token)).values
     assert {item["id"]: item["mail"] for item in found} == {
@@ -126,8 +129,11 @@ async def test_roles_and_get_by_ids(graph: Client) -> None:
     role = (await graph.get("/directoryRoles?$filter=displayName%20eq%20'Global%20Administrator'")).values[0]
     assert role["id"] == ROLE
     assert [item["id"] for item in (await graph.get(f"/directoryRoles/{ROLE}/members")).values] == [ANNA]
-    found = await graph.post("/directoryObjects/getByIds", {"ids": [CONTACT, ANNA, "x"], "types": ["user"]})
+    wanted = [CONTACT, ANNA, NO_OBJECT]
+    found = await graph.post("/directoryObjects/getByIds", {"ids": wanted, "types": ["user"]})
     assert [item["id"] for item in found.values] == [ANNA]
+    malformed = await graph.post("/directoryObjects/getByIds", {"ids": [ANNA, "x"]})
+    assert (malformed.status, malformed.code) == (400, "Request_BadRequest")
     assert (await graph.post("/directoryObjects/getByIds", {"ids": ["x"] * 1001})).status == 400
 
 
@@ -166,3 +172,104 @@ async def test_user_pages(graph: Client) -> None:
     assert (len(first.values), len(second.values)) == (5, 3)
     assert "@odata.nextLink" not in second.body
     assert (await graph.get("/users?$skiptoken=nonsense")).status == 400
+
+
+@pytest.mark.parametrize("path", ["groups", "contacts"])
+async def test_a_malformed_object_id(graph: Client, path: str) -> None:
+    malformed = await graph.get(f"/{path}/x")
+    assert (malformed.status, malformed.code) == (400, "Request_BadRequest")
+    absent = await graph.get(f"/{path}/{NO_OBJECT}")
+    assert (absent.status, absent.code) == (404, "Request_ResourceNotFound")
+
+
+@pytest.mark.parametrize(
+    "url", ["users/delta", "users/microsoft.graph.delta()", "groups/delta", "contacts/delta", "contacts/$count",
+            f"groups/{LIST}/members/$ref", "users/getByIds", f"users/{ANNA}/memberOf"]
+)  # fmt: skip
+async def test_an_operation_on_a_collection_is_not_taken_for_an_id(graph: Client, url: str) -> None:
+    answer = await graph.get(f"/{url}", **EVENTUAL)
+    assert (answer.status, answer.code) == (501, "LocalGraphNotSupported")
+    assert url.rpartition("/")[2] in answer.body["error"]["message"]
+
+
+async def test_a_key_in_brackets_is_always_an_id(graph: Client) -> None:
+    assert (await graph.get("/users('delta')")).code == "Request_ResourceNotFound"
+    assert (await graph.get(f"/users('{ANNA}')")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("accountEnabled eq 'true'", "BadRequest"),
+        ("displayName/first eq 'x'", "BadRequest"),
+        ("proxyAddresses eq 'smtp:x'", "BadRequest"),
+        ("proxyAddresses/any(p:p/x eq 'y')", "BadRequest"),
+        ("nope eq 'x'", "BadRequest"),
+        ("displayName gt 'a'", "Request_UnsupportedQuery"),
+        ("endswith(displayName,'a')", "Request_UnsupportedQuery"),
+        ("proxyAddresses/$count gt 1", "Request_UnsupportedQuery"),
+        ("mail eq 'x' or contains(displayName,'x')", "Request_UnsupportedQuery"),
+        ("department ne 'x' or contains(displayName,'x')", "Request_UnsupportedQuery"),
+    ],
+)
+async def test_filters_that_the_directory_refuses(graph: Client, text: str, code: str) -> None:
+    for headers in ({}, EVENTUAL):
+        answer = await graph.get(f"/users?$count=true&$filter={quote(text)}", **headers)
+        assert (answer.status, answer.code) == (400, code)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("proxyAddresses/$count eq 0", 0),
+        ("proxyAddresses/$count ne 0", 8),
+        ("companyName eq 'x'", 0),
+        ("department eq null", 7),
+        ("NOT(startsWith(displayName,'a')) AND userType eq 'Member'", 6),
+        ("proxyAddresses/any(p:endsWith(p,'.alias@contoso.example'))", 8),
+    ],
+)
+async def test_filters_that_need_an_advanced_query(graph: Client, text: str, number: int) -> None:
+    for url, headers in (
+        (f"/users?$count=true&$filter={quote(text)}", {}),
+        (f"/users?$filter={quote(text)}", EVENTUAL),
+    ):
+        answer = await graph.get(url, **headers)
+        assert (answer.status, answer.code) == (400, "Request_UnsupportedQuery")
+    answer = await graph.get(f"/users?$count=true&$filter={quote(text)}", **EVENTUAL)
+    assert len(answer.values) == answer.body["@odata.count"] == number
+
+
+@pytest.mark.parametrize(
+    ("url", "status"),
+    [
+        ("/users?$orderby=displayName", 200),
+        ("/users?$orderby=userPrincipalName%20desc", 200),
+        ("/groups?$orderby=displayName", 200),
+        ("/users?$orderby=department", 400),
+        ("/users?$orderby=mail", 400),
+        ("/users?$orderby=proxyAddresses", 400),
+        ("/groups?$orderby=mail", 400),
+        ("/contacts?$orderby=displayName", 400),
+        ("/users?$orderby=createdDateTime", 501),
+    ],
+)
+async def test_which_properties_can_be_sorted_by(graph: Client, url: str, status: int) -> None:
+    assert (await graph.get(url)).status == status
+
+
+async def test_contacts_are_sorted_in_an_advanced_query(graph: Client) -> None:
+    assert (await graph.get("/contacts?$orderby=displayName&$count=true", **EVENTUAL)).status == 200
+    assert (await graph.get("/users?$orderby=department&$count=true", **EVENTUAL)).code == "Request_UnsupportedQuery"
+
+
+async def test_select_shows_what_is_selected_and_nothing_else(graph: Client) -> None:
+    answer = await graph.get("/users?$select=displayName,Mail")
+    assert {tuple(item) for item in answer.values} == {("displayName", "mail")}
+    assert answer.body["@odata.context"].endswith("$metadata#users(displayName,Mail)")
+    one = await graph.get(f"/users/{ANNA}?$select=jobTitle")
+    assert set(one.body) == {"@odata.context", "jobTitle"}
+    members = (await graph.get(f"/groups/{LIST}/members?$select=userPrincipalName")).values
+    assert {tuple(item) for item in members} == {("@odata.type", "userPrincipalName"), ("@odata.type",)}
+    assert (await graph.get("/users?$select=nonsense")).status == 400
+    assert (await graph.get("/users?$select=manager")).status == 501

@@ -21,7 +21,7 @@ def url(user: str) -> str:
     return f"/users/{user}/messages?$filter={by_id(PHISH)}"
 
 
-async def test_as_often_as_it_says_and_for_that_mailbox(graph: Client) -> None:
+async def test_a_fault_happens_as_often_as_it_says_for_its_mailbox(graph: Client) -> None:
     await inject(graph, mailbox=ANNA, path="/messages", skip=1, times=2, status=429, retryAfter=7)
     statuses = [(await graph.get(url(ANNA))).status for _ in range(4)]
     assert statuses == [200, 429, 429, 200]
@@ -30,7 +30,7 @@ async def test_as_often_as_it_says_and_for_that_mailbox(graph: Client) -> None:
     assert rule["hits"] == 2
 
 
-async def test_code_and_retry_after_inside_a_batch(graph: Client) -> None:
+async def test_a_fault_of_one_request_in_a_batch(graph: Client) -> None:
     await inject(graph, mailbox=BEN, status=429, retryAfter=7)
     answers = await graph.batch(*({"id": user, "method": "GET", "url": url(user)} for user in (ANNA, BEN)))
     assert answers[ANNA]["status"] == 200
@@ -39,7 +39,7 @@ async def test_code_and_retry_after_inside_a_batch(graph: Client) -> None:
     assert answers[BEN]["body"]["error"]["code"] == "ApplicationThrottled"
 
 
-async def test_done_and_denied(graph: Client) -> None:
+async def test_a_move_that_is_done_and_answered_with_an_error(graph: Client) -> None:
     (item,) = await graph.find(BEN, Prefer='IdType="ImmutableId"')
     await inject(graph, method="POST", path="/move$", status=504, done=True)
     move = f"/users/{BEN}/messages/{quote(item['id'])}/move"
@@ -47,7 +47,7 @@ async def test_done_and_denied(graph: Client) -> None:
     assert [one["folder"] for one in await graph.items(BEN)] == ["Archive"]
 
 
-async def test_denied_and_not_done(graph: Client) -> None:
+async def test_a_move_that_is_not_done_and_answered_with_an_error(graph: Client) -> None:
     (item,) = await graph.find(BEN)
     await inject(graph, method="POST", path="/move$", status=503, code="ErrorServerBusy")
     answer = await graph.post(f"/users/{BEN}/messages/{quote(item['id'])}/move", {"destinationId": "archive"})
@@ -82,7 +82,7 @@ async def test_a_delay_ends_with_the_server(graph: Client) -> None:
     assert (await waiting).status == 200
 
 
-async def test_faults_end(graph: Client) -> None:
+async def test_faults_are_removed(graph: Client) -> None:
     await inject(graph, status=500, times=None)
     assert (await graph.get("/users")).code == "UnknownError"
     await graph.ask("DELETE", "/_local/faults")
@@ -90,5 +90,5 @@ async def test_faults_end(graph: Client) -> None:
 
 
 @pytest.mark.parametrize("fault", [{}, {"status": 500, "path": "("}, {"status": 500, "often": True}, []])
-async def test_faults_that_make_no_sense(graph: Client, fault: Any) -> None:
+async def test_malformed_faults(graph: Client, fault: Any) -> None:
     assert (await graph.post("/_local/faults", fault)).status == 400

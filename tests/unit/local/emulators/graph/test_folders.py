@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.unit.local.emulators.graph.world import ANNA, BEN, Client
+from tests.unit.local.emulators.graph.world import ABSENT, ANNA, BEN, Client
 
 HIDDEN = "includeHiddenFolders=true"
 
@@ -13,7 +13,7 @@ async def names(graph: Client, url: str) -> list[str]:
     return [folder["displayName"] for folder in (await graph.get(f"/users/{ANNA}/{url}")).values]
 
 
-async def test_hidden_folders_and_the_dumpster_are_not_listed(graph: Client) -> None:
+async def test_hidden_folders_and_recoverable_items_are_not_listed(graph: Client) -> None:
     visible = await names(graph, "mailFolders?$top=100")
     assert "Inbox" in visible
     assert not {"Quarantine", "Recoverable Items"} & set(visible)
@@ -32,11 +32,23 @@ async def test_a_folder_and_its_counts(graph: Client) -> None:
     assert inbox["parentFolderId"] == root["id"]
     again = (await graph.get(f"/users/{ANNA}/mailFolders('{inbox['id']}')?$select=displayName")).body
     assert again["displayName"] == "Inbox"
-    missing = await graph.get(f"/users/{ANNA}/mailFolders/nowhere")
-    assert (missing.status, missing.code) == (404, "ErrorItemNotFound")
 
 
-async def test_a_folder_is_made_once(graph: Client) -> None:
+@pytest.mark.parametrize(
+    ("key", "status", "code"),
+    [
+        ("nowhere", 400, "ErrorInvalidIdMalformed"),
+        ("Sent%20Items", 400, "ErrorInvalidIdMalformed"),
+        ("clutter", 404, "ErrorItemNotFound"),
+        (ABSENT, 404, "ErrorItemNotFound"),
+    ],
+)
+async def test_a_folder_that_the_mailbox_does_not_have(graph: Client, key: str, status: int, code: str) -> None:
+    answer = await graph.get(f"/users/{ANNA}/mailFolders/{key}")
+    assert (answer.status, answer.code) == (status, code)
+
+
+async def test_a_second_folder_of_the_same_name_is_refused(graph: Client) -> None:
     body = {"displayName": "Held", "isHidden": True}
     made = await graph.post(f"/users/{BEN}/mailFolders", body)
     assert (made.status, made.body["isHidden"]) == (201, True)
@@ -58,7 +70,7 @@ async def test_a_folder_is_made_once(graph: Client) -> None:
         ([], 400),
     ],
 )
-async def test_folders_that_are_not_made(graph: Client, body: object, status: int) -> None:
+async def test_folders_that_are_refused(graph: Client, body: object, status: int) -> None:
     assert (await graph.post(f"/users/{BEN}/mailFolders", body)).status == status
 
 

@@ -12,9 +12,9 @@ from tests.unit.local.emulators.graph.world import App
 PUBLISHED = Path("/work/shared/graph/application-permissions.json")
 
 
-def test_every_route_can_be_opened_by_somebody() -> None:
+def test_every_route_has_a_permission() -> None:
     for route in ROUTES:
-        assert table()[route.judged_as][route.method], route
+        assert table()[route.permission_path][route.method], route
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_every_route_can_be_opened_by_somebody() -> None:
         ("User.Read.All", "GET", "/groups", False),
     ],
 )
-def test_who_may(role: str, method: str, template: str, allowed: bool) -> None:
+def test_which_permission_allows_what(role: str, method: str, template: str, allowed: bool) -> None:
     assert may(App(roles=(role,)), method, template) is allowed
     assert not may(App(roles=()), method, template)
 

@@ -1,4 +1,4 @@
-"""The real msgraph-sdk talks to the local Graph and understands it."""
+"""Microsoft's SDK for Python against the local Graph (tests/conformance/graph has many more calls)."""
 
 import time
 import warnings
@@ -46,7 +46,7 @@ async def test_find_move_and_read(graph: Client) -> None:
     scopes = ["https://graph.microsoft.com/.default"]
     provider = AzureIdentityAuthenticationProvider(_Credential(), scopes=scopes, allowed_hosts=["127.0.0.1"])
     adapter = GraphRequestAdapter(provider, http)
-    # With a slash at its end, so that paths begin with two, as the default client's do.
+    # With a slash at its end, so that paths begin with two slashes, as those of the default client do.
     adapter.base_url = str(graph.http.make_url("/v1.0/"))
     sdk = GraphServiceClient(request_adapter=adapter)
     query = MessagesRequestBuilder.MessagesRequestBuilderGetQueryParameters(

@@ -21,7 +21,7 @@ async def test_a_row_for_each_recipient(graph: Client) -> None:
     assert {row["messageId"] for row in rows} == {PHISH}
 
 
-async def test_without_a_period_two_days(graph: Client) -> None:
+async def test_the_default_period_is_two_days(graph: Client) -> None:
     text = quote("senderAddress eq 'mallory@evil.example'")
     assert len((await graph.get(f"{TRACES}?$filter={text}")).values) == 2
     assert len((await graph.get(TRACES)).values) == 2
@@ -44,6 +44,7 @@ async def test_pages(graph: Client) -> None:
         ("receivedDateTime ge 2026-08-20T00:00:00Z and receivedDateTime le 2026-08-21T00:00:00Z", 400),
         ("receivedDateTime ge 2026-11-24T00:00:00Z and receivedDateTime le 2026-11-23T00:00:00Z", 400),
         ("receivedDateTime ge soon", 400),
+        ("receivedDateTime le 0001-01-01T00:00:00Z", 400),
         ("messageId eq 'a' or messageId eq 'b'", 501),
         ("messageId eq 'a' and messageId eq 'b'", 501),
         ("messageId ne 'a'", 501),

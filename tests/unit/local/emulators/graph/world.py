@@ -33,15 +33,20 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 PHISH = "<o'brien+1#x&y/z@evil.example>"
-ANNA, BEN, SALES, GUEST, HYBRID, GONE, MOVING, FENCED = (f"{n:08d}-0000-4000-8000-000000000001" for n in range(1, 9))
+ANNA, BEN, SALES, GUEST, HYBRID, GONE, MOVING, OUT_OF_SCOPE = (
+    f"{n:08d}-0000-4000-8000-000000000001" for n in range(1, 9)
+)
 LIST, HIDDEN, UNIFIED = (f"{n:08d}-0000-4000-8000-000000000002" for n in range(1, 4))
 CONTACT, ROLE = "00000001-0000-4000-8000-000000000003", "00000001-0000-4000-8000-000000000004"
+
+# An id that Exchange could have given, and that no item or folder of the tenant has.
+ABSENT = "AAMk" + "A" * 44
 
 ALL_ROLES = (
     "Mail.ReadWrite", "MailboxSettings.Read", "User.Read.All", "GroupMember.Read.All", "OrgContact.Read.All",
     "ExchangeMessageTrace.Read.All", "RoleManagement.Read.Directory", "Directory.Read.All",
 )  # fmt: skip
-ADMIN = {"x-local-admin": "open sesame"}
+ADMIN = {"x-local-admin": "admin-key"}
 
 
 def user(key: str, name: str, **more: Any) -> User:
@@ -89,7 +94,7 @@ def tenant() -> Tenant:
             user(HYBRID, "Hybrid"),
             user(GONE, "Gone"),
             user(MOVING, "Moving"),
-            user(FENCED, "Fenced"),
+            user(OUT_OF_SCOPE, "Outside"),
         ),
         groups=(
             Group(LIST, "All", mail="all@contoso.example", proxy_addresses=("SMTP:all@contoso.example",),
@@ -107,7 +112,7 @@ def tenant() -> Tenant:
             Mailbox(HYBRID, MailboxKind.ON_PREMISES),
             Mailbox(GONE, MailboxKind.INACTIVE),
             Mailbox(MOVING, MailboxKind.MOVING),
-            Mailbox(FENCED, in_scope=False),
+            Mailbox(OUT_OF_SCOPE, in_scope=False),
         ),
         trace=(
             TraceRow("net-1", PHISH, "mallory@evil.example", "anna@contoso.example", NOW - timedelta(hours=3),
@@ -129,7 +134,7 @@ class App:
 
 
 def authorize(token: str) -> App:
-    """Tokens of these tests say themselves what they open: `app:Role Role`; `all` opens everything."""
+    """The tokens of these tests name the app and its roles: `app:Role Role`; without roles it has all of them."""
     if token == "bad":
         raise ValueError("expired")
     app, _, roles = token.partition(":")
@@ -156,7 +161,7 @@ class Answer:
 
 
 class Client:
-    """Asks the application over HTTP."""
+    """Sends requests to the application over HTTP."""
 
     def __init__(self, http: "TestClient[Any, Any]", service: "Graph") -> None:
         self.http = http

@@ -88,7 +88,7 @@ def test_where(ask: Ask, where: str, expected: str) -> None:
         ("SELECT c.s, COUNT(1) AS k FROM c WHERE c.n < 2.5 GROUP BY c.s", [{"s": "a", "k": 1}, {"s": "B", "k": 1}]),
         ("SELECT VALUE c.id FROM c ORDER BY c.n", ["3", "0", "1", "2", "4"]),
         ("SELECT VALUE c.id FROM c ORDER BY c.n DESC", ["4", "2", "1", "0", "3"]),
-        ("SELECT VALUE c.id FROM c ORDER BY c.b", ["0", "1", "2", "3", "4"]),
+        ("SELECT VALUE c.id FROM c ORDER BY c.b", ["4"]),
         ("SELECT TOP 2 VALUE c.id FROM c", ["0", "1"]),
         ("SELECT VALUE c.id FROM c OFFSET 4 LIMIT 5", ["4"]),
         ("SELECT TOP 0 VALUE c.id FROM c", []),

@@ -1,55 +1,46 @@
-"""A toy app: leaves on the queue TOLD_QUEUE what it was called with, so that a test can read it there."""
+"""A toy app: tells the test at TELL_URL what it was called with, by a POST that the test answers."""
 
-import asyncio
 import base64
 import json
 import os
 import threading
-import time
 
 import azure.functions as func
-from azure.identity.aio import ManagedIdentityCredential
-from azure.storage.queue.aio import QueueClient
+from aiohttp import ClientSession
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 
 async def _tell(**what: object) -> None:
-    async with (
-        ManagedIdentityCredential(client_id=os.environ["CLAWBACK_CLIENT_ID"]) as credential,
-        QueueClient(os.environ["TOLD_URL"], os.environ["TOLD_QUEUE"], credential=credential) as queue,
-    ):
-        await queue.send_message(json.dumps(what))
+    async with ClientSession() as session, session.post(os.environ["TELL_URL"], json=what) as answer:
+        answer.raise_for_status()
 
 
 @app.function_name("work")
 @app.queue_trigger(arg_name="message", queue_name="%WORK_QUEUE%", connection="PipelineStorage")
 async def work(message: func.QueueMessage) -> None:
     text = message.get_body().decode()
+    # A test that wants it to wait does not answer.
     await _tell(
         seen=text,
         count=getattr(message, "dequeue_count", None),
         id=message.id,
+        receipt=message.pop_receipt,
         inserted=str(getattr(message, "insertion_time", None)),
         pid=os.getpid(),
     )
-    if text.startswith("fail"):
+    if text == "fail":
         raise RuntimeError("as asked")
-    if text.startswith("sleep"):
-        await asyncio.sleep(float(text.removeprefix("sleep")))
-        await _tell(slept=text)
-    if text.startswith("die"):
+    if text == "die":
         os._exit(9)
-    if text.startswith("block"):
-        time.sleep(60)  # noqa: ASYNC251 - what a function must not do, to see what the host does
+    if text == "block":
+        threading.Event().wait()  # what a function must not do, to see what the host does
 
 
 @app.function_name("work_poison")
 @app.queue_trigger(arg_name="message", queue_name="%WORK_QUEUE%-poison", connection="PipelineStorage")
 async def work_poison(message: func.QueueMessage) -> None:
     await _tell(poison=message.get_body().decode(), count=getattr(message, "dequeue_count", None))
-    if message.get_body() == b"fail even there":
-        raise RuntimeError("as asked")
 
 
 @app.function_name("tick")
