@@ -21,8 +21,8 @@ _LINK_BYTES = 512
 # The rest of a batch is for the head and the counts of plans, of which each takes half a kilobyte.
 _ENTRY_BYTES = MAX_BATCH_BYTES - 100_000
 
-# Several chunks of a case are recorded at the same time. A conflict says that somebody else is done: trying again at once
-# costs less than another delivery of the message.
+# Several chunks of a case are recorded at the same time. A conflict says that another one is done: trying again at
+# once costs less than another delivery of the message.
 _TRIES = 5
 
 # How many entries one request checks. Azure ends a request after 230 s.
