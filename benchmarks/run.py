@@ -241,7 +241,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, nargs="+", default=[100, 1000, 10_000])
     parser.add_argument("--against", type=Path, help="the root of a checkout to compare with, such as the last release")
-    parser.add_argument("--repeat", type=int, default=3, help="with --against: runs of each; the median is told")
+    parser.add_argument("--repeat", type=int, default=3, help="with --against: runs of each; the median counts")
     arguments = parser.parse_args()
     if arguments.against:
         return against(arguments.against, arguments.targets, arguments.repeat)

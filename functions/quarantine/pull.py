@@ -141,8 +141,8 @@ async def _record(work: UnitOfWork, items: Items, pulled: dict[TargetId, set[str
         elif refusals := refusals_in(*path_of.values()):
             work.refuse(target.id, *map(_settled, refusals))
         else:
-            told = {key: str(path) for key, path in path_of.items()}
-            work.put(located(target, items[target.id], pulled[target.id], hidden.id, told, deps.now()))
+            texts = {key: str(path) for key, path in path_of.items()}
+            work.put(located(target, items[target.id], pulled[target.id], hidden.id, texts, deps.now()))
 
 
 def _settled(refusal: Refusal) -> Refusal:

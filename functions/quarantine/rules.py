@@ -60,8 +60,8 @@ def not_put_back(target: Target) -> bool:
 def is_named(target: Target, item: Item) -> bool:
     """Whether this item is the mail that the incident named.
 
-    The sender of a mail chooses its Message-ID, and may choose that of a benign mail: where the alert told who
-    the sender is, the item must have the same one.
+    The sender of a mail chooses its Message-ID, and may choose that of a benign mail: where the alert named
+    the sender, the item must have the same one.
     """
     if item.internet_message_id != target.internet_message_id:
         return False

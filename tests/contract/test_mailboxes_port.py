@@ -83,7 +83,7 @@ async def quarantine_folder(world: World, mailbox: "MailboxId") -> str:
     return folder.id
 
 
-def told(answer: str | Refusal) -> str:
+def text(answer: str | Refusal) -> str:
     assert isinstance(answer, str), answer
     return answer
 
@@ -138,7 +138,7 @@ async def test_a_hostile_message_id_finds_only_its_own_message(world: World, mes
     assert await find(world, ANN, message_id) == {wanted}
 
 
-async def test_half_a_character_finds_nothing_and_stops_nobody(world: World) -> None:
+async def test_a_lone_surrogate_finds_nothing_and_does_not_stop_the_others(world: World) -> None:
     wanted = world.put(ANN, Mail("<?@evil.example>"))
 
     asked = [(ANN, "<\ud83d@evil.example>"), (ANN, "<?@evil.example>")]
@@ -172,7 +172,7 @@ async def test_quarantine_folders_are_made_once_and_each_mailbox_has_its_own(wor
     assert ids_of[0][ANN] != ids_of[0][BEN]
 
 
-async def test_paths_that_are_told_with_the_quarantine_folder_are_those_of_the_folders(world: World) -> None:
+async def test_paths_that_come_with_the_quarantine_folder_equal_folder_paths(world: World) -> None:
     world.make_folder(ANN, "Invoices")
     in_folder, in_inbox = world.put(ANN, Mail(folder="Invoices")), world.put(ANN, Mail())
 
@@ -207,7 +207,7 @@ async def test_a_move_back_restores_exactly_what_was(world: World) -> None:
     wanted = world.put(ANN, Mail(flagged=True, categories=("Red",)))
     before = world.everything()
     there = await quarantine_folder(world, ANN)
-    inbox = told((await world.port.inboxes([ANN]))[ANN])
+    inbox = text((await world.port.inboxes([ANN]))[ANN])
 
     await world.port.move([(ANN, wanted, there)])
     await world.port.move([(ANN, wanted, inbox)])
@@ -252,7 +252,7 @@ async def test_marks_are_set_to_those_given(world: World) -> None:
     assert world.everything()[other] == before[other]
 
 
-async def test_what_was_answered_or_forwarded_is_told_with_its_recipients(world: World) -> None:
+async def test_replies_and_forwards_come_with_their_recipients(world: World) -> None:
     parent = "<it's+1@evil.example>"
     sent = Mail(folder="Sent Items", sender="ann@contoso.example")
     reply = replace(
@@ -296,7 +296,7 @@ async def test_two_conditions_that_are_too_complex_are_asked_one_by_one() -> Non
     assert {copy.internet_message_id for copy in copies} == {"<re@contoso.example>", "<fw@contoso.example>"}
 
 
-async def test_rules_that_send_mail_on_are_told(world: World) -> None:
+async def test_forwarding_rules_are_found(world: World) -> None:
     out = (Address("out@x.example"),)
     world.set_rules(
         ANN,
@@ -357,7 +357,7 @@ async def test_an_empty_question_has_an_empty_answer(world: World) -> None:
     assert [await ask([]) for ask in (*reads, port.forwarding_rules, port.move, port.set_marks)] == [{}] * 8
 
 
-async def test_many_in_one_mailbox_and_many_at_a_time_are_all_done(world: World) -> None:
+async def test_many_requests_to_one_mailbox_are_all_done(world: World) -> None:
     items = [world.put(ANN, Mail()) for _ in range(90)]
     folder = await quarantine_folder(world, ANN)
 
@@ -381,7 +381,7 @@ async def test_a_hidden_folder_that_somebody_deleted_is_made_again() -> None:
         assert world.everything()[wanted][0] == "Clawback Quarantine"
 
 
-async def test_a_persons_own_folder_of_that_name_is_no_quarantine() -> None:
+async def test_a_visible_folder_of_the_same_name_is_not_used() -> None:
     async with local_world() as world:
         world.make_folder(ANN, "Clawback Quarantine")
 

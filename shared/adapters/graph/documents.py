@@ -85,8 +85,8 @@ def marks_of(item: Item) -> Document:
 
 def _answers_to(raw: Document, message_id: str) -> bool:
     # Graph compares without regard to case.
-    told = {prop["id"]: prop["value"] for prop in raw.get("singleValueExtendedProperties") or ()}
-    return told.get(IN_REPLY_TO) == message_id or message_id in (told.get(REFERENCES) or "")
+    values = {prop["id"]: prop["value"] for prop in raw.get("singleValueExtendedProperties") or ()}
+    return values.get(IN_REPLY_TO) == message_id or message_id in (values.get(REFERENCES) or "")
 
 
 def sent_copies(rows: Iterable[Document], message_id: str) -> tuple[SentCopy, ...]:

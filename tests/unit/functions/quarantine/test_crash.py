@@ -70,7 +70,7 @@ PULL_PLACES = 23
 RESTORE_PLACES = 18
 
 
-async def test_every_place_is_tried() -> None:
+async def test_a_crash_is_tried_at_every_await() -> None:
     assert len(await places(PULL)) == PULL_PLACES
     assert len(await places(PULL, RESTORE)) == RESTORE_PLACES
 

@@ -53,7 +53,7 @@ async def messages_until_done(world: World, message: PullChunk | RestoreChunk) -
 
 
 @pytest.mark.parametrize(("most", "needed"), [(1_000_000, 1), (3_500, 2)])
-async def test_more_than_one_commit_takes_is_pulled_by_several_messages(
+async def test_targets_that_do_not_fit_into_one_commit_are_pulled_by_several_messages(
     most: int, needed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_MAX_COMMIT", most)
@@ -75,7 +75,7 @@ async def test_more_than_one_commit_takes_is_pulled_by_several_messages(
     assert max(sum(sizes) for sizes in commits) < most * 1.1, "what is seen after the move is a little more"
 
 
-async def test_what_is_not_ascii_counts_as_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_characters_outside_ascii_count_with_their_size_as_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     # Folder names of 255 characters at any depth, each of twelve bytes as sent: 240 KB for each path.
     world = await a_crowd("/".join(["🐟" * 255] * 80))
     for number in range(25):
@@ -88,7 +88,7 @@ async def test_what_is_not_ascii_counts_as_it_is_sent(monkeypatch: pytest.Monkey
     assert max(sum(sizes) for sizes in commits) < COSMOS_DB_LIMIT
 
 
-async def test_a_target_that_no_document_holds_fails_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_target_too_large_for_a_document_fails_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     world = await a_crowd()
     world.mail("ann", "Inbox", 1, categories=("🐟" * 255,) * 1_000)
     before = world.mailboxes.snapshot()

@@ -79,7 +79,7 @@ async def test_more_copies_than_the_limit_allows_are_left_alone() -> None:
     assert not world.mailboxes.moves
 
 
-async def test_purged_and_never_there_are_told_apart() -> None:
+async def test_purged_mail_and_mail_that_never_arrived_have_different_states() -> None:
     world = World()
     world.mail("ann", str(Where.PURGES))
     world.mailboxes.add_box("bob")
@@ -103,7 +103,7 @@ async def test_purged_and_never_there_are_told_apart() -> None:
         (RefusalKind.PERMANENT, TargetState.FAILED),
     ],
 )
-async def test_a_refusal_that_is_a_fact_ends_the_target_with_its_code(kind: RefusalKind, state: TargetState) -> None:
+async def test_a_permanent_refusal_ends_the_target_with_its_code(kind: RefusalKind, state: TargetState) -> None:
     world = World()
     world.mail("ann", "Inbox")
     world.mail("bob", "Inbox")
@@ -160,7 +160,7 @@ async def test_a_move_whose_answer_was_lost_is_not_done_again() -> None:
     assert world.mailboxes.moves == {"ann/1": 1}
 
 
-async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_copy_that_returns_before_the_last_search_is_not_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")
@@ -235,7 +235,7 @@ async def test_nothing_moves_before_a_plan_is_approved() -> None:
     assert not world.mailboxes.moves
 
 
-async def test_a_leased_chunk_is_waited_for() -> None:
+async def test_a_chunk_with_a_lease_is_retried_when_the_lease_ends() -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")
@@ -247,7 +247,7 @@ async def test_a_leased_chunk_is_waited_for() -> None:
     assert not world.mailboxes.moves
 
 
-async def test_pulled_twice_is_pulled_once() -> None:
+async def test_the_same_message_twice_pulls_once() -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")
@@ -261,7 +261,7 @@ async def test_pulled_twice_is_pulled_once() -> None:
     assert world.mailboxes.moves == {"ann/1": 1}
 
 
-async def test_a_refusal_to_move_is_not_a_move(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_move_ends_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")

@@ -55,7 +55,7 @@ async def test_few_requests_to_a_slow_graph_are_spread_over_small_batches(
     assert max(len(batch) for batch in stub.batches[:32]) == size
 
 
-async def test_a_batch_carries_what_graph_wants_to_see() -> None:
+async def test_a_batch_has_the_form_that_graph_documents() -> None:
     stub, credential = Stub(), Credential()
     async with served(stub, credential) as gateway:
         await gateway.send({1: Request("/users/m/y", "POST", "m", {"a": 1}, IMMUTABLE), 2: Request("/groups/g")})
@@ -97,7 +97,7 @@ async def test_a_mailbox_with_many_requests_does_not_delay_the_others() -> None:
         assert kinds(await long) == [None] * 200
 
 
-async def test_who_asks_in_the_same_turn_shares_a_batch() -> None:
+async def test_callers_at_the_same_time_share_a_batch() -> None:
     stub = Stub()
     async with served(stub) as gateway:
         await asyncio.gather(gateway.send(asked(5)), gateway.send(asked(6)), gateway.send(asked(7)))
@@ -105,7 +105,7 @@ async def test_who_asks_in_the_same_turn_shares_a_batch() -> None:
     assert [len(batch) for batch in stub.batches] == [18]
 
 
-async def test_what_has_no_answer_may_have_been_done() -> None:
+async def test_a_request_without_an_answer_may_have_been_done() -> None:
     stub = Stub(answer=lambda part: None if part["id"] == "1" else ok(part))
     async with served(stub) as gateway:
         answers = await gateway.send(asked(3))
@@ -179,7 +179,7 @@ async def test_a_throttled_batch_says_how_long_to_wait() -> None:
     assert len(stub.batches) == 1
 
 
-async def test_one_request_that_spoils_a_batch_is_found_and_the_others_are_answered() -> None:
+async def test_one_malformed_request_is_found_and_the_others_are_answered() -> None:
     def whole(parts: list[Part]) -> web.Response | None:
         return refuse(400, "BadRequest") if any("x7" in part["url"] for part in parts) else None
 
@@ -210,7 +210,7 @@ async def test_requests_of_a_batch_with_an_unreadable_answer_may_have_been_done(
         assert kinds(await gateway.send(asked(2))) == [RefusalKind.TRANSIENT] * 2
 
 
-async def test_no_connection_is_said_when_nothing_at_all_was_sent() -> None:
+async def test_without_a_connection_nothing_was_sent_and_an_error_says_so() -> None:
     gateway = GraphGateway("http://127.0.0.1:1/v1.0", Credential())  # type: ignore[arg-type]  # all of a credential that is used
     with pytest.raises(UnavailableError, match="no connection"):
         await gateway.send(asked(30))
@@ -257,7 +257,7 @@ async def test_an_unexpected_error_reaches_every_caller(monkeypatch: pytest.Monk
             await gateway.send(asked(3))
 
 
-async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
+async def test_cancelled_requests_are_not_sent() -> None:
     stub = Stub(delay=0.02)
     async with served(stub) as gateway:
         task = asyncio.create_task(gateway.send(asked(40, "a")))
@@ -358,9 +358,9 @@ async def test_every_request_gets_exactly_its_own_answer(work: list[tuple[str, s
     stub = Stub(answer=answer)
     requests = {(i, outcome): Request(f"/users/{m}/{i}/{outcome}", mailbox=m) for i, (m, outcome) in enumerate(work)}
     async with served(stub) as gateway:
-        told = await asyncio.gather(*(gateway.send(requests) for _ in range(callers)))
+        all_answers = await asyncio.gather(*(gateway.send(requests) for _ in range(callers)))
 
-    for answers in told:
+    for answers in all_answers:
         assert answers.keys() == requests.keys()
         for (number, outcome), answer_ in answers.items():
             if outcome == "ok":
