@@ -158,9 +158,10 @@ class Services:
 
     @cached_property
     def directory(self) -> Directory:
+        from shared.adapters.directory_cache import CachedDirectory  # noqa: PLC0415 - cold start
         from shared.adapters.graph.directory import GraphDirectory  # noqa: PLC0415 - cold start
 
-        return GraphDirectory(self._graph)
+        return CachedDirectory(GraphDirectory(self._graph), self.now)
 
 
 @lru_cache(maxsize=1)

@@ -26,7 +26,7 @@ followed it: its Sent Items and its inbox rules are not asked for again.
 
 **What cannot be asked.** For `_WAIT` after the first decision, what is throttled is waited for: the stage runs again.
 After that, mail that is known to be bad is not left in mailboxes only because the search for more of it is throttled:
-what could not be asked is counted in a note. The directory is always waited for: without it the recipients are not known.
+what could not be asked is counted in a note. The directory is always waited for: without it no recipient is known.
 """
 
 from asyncio import gather

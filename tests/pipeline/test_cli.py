@@ -29,7 +29,7 @@ from shared.domain.alert import alert_id
 from shared.domain.ids import IncidentId
 from shared.names import POISON_SUFFIX, QUEUES, RAW_CONTAINER, SOURCES, Stage
 from shared.pipeline.envelope import new_envelope
-from shared.pipeline.payloads import IngestAlert
+from shared.pipeline.payloads import EnrichAlerts, IngestAlert
 from tests.pipeline.polling import wait
 from tests.unit.local.test_cloud import _token
 

@@ -25,7 +25,7 @@ ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT))
 
 from local.emulators.graph.model import dump  # noqa: E402
-from local.emulators.identity.tokens import Caller, issue  # noqa: E402
+from local.emulators.identity.tokens import SIGNING_KEY_SETTING, Caller, issue  # noqa: E402 - after the path is set
 from local.emulators.serve import ADMIN_KEY_SETTING  # noqa: E402 - after the path is set
 from local.process import Child, python  # noqa: E402
 from local.tls import LocalAuthority  # noqa: E402

@@ -16,6 +16,7 @@ from shared.domain.ids import IncidentId
 from shared.errors import DeniedError, NotFoundError, UnavailableError
 from shared.names import Stage
 from shared.pipeline.envelope import MAX_BODY, Envelope, new_envelope
+from shared.pipeline.payloads import EnrichAlerts
 from shared.ports.dead_letters import DeadLetter
 from tests.fakes.clock import START
 from tests.fakes.dead_letters import FakeDeadLetters
