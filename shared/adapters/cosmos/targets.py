@@ -93,9 +93,15 @@ class CosmosTargets:
         """See `TargetStore.abandoned`."""
         container = await self._database.container("targets")
         # Moments are compared as text, which can be wrong within one second; leases last for minutes.
-        text = "SELECT TOP @limit * FROM c WHERE c.type = 'chunk' AND c.leaseUntil < @now"
-        found = query(container, text, limit=limit, now=moment_text(now))
-        return [chunk async for stored in found if (chunk := readable(Chunk, _own(stored))) is not None]
+        text = "SELECT * FROM c WHERE c.type = 'chunk' AND c.leaseUntil < @now"
+        found: list[Chunk] = []
+        async for stored in query(container, text, now=moment_text(now)):
+            if (chunk := readable(Chunk, _own(stored))) is not None:
+                found.append(chunk)
+            # Counted here and not by TOP: chunks that cannot be read must not take the places of others.
+            if len(found) == limit:
+                break
+        return found
 
     async def _find(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> AsyncIterator[dict[str, str]]:
         """Id and chunk of those of these targets that the incident has."""
