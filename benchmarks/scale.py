@@ -131,6 +131,7 @@ def figures(at: Stack, started: float, posted_after: float, header: dict[str, An
         "secondsToDone": time.monotonic() - started,
         "cosmosRequestsPerAlert": cosmos["requests"] / header["alerts"],
         "requestUnits": cosmos["requestCharge"],
+        "cosmosRequests": cosmos.get("byOperation", {}),
         "graphRequests": graph["byOperation"],
         "cpuSeconds": {name: round(seconds, 1) for name, seconds in sorted(cpu.items())},
         "peakWorkerMemoryMb": max(peak(int(worker["pid"])) for worker in at.workers()) / 1e6,

@@ -6,7 +6,6 @@ A draft is a plan whose alerts are chosen and whose targets are not. It is taken
 one is made: plans of a case choose their targets one after the other, so that no target is chosen twice.
 """
 
-from asyncio import gather
 from datetime import timedelta
 from functools import partial
 
@@ -74,7 +73,14 @@ async def _draft(incident_id: IncidentId, deps: Deps) -> Plan | None:
             return None
         alerts = tuple(one.value.id for one in alike)
         key = plan_id(incident_id, alerts)
-        made = Plan(id=key, incident_id=incident_id, alert_ids=alerts, created_at=deps.now(), state=PlanState.DRAFT)
+        made = Plan(
+            id=key,
+            incident_id=incident_id,
+            alert_ids=alerts,
+            enrichments=tuple(dict.fromkeys(one.value.enrichment for one in alike if one.value.enrichment)),
+            created_at=deps.now(),
+            state=PlanState.DRAFT,
+        )
         planned = [
             Versioned(one.value.model_copy(update={"step": AlertStep.PLANNED, "plan_id": key}), one.etag)
             for one in alike
@@ -103,9 +109,7 @@ async def _made(draft: Plan, deps: Deps) -> tuple[Plan, ManifestSummary]:
 
 async def _inputs(draft: Plan, deps: Deps) -> tuple[list[Alert], Enrichment]:
     alerts = await deps.alerts.read_all(draft.alert_ids)
-    links = await gather(*(deps.incidents.alert(draft.incident_id, key) for key in draft.alert_ids))
-    paths = dict.fromkeys(link.value.enrichment for link in links if link and link.value.enrichment)
-    kept = [Enrichment.model_validate_json(await deps.evidence.read(path)) for path in paths]
+    kept = [Enrichment.model_validate_json(await deps.evidence.read(path)) for path in draft.enrichments]
     return alerts, merged(kept)
 
 

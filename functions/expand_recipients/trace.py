@@ -30,6 +30,8 @@ _ABOUT = timedelta(minutes=15)
 # A burst of alerts asks once. Transport writes its log with a delay, and mail is delivered for hours: an alert that
 # comes later asks again.
 MAX_AGE = timedelta(hours=1)
+# No rows: transport does not know the mail yet.
+EMPTY_MAX_AGE = timedelta(minutes=5)
 
 _PREFIXES = re.compile(r"^(\w{1,4}:\s*)+")
 
@@ -65,27 +67,20 @@ class Traces:
     async def once(self, message_key: str, ask: Callable[[], Awaitable[Rows]]) -> Rows:
         """The rows about this message: those that are kept, or those that `ask` gives.
 
-        What `ask` raises is raised, and nothing is kept. No rows are not kept either: they say that transport does
-        not know the mail yet.
+        What `ask` raises is raised, and nothing is kept.
         """
         first = await self._read(f"trace/{self._incident}/{message_key}.json", ask)
-        age = self._now() - first.asked_at
-        if age < MAX_AGE:
+        age, max_age = self._now() - first.asked_at, MAX_AGE if first.rows else EMPTY_MAX_AGE
+        if age < max_age:
             return first.rows
-        later = await self._read(f"trace/{self._incident}/{message_key}.{age // MAX_AGE}.json", ask)
+        later = await self._read(f"trace/{self._incident}/{message_key}.{age // max_age}.json", ask)
         return later.rows or first.rows
 
     async def _read(self, path: str, ask: Callable[[], Awaitable[Rows]]) -> KeptTrace:
         async def make() -> bytes:
-            trace = KeptTrace(version=1, asked_at=self._now(), rows=await ask())
-            if not trace.rows:
-                raise _NoRowsError
-            return trace.model_dump_json().encode()
+            return KeptTrace(version=1, asked_at=self._now(), rows=await ask()).model_dump_json().encode()
 
-        try:
-            return KeptTrace.model_validate_json(await self._evidence.once(path, make))
-        except _NoRowsError:
-            return KeptTrace(version=1, asked_at=self._now(), rows=())
+        return KeptTrace.model_validate_json(await self._evidence.once(path, make))
 
 
 class Trace:
@@ -241,7 +236,3 @@ class _NoAnswerError(Exception):
     def __init__(self, note: str) -> None:
         super().__init__(note)
         self.note = note
-
-
-class _NoRowsError(Exception):
-    """Message trace answered that it knows nothing."""

@@ -132,6 +132,8 @@ class Plan(CaseRecord):
 
     id: PlanId
     alert_ids: tuple[AlertId, ...]
+    enrichments: tuple[str, ...] = ()
+    """Paths of what the enrich stage found about its alerts, among the evidence."""
     created_at: Instant
     state: PlanState
     hash: str = ""
@@ -201,7 +203,7 @@ class Intake(Stored):
     """False once the case is closed: no alert joins any more."""
     alerts: int = 0
     wake_until: Instant | None = None
-    """A message that is not seen before this moment has been sent: it takes care of all alerts that joined by then."""
+    """A message is announced that is not seen before this moment: it takes care of all alerts that join until then."""
 
 
 class PlanCounts(Frozen):

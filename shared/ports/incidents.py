@@ -83,8 +83,11 @@ class IncidentStore(Protocol):
         """
         ...
 
-    async def set_wake(self, incident_id: IncidentId, until: datetime) -> None:
-        """Say that a message about this case has been sent, which nobody sees before `until`."""
+    async def claim_wake(self, incident_id: IncidentId, after: datetime, until: datetime) -> bool:
+        """Announce a message about this case that is not seen before `until`, and that the caller now sends.
+
+        False if another one is announced that is not seen before `after`.
+        """
         ...
 
     async def waiting_since(self, before: datetime, limit: int) -> set[IncidentId]:

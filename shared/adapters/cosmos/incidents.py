@@ -114,16 +114,23 @@ class CosmosIncidents:
             return await self._why_not(link), None
         return Joined.JOINED, record(Intake, written[1]["resourceBody"])
 
-    async def set_wake(self, incident_id: IncidentId, until: datetime) -> None:
-        """See `IncidentStore.set_wake`."""
+    async def claim_wake(self, incident_id: IncidentId, after: datetime, until: datetime) -> bool:
+        """See `IncidentStore.claim_wake`."""
         container = await self._database.container(_CONTAINER)
-        with translate_errors("change an intake counter"):
-            await container.patch_item(
-                _INTAKE,
-                partition_key=incident_id,
-                patch_operations=[{"op": "set", "path": "/wakeUntil", "value": moment_text(until)}],
-                no_response=True,
-            )
+        try:
+            with translate_errors("change an intake counter"):
+                await container.patch_item(
+                    _INTAKE,
+                    partition_key=incident_id,
+                    patch_operations=[{"op": "set", "path": "/wakeUntil", "value": moment_text(until)}],
+                    filter_predicate=(
+                        f"FROM c WHERE NOT IS_DEFINED(c.wakeUntil) OR c.wakeUntil < '{moment_text(after)}'"
+                    ),
+                    no_response=True,
+                )
+        except ConflictError:
+            return False
+        return True
 
     async def waiting_since(self, before: datetime, limit: int) -> set[IncidentId]:
         """See `IncidentStore.waiting_since`."""
