@@ -1,6 +1,7 @@
 """Pages: however a query is cut, the pieces make the whole."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -194,6 +195,24 @@ def test_sqlite_searches_and_does_not_sort(query: str, plan: str) -> None:
     assert plan in steps[0]
     assert not any("SCAN items" in step for step in steps)
     assert "items_1_" not in plan or len(steps) == 1
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["it's", "a b", "a.b", "é🎣", "", "0", "[0]", "$", "a[0]", "%", "a'||'b"])
+def test_any_property_name_orders(name: str) -> None:
+    store = store_of([{"pk": "a", name: -number} for number in range(4)])
+    query = f"SELECT VALUE c.id FROM c ORDER BY c[{json.dumps(name)}]"  # noqa: S608 - a test's own text
+    told = [page.documents for page in pages_of(store, query, ALL, 1)]
+    assert told == [['"3"'], ['"2"'], ['"1"'], ['"0"']]
+    store.close()
+
+
+def test_a_property_name_that_sqlite_cannot_quote_is_refused() -> None:
+    store = store_of([])
+    with pytest.raises(CosmosError, match="quotes"):
+        pages_of(store, """SELECT * FROM c ORDER BY c['a"b']""", ALL, 1)
+    with pytest.raises(CosmosError, match="correlated"):
+        pages_of(store, "SELECT t FROM c JOIN t IN c.l ORDER BY t.x", ALL, 1)
     store.close()
 
 
