@@ -33,8 +33,8 @@ async def handle(message: EnrichAlerts, deps: Deps) -> Outcome:
 
 async def _decide_some(incident_id: IncidentId, deps: Deps) -> bool:
     undecided = await deps.incidents.alerts_at(incident_id, AlertStep.JOINED, MAX_PLAN_ALERTS)
-    if undecided:
-        alerts = await _read([link.value for link in undecided], deps)
+    alerts = await _read([link.value for link in undecided], deps)
+    if alerts:
         path = enrichment_path(incident_id, [alert.id for alert in alerts])
         kept = await deps.evidence.once(path, partial(_enriched, incident_id, alerts, deps))
         await _record(incident_id, path, Enrichment.model_validate_json(kept), deps)
@@ -43,13 +43,16 @@ async def _decide_some(incident_id: IncidentId, deps: Deps) -> bool:
         [IncidentChanged(incident_id=incident_id), ExpandRecipients(incident_id=incident_id)],
         correlation_id=incident_id,
     )
-    return bool(undecided)
+    # Alerts that joined meanwhile have a message of their own.
+    return len(alerts) < len(undecided) or len(undecided) == MAX_PLAN_ALERTS
 
 
 async def _read(links: Sequence[AlertLink], deps: Deps) -> list[Alert]:
     """The alerts behind these links, as many as one enrichment takes; at least one."""
     alerts: list[Alert] = []
     addresses = 0
+    if not links:
+        return alerts
     for alert in await deps.alerts.read_all([link.id for link in links]):
         addresses += sum(len(message.recipients) for message in alert.messages)
         if alerts and addresses > _MAX_ADDRESSES:

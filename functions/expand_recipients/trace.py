@@ -20,9 +20,10 @@ from shared.ports.evidence import EvidenceStore
 
 # A fifth of what the tenant has in five minutes: five plans can be made at a time.
 _MAX_REQUESTS = 20
-# A trace spans at most ten days, and starts at most ninety days back (graph.md 2.7).
+# A trace spans at most ten days, and starts at most ninety days back (graph.md 2.7) when Graph reads the request: some
+# time after `now`.
 _SPAN = timedelta(days=10)
-_OLDEST = timedelta(days=90)
+_OLDEST = timedelta(days=90) - timedelta(minutes=15)
 # Clocks differ, and some sources say when they saw the mail, not when it came.
 _BEFORE = timedelta(days=1)
 # Two times within this of each other may be those of one mail.
@@ -174,9 +175,10 @@ class Trace:
     ) -> Rows:
         if self._left == 0:
             raise _NoAnswerError("trace_limit_reached")
-        since = max((around or self._now - _SPAN + _BEFORE) - _BEFORE, self._now - _OLDEST)
+        oldest = self._now - _OLDEST
+        since = max((around or self._now - _SPAN + _BEFORE) - _BEFORE, oldest)
         until = min(since + _SPAN, self._now)
-        if since >= until:
+        if since >= until or (around is not None and around < oldest):
             raise _NoAnswerError("trace_out_of_range")
         self._left -= 1
         try:

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from functions.expand_recipients.trace import MAX_AGE, Trace, Traces, delivered_at, delivered_to, expanded
+from functions.expand_recipients.trace import (
+    EMPTY_MAX_AGE,
+    MAX_AGE,
+    Trace,
+    Traces,
+    delivered_at,
+    delivered_to,
+    expanded,
+)
 from shared.domain.ids import IncidentId
 from shared.domain.message import Message
 from shared.errors import DeniedError, UnavailableError
@@ -70,7 +78,7 @@ async def test_rows_of_another_message_are_left_out() -> None:
     assert asked["until"] == NOW
 
 
-@pytest.mark.parametrize("days", [5, 30, 89, 90])
+@pytest.mark.parametrize("days", [5, 30, 89])
 async def test_window_is_one_that_graph_allows(days: int) -> None:
     directory = Tracing()
     await trace(directory)[0].of(MAIL.model_copy(update={"received_at": NOW - timedelta(days=days)}))
@@ -138,12 +146,28 @@ async def test_what_was_known_stays_known_where_transport_has_forgotten() -> Non
     assert await trace(Tracing(), evidence=evidence, now=NOW + MAX_AGE)[0].of(MAIL) == first
 
 
-@pytest.mark.parametrize("error", [UnavailableError("trace"), DeniedError("trace"), None])
-async def test_what_was_not_answered_or_answered_with_nothing_is_not_kept(error: Exception | None) -> None:
+@pytest.mark.parametrize("error", [UnavailableError("trace"), DeniedError("trace")])
+async def test_what_was_not_answered_is_not_kept(error: Exception) -> None:
     evidence = FakeEvidence()
     assert await trace(Tracing(error=error), may_wait=False, evidence=evidence)[0].of(MAIL) == ()
     assert evidence.blobs == {}
     assert len(await trace(Tracing(row()), evidence=evidence)[0].of(MAIL)) == 1
+
+
+async def test_an_answer_without_rows_is_kept_for_a_short_time() -> None:
+    evidence, directory = FakeEvidence(), Tracing()
+    for _ in range(3):
+        assert await trace(directory, evidence=evidence)[0].of(MAIL) == ()
+    assert len(directory.asked) == 1
+    assert len(await trace(Tracing(row()), evidence=evidence, now=NOW + EMPTY_MAX_AGE)[0].of(MAIL)) == 1
+
+
+async def test_a_mail_older_than_the_trace_reaches_is_not_asked_for() -> None:
+    directory = Tracing(row())
+    old = MAIL.model_copy(update={"received_at": NOW - timedelta(days=90)})
+    asked, notes = trace(directory)
+    assert await asked.of(old) == ()
+    assert (directory.asked, dict(notes)) == ([], {"trace_out_of_range": 1})
 
 
 async def test_evidence_that_cannot_be_read_is_no_answer_of_the_trace() -> None:
