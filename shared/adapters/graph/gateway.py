@@ -41,6 +41,9 @@ _PER_MAILBOX = 4
 _PER_ROUND = 4
 # Batches in flight, for one process: 128 requests that Outlook works on, about 500 a second at 250 ms each.
 _BATCHES = 32
+# What one chunk asks at once is less (99 targets, searched in two places): it is spread over small batches, since its
+# time counts. More than this is several chunks, where the CPU for each target counts.
+_MANY = 200
 # Below this many seconds for a round a further HTTP request costs more than the wait that it saves.
 _SLOW_ROUND = 0.05
 # The shortest of so many rounds tells how fast Graph is; the others waited for our own CPU too.
@@ -183,11 +186,11 @@ class GraphGateway:
                 task.add_done_callback(self._ended)
 
     def _batch_size(self) -> int:
-        """Requests for each batch, so that what waits and what is in flight is spread over all batches."""
-        if min(self._rounds, default=0.0) < _SLOW_ROUND:
-            return _PER_BATCH
+        """Requests for each batch: as few rounds as carry everything that waits or is in flight, or a full batch."""
         requests = sum(map(len, self._lines.values())) + self._in_flight.total()
-        return max(_PER_ROUND, min(_PER_BATCH, math.ceil(requests / _BATCHES)))
+        if requests > _MANY or min(self._rounds, default=0.0) < _SLOW_ROUND:
+            return _PER_BATCH
+        return _PER_ROUND * max(1, math.ceil(requests / (_PER_ROUND * _BATCHES)))
 
     def _take(self, size: int) -> list[_Job]:
         """The next batch: mailboxes in turn, as many requests of each as may go."""

@@ -40,7 +40,7 @@ async def test_answers_come_by_the_keys_of_the_requests_in_batches_of_twenty() -
 
 @pytest.mark.parametrize(
     ("requests", "seconds", "size"),
-    [(99, 0.1, 4), (200, 0.1, 7), (700, 0.1, 20), (99, 0.01, 20)],
+    [(1, 0.1, 1), (99, 0.1, 4), (198, 0.1, 8), (201, 0.1, 20), (700, 0.1, 20), (99, 0.01, 20)],
 )
 async def test_few_requests_to_a_slow_graph_are_spread_over_small_batches(
     requests: int, seconds: float, size: int
