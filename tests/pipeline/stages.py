@@ -25,7 +25,7 @@ from functions.report.models import Verification
 from shared.domain.target import Target
 from shared.names import Stage
 from shared.pipeline.payloads import (
-    EnrichAlert,
+    EnrichAlerts,
     ExpandRecipients,
     HealthCheck,
     IngestAlert,
@@ -39,7 +39,7 @@ from tests.fakes.activity import FakeActivity
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.queue import Sent
-from tests.unit.functions.tenant import AUTOMATIC, CLAIM_SECONDS, DELIVERED, MESSAGE_ID, SENDER, Tenant
+from tests.unit.functions.tenant import AUTOMATIC, LEASE_SECONDS, DELIVERED, MESSAGE_ID, SENDER, Tenant
 
 D = TypeVar("D")
 
@@ -47,7 +47,7 @@ SECRET = "s3cret"
 
 STAGES: dict[Stage, StageOf[Any]] = {
     Stage.INGEST_ALERT: StageOf(Stage.INGEST_ALERT, TypeAdapter(IngestAlert), ingest, IngestDeps),
-    Stage.ENRICH: StageOf(Stage.ENRICH, TypeAdapter(EnrichAlert), enrich, EnrichDeps),
+    Stage.ENRICH: StageOf(Stage.ENRICH, TypeAdapter(EnrichAlerts), enrich, EnrichDeps),
     Stage.EXPAND_RECIPIENTS: StageOf(Stage.EXPAND_RECIPIENTS, TypeAdapter(ExpandRecipients), expand, ExpandDeps),
     Stage.QUARANTINE: StageOf(Stage.QUARANTINE, TypeAdapter(QuarantineMessage), quarantine, QuarantineDeps),
     Stage.REPORT: StageOf(Stage.REPORT, TypeAdapter(ReportMessage), report, ReportDeps),
@@ -65,7 +65,7 @@ class Pipeline(Tenant):
             queue_service="https://queue.example.com",
             blob_service="https://blob.example.com",
             cosmos_endpoint="https://cosmos.example.com",
-            lease_seconds=CLAIM_SECONDS,
+            lease_seconds=LEASE_SECONDS,
             webhook_secrets={"clawback": [SECRET]},
         )
         self.deliveries = 0
@@ -108,7 +108,7 @@ class Pipeline(Tenant):
         stage = STAGES[message.envelope.stage]
         delivery = Delivery(id=message.envelope.id, body=message.body)
         self.queue.waiting.remove(message)
-        later = Sent(message.envelope, self.now() + timedelta(seconds=CLAIM_SECONDS + 1), message.sent_at)
+        later = Sent(message.envelope, self.now() + timedelta(seconds=LEASE_SECONDS + 1), message.sent_at)
         try:
             await run(stage, delivery, self.provide(stage.deps), self.provide(RunnerDeps))
         except ProcessDied:
@@ -131,7 +131,7 @@ class Pipeline(Tenant):
 
     async def verified(self) -> Verification:
         """What a check of the incident's chain finds."""
-        return await check(self.incident, self.activity, self.evidence)
+        return await check(self.incident, self.incidents, self.activity, self.evidence)
 
     def targets_by_way(self) -> dict[str, Target]:
         """Targets by the local part of their address and the Message-ID."""
