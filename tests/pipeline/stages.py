@@ -18,6 +18,7 @@ from functions.ingest_alert.models import ReceiveDeps
 from functions.ingest_alert.receive import receive
 from functions.quarantine.handler import handle as quarantine
 from functions.quarantine.models import Deps as QuarantineDeps
+from functions.quarantine.sweep import SweepDeps, sweep
 from functions.report.chain import check
 from functions.report.handler import handle as report
 from functions.report.models import Deps as ReportDeps
@@ -39,7 +40,7 @@ from tests.fakes.activity import FakeActivity
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.queue import Sent
-from tests.unit.functions.tenant import AUTOMATIC, LEASE_SECONDS, DELIVERED, MESSAGE_ID, SENDER, Tenant
+from tests.unit.functions.tenant import AUTOMATIC, DELIVERED, LEASE_SECONDS, MESSAGE_ID, SENDER, Tenant
 
 D = TypeVar("D")
 
@@ -119,10 +120,13 @@ class Pipeline(Tenant):
                 self.queue.waiting.append(later)
 
     async def settle(self) -> None:
-        """Deliver in order of visibility until no message is left."""
+        """Deliver in order of visibility until no message is left, and the sweep finds nobody who died."""
         for _ in range(10_000):
             if not self.queue.waiting:
-                return
+                self.now.advance(LEASE_SECONDS + 1)
+                if not await sweep(self.provide(SweepDeps)):
+                    return
+                continue
             first = min(self.queue.waiting, key=lambda m: m.visible_at)
             if first.visible_at > self.now():
                 self.now.now = first.visible_at
