@@ -25,6 +25,16 @@ check: ready infra-checkov ## What CI runs: format, lint, types, import rules, t
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term:skip-covered --cov-fail-under=90
 
+CLIENTS := $(patsubst %/package.json,%/node_modules/.package-lock.json,$(wildcard tests/conformance/*/package.json))
+
+conformance: setup $(CLIENTS) ## Microsoft's clients against the local services: passed, refused, different
+	@$(BIN)/python tests/conformance/table.py
+
+tests/conformance/%/node_modules/.package-lock.json: tests/conformance/%/package.json tests/conformance/%/package-lock.json
+	@echo "Installing the clients of tests/conformance/$* (once)"
+	@cd tests/conformance/$* && npm ci --silent --no-progress --no-fund --no-audit
+	@touch $@
+
 bench: setup ## Measure, print the table, write out/bench/results.json
 	@$(BIN)/python benchmarks/run.py
 
@@ -79,6 +89,6 @@ node_modules/.package-lock.json: package.json package-lock.json
 	@touch $@
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) node_modules out .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache *.egg-info
+	rm -rf $(VENV) node_modules tests/conformance/*/node_modules out .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache *.egg-info
 
-.PHONY: ready help demo demo-crash test check bench package infra infra-checkov infra-snapshots lock setup clean
+.PHONY: ready help demo demo-crash test check conformance bench package infra infra-checkov infra-snapshots lock setup clean

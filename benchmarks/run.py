@@ -1,6 +1,7 @@
 """Measures Clawback on the local cloud, beside the loop that a user would write, in one run on this machine.
 
 Prints a table and writes out/bench/results.json. Ratios are what counts: absolute numbers are this machine's.
+With `--against PATH` it measures another checkout and this one in turn and prints both, and nothing else.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import psutil
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks import compare  # noqa: E402 - after the path is set
 from benchmarks.tenant import DELIVERED, GROUP, MESSAGE_ID, SENDER, WARM, WARM_GROUP, WARM_IDS, tenant  # noqa: E402 - after the path is set
 from local.emulators.graph import model  # noqa: E402 - after the path is set
 from local.stack import Stack  # noqa: E402 - after the path is set
@@ -238,7 +240,11 @@ def main() -> int:
     """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--targets", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--against", type=Path, help="the root of a checkout to compare with, such as the last release")
+    parser.add_argument("--repeat", type=int, default=3, help="with --against: runs of each; the median counts")
     arguments = parser.parse_args()
+    if arguments.against:
+        return against(arguments.against, arguments.targets, arguments.repeat)
     results: dict[str, Any] = {"machine": machine(), "pulls": []}
     for targets in arguments.targets:
         say(f"{targets} targets …")
@@ -259,6 +265,16 @@ def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     (OUT / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     print(table(results))
+    return 0
+
+
+def against(checkout: Path, sizes: list[int], repeat: int) -> int:
+    """Measure the checkout and this one: each size without latency, and the smallest at 100 ms."""
+    cases = [*((targets, 0) for targets in sizes), (min(sizes), 100)]
+    found = {"machine": machine(), **compare.compare(checkout, cases, repeat)}
+    OUT.mkdir(parents=True, exist_ok=True)
+    (OUT / "against.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    print(f"Measured on {machine()}, medians of {repeat}.\n\n{compare.table(found)}")
     return 0
 
 

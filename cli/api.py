@@ -1,198 +1,144 @@
-"""The HTTP API, for the command line: a deployed Clawback's or the local one's."""
+"""The HTTP API, for the command line: requests, pages and refusals."""
 
-import ipaddress
 import json
-import os
 import re
-import urllib.error
-import urllib.request
+import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
 
-from local.stack import API_FILE
+import httpx
 
-LOCAL = Path("out") / "local"
-"""State directory of `clawback local up`."""
+from cli.access import Access
+from cli.errors import UNREACHABLE, USAGE, CommandError
 
-# Exit statuses, told in `clawback --help`.
-REFUSED = 1
-USAGE = 2
-UNREACHABLE = 3
+# Seconds, for each of connecting, sending and waiting for the answer. Functions answer HTTP within 230 s at most; the
+# slowest of ours, a check of a large chain, is far below a minute.
+_TIMEOUT = 60.0
 
+_NOT_OURS = "the answer is not of the kind that Clawback gives: is this the address of a Clawback?"
 
 _NEXT = re.compile(r'<(\?[^>]*)>; rel="next"')
 
 
-class CommandError(Exception):
-    """The command failed; the message is for the person, `status` for the script."""
-
-    def __init__(self, message: str, status: int = REFUSED) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-@dataclass(frozen=True, slots=True)
 class Api:
-    """Where the API is, the function key that opens it, and who asks where people sign in."""
+    """One Clawback. Close it after use (`with`)."""
 
-    url: str
-    key: str
-    token: str = ""
+    def __init__(self, access: Access) -> None:
+        self.url = access.url
+        headers = {"x-functions-key": access.key}
+        if access.token:
+            headers["Authorization"] = f"Bearer {access.token}"
+        self._client = httpx.Client(
+            base_url=f"{access.url}/api/",
+            headers=headers,
+            timeout=_TIMEOUT,
+            # Redirects are refused: the API sends none, and the key must not follow one.
+            follow_redirects=False,
+            # What the system trusts, as other programs do, and not only httpx's own list.
+            verify=ssl.create_default_context(cafile=access.ca or None),
+            # What stays on this machine must not go to a proxy: it may be in clear text.
+            trust_env=not access.on_this_machine,
+        )
 
-    @classmethod
-    def find(cls, url: str | None, key: str | None, sign_in: str | None = None) -> "Api":
-        """By option, by CLAWBACK_API_URL, CLAWBACK_API_KEY and CLAWBACK_SIGN_IN, or the local cloud that is up.
+    def __enter__(self) -> Self:
+        return self
 
-        Raises:
-            CommandError: none of them says where, the key would go over the network in clear text, or nobody is signed
-                in.
-        """
-        url, key = url or os.environ.get("CLAWBACK_API_URL"), key or os.environ.get("CLAWBACK_API_KEY")
-        sign_in = sign_in or os.environ.get("CLAWBACK_SIGN_IN")
-        if url:
-            if not _keeps_secrets(url):
-                raise CommandError(f"{url}: an https:// address is needed (http:// only to this machine)", USAGE)
-            key = (key or "").strip()
-            if not (key.isascii() and key.isprintable()):
-                raise CommandError("the key is none: it has characters that no key has", USAGE)
-            return cls(url.rstrip("/").removesuffix("/api"), key, _token(sign_in) if sign_in else "")
-        try:
-            told = json.loads((LOCAL / API_FILE).read_text(encoding="utf-8"))
-        except OSError:
-            raise CommandError(
-                "Which Clawback? Give --url and --key, or run `clawback local up` first", USAGE
-            ) from None
-        return cls(told["url"], told["key"])
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._client.close()
 
-    def get(self, path: str) -> Any:
-        """The JSON below `/api/`."""
-        return _parsed(self._call(path)[0])
+    def get(self, path: str) -> dict[str, Any]:
+        """The JSON object below `/api/`."""
+        return _parsed(self._send("GET", path))
 
-    def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> Any:
-        """The JSON that answers `body`."""
-        return _parsed(self._call(path, body, headers)[0])
+    def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """The JSON object that answers `body`."""
+        return _parsed(self._send("POST", path, body, headers))
 
-    def command(self, incident: str, name: str, body: dict[str, Any]) -> Any:
-        """Ask for something to be done with the incident."""
-        return self.post(f"{_path(incident)}/{name}", json.dumps(body).encode())
+    def pages(self, path: str, query: str = "") -> Iterator[dict[str, Any]]:
+        """JSON objects, page after page: each has the query of its next page in `next`."""
+        following: str | None = query
+        while following is not None:
+            page = self.get(f"{path}{following}")
+            yield page
+            following = page.get("next")
 
-    def incident(self, incident: str) -> dict[str, Any]:
-        """The incident and its counts, without targets."""
-        found: dict[str, Any] = self.get(f"{_path(incident)}?top=1")
-        for partial in ("targets", "tree", "next"):
-            found.pop(partial, None)
-        return found
-
-    def verification(self, incident: str) -> dict[str, Any]:
-        """Whether the record of the incident is whole, checked part after part."""
-        entries, anchors = 0, []
+    def text_pages(self, path: str) -> Iterator[str]:
+        """Texts, page after page: each has the query of its next page in the header `Link`."""
         query = ""
         while True:
-            found: dict[str, Any] = self.get(f"{_path(incident)}/verify-chain{query}")
-            entries += found["chain"]["entries"]
-            anchors += found.get("anchors", [])
-            query = found.pop("next", "")
-            # A part that is not intact is the last one.
-            if not query:
-                intact = found["intact"] and all(anchor["holds"] for anchor in anchors)
-                return {**found, "intact": intact, "chain": {**found["chain"], "entries": entries}, "anchors": anchors}
-
-    def targets(self, incident: str) -> Iterator[dict[str, Any]]:
-        """All targets of the incident, page after page."""
-        query = "?top=1000"
-        while query:
-            page = self.get(f"{_path(incident)}{query}")
-            yield from page["targets"]
-            query = page.get("next", "")
-
-    def activity_csv(self, incident: str) -> str:
-        """The activity of all targets as CSV, page after page, with one header row."""
-        pages: list[str] = []
-        query = ""
-        while True:
-            body, following = self._call(f"{_path(incident)}/activity.csv{query}")
-            page = body.decode()
-            # No column's name has a line end in it: the header is the first line.
-            pages.append(page.partition("\n")[2] if pages else page)
-            if (found := _NEXT.search(following)) is None:
-                return "".join(pages)
+            answer = self._send("GET", f"{path}{query}")
+            yield answer.content.decode("utf-8", "replace")
+            if (found := _NEXT.search(answer.headers.get("Link", ""))) is None:
+                return
             query = found[1]
 
-    def _call(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> tuple[bytes, str]:
-        """The answer's bytes and its Link header.
+    def _send(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        """The answer.
 
         Raises:
             CommandError: the API refused, with its problem details; or it cannot be reached.
         """
-        signed_in = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        request = urllib.request.Request(  # noqa: S310 - https, or http to this machine: `find`
-            f"{self.url}/api/{path}", body, {"x-functions-key": self.key, **signed_in, **(headers or {})}
-        )
         try:
-            with _OPENER.open(request, timeout=60) as answer:
-                return answer.read(), answer.headers.get("Link", "")
-        except urllib.error.HTTPError as error:
-            raise CommandError(_problem(error)) from None
-        except OSError as error:
+            answer = self._client.request(method, path, content=body, headers=headers)
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
             raise CommandError(f"{self.url} cannot be reached: {error}", UNREACHABLE) from None
+        if not answer.is_success:
+            raise CommandError(_problem(answer))
+        return answer
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The API never redirects; whoever does is not to be given the key."""
+def segment(text: str) -> str:
+    """`text` as one part of a path.
 
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
-_OPENER = urllib.request.build_opener(_NoRedirect)
-
-
-def _token(client_id: str) -> str:
-    """A token of whoever is signed in with Azure CLI, for the app registration of this client id."""
-    from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 - not needed for the local cloud
-    from azure.identity import AzureCliCredential, CredentialUnavailableError  # noqa: PLC0415 - as above
-
+    Raises:
+        CommandError: it cannot be one: it is empty, a step to another folder, or not text.
+    """
     try:
-        return str(AzureCliCredential().get_token(f"{client_id}/.default").token)
-    except (CredentialUnavailableError, ClientAuthenticationError) as error:
-        raise CommandError(f"no token from Azure CLI: {error.message}") from None
+        quoted = quote(text, safe="")
+    except UnicodeEncodeError:
+        quoted = ""
+    # Clients and servers take `.` and `..` out of a path, quoted or not.
+    if quoted in {"", ".", ".."}:
+        raise CommandError(f"{text!r} is not an id", USAGE)
+    return quoted
 
 
-def _keeps_secrets(url: str) -> bool:
-    parts = urlsplit(url)
-    if parts.scheme == "https":
-        return bool(parts.hostname)
-    if parts.scheme != "http":
-        return False
+def objects(value: Any) -> list[dict[str, Any]]:
+    """`value`, which has to be a list of JSON objects.
+
+    Raises:
+        CommandError: it is something else.
+    """
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise CommandError(_NOT_OURS, UNREACHABLE)
+    return value
+
+
+def _parsed(answer: httpx.Response) -> dict[str, Any]:
     try:
-        return parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return False
+        body = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        raise CommandError(_NOT_OURS, UNREACHABLE)
+    return body
 
 
-def _path(incident: str) -> str:
-    return f"incidents/{quote(incident, safe='')}"
-
-
-def _parsed(body: bytes) -> Any:
+def _problem(answer: httpx.Response) -> str:
     try:
-        return json.loads(body)
-    except ValueError:
-        raise CommandError("the answer is not JSON: is this the address of a Clawback?", UNREACHABLE) from None
-
-
-def _problem(error: urllib.error.HTTPError) -> str:
-    try:
-        told = json.loads(error.read())
-    except ValueError:
-        told = None
-    if not isinstance(told, dict) or "title" not in told:
-        needs_key = error.code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-        return f"{error.code} {error.reason}{': is the key right?' if needs_key else ''}"
-    flaws = "".join(f"\n  {flaw.get('path')}: {flaw.get('kind')}" for flaw in told.get("errors", []))
-    detail = f": {told['detail']}" if told.get("detail") else ""
-    return f"{told['title']}{detail}{flaws} ({told.get('instance', error.code)})"
+        problem = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        problem = None
+    if not isinstance(problem, dict) or "title" not in problem:
+        needs_key = answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+        return f"{answer.status_code} {answer.reason_phrase}{': is the key right?' if needs_key else ''}"
+    errors = problem.get("errors")
+    listed = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
+    lines = "".join(f"\n  {error.get('path')}: {error.get('kind')}" for error in listed)
+    detail = f": {problem['detail']}" if problem.get("detail") else ""
+    return f"{problem['title']}{detail}{lines} ({problem.get('instance', answer.status_code)})"

@@ -1,123 +1,100 @@
-"""Dead letters: read from, and sent to, the services themselves, with the operator's own rights."""
+"""`clawback dead-letter list|replay`: the services themselves are asked, with the operator's own rights."""
 
-import argparse
 import asyncio
-import base64
-import json
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import ValidationError
+import typer
 
-from cli import show as screen
-from cli.api import LOCAL, UNREACHABLE, USAGE, CommandError
-from local.cloud import read_state
-from local.tls import LocalAuthority
-from shared.bootstrap import Services
-from shared.clock import utc_now
-from shared.errors import ClawbackError, DeniedError, NotFoundError, UnavailableError
-from shared.names import DEAD_LETTER_CONTAINER
-from shared.pipeline.envelope import Envelope
-from shared.ports.dead_letters import DeadLetter
-from shared.settings import Settings
+from cli.errors import CommandError
+from cli.options import AsJson
 
 if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
+    from shared.bootstrap import Services
+    from shared.ports.dead_letters import DeadLetter
+
+dead_letter = typer.Typer(help="Messages that could not be processed.")
 
 
-_SETTINGS = "PipelineStorage__blobServiceUri, PipelineStorage__queueServiceUri and CLAWBACK_COSMOS_ENDPOINT"
+@dead_letter.command("list")
+def list_all(*, as_json: AsJson = False) -> None:
+    """List all dead letters, the oldest first."""
+    from cli import json_output, show
 
-
-class OperatorServices(Services):
-    """The services of a person: signed in with Azure CLI, unless this is the local cloud."""
-
-    @cached_property
-    def credential(self) -> "AsyncTokenCredential":
-        """The operator's credential."""
-        if "IDENTITY_ENDPOINT" in os.environ:
-            return super().credential
-        from azure.identity.aio import AzureCliCredential  # noqa: PLC0415 - not needed for the local cloud
-
-        return AzureCliCredential()
-
-
-@asynccontextmanager
-async def _services() -> AsyncIterator[Services]:
-    if "PipelineStorage__blobServiceUri" not in os.environ:
-        if "CLAWBACK_API_URL" in os.environ:
-            # The local one would be taken for the one that is meant.
-            raise CommandError(f"dead letters are asked of the services themselves: set {_SETTINGS}", USAGE)
-        try:
-            os.environ.update(read_state(LOCAL).environments["pipeline"])
-            LocalAuthority(LOCAL).trust_in_this_process()
-        except OSError:
-            raise CommandError(
-                "Which Clawback? Set its app settings, or run `clawback local up` first", USAGE
-            ) from None
-    try:
-        services = OperatorServices(Settings())
-    except ValidationError as error:
-        wrong = ", ".join(str(one["loc"][0]) for one in error.errors())
-        raise CommandError(f"app settings that are missing or wrong: {wrong}", USAGE) from None
-    try:
-        yield services
-    except NotFoundError as error:
-        missing = f"there is no container {DEAD_LETTER_CONTAINER}, or no such queue ({error})"
-        raise CommandError(f"{missing}: `clawback doctor` tells") from None
-    except DeniedError as error:
-        raise CommandError(f"you may not: {error}") from None
-    except UnavailableError as error:
-        raise CommandError(f"not available now: {error}", UNREACHABLE) from None
-    finally:
-        await services.close()
-
-
-def list_all(given: argparse.Namespace) -> int:
-    """`clawback dead-letter list`."""
     found = sorted(asyncio.run(_all()), key=lambda message: message.dead_lettered_at)
-    if given.json:
-        print(json.dumps([message.to_document() for message in found], indent=2))
-        return 0
+    if as_json:
+        json_output.print_json([message.to_document() for message in found])
+        return
     columns = ("message", "stage", "dead-lettered", "reason", "detail", "replayed")
     rows = [(m.id, m.stage, m.dead_lettered_at, m.reason, m.detail, m.replayed_at) for m in found]
-    screen.console().print(screen.table(columns, rows))
-    return 0
+    show.console().print(show.table(columns, rows))
 
 
-def replay(given: argparse.Namespace) -> int:
-    """`clawback dead-letter replay`."""
-    asyncio.run(_replay(given.message))
-    print(json.dumps({"replayed": given.message}) if given.json else f"{given.message} is on its queue again")
-    return 0
+@dead_letter.command()
+def replay(
+    message: Annotated[str, typer.Argument(help="Id of the message, as `clawback dead-letter list` prints it.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Send a dead letter to its stage again."""
+    from cli import json_output
+    from cli.text import safe
+
+    asyncio.run(_replay(message))
+    if as_json:
+        json_output.print_json({"replayed": message})
+    else:
+        print(f"{safe(message)} is on its queue again")
 
 
-async def _all() -> list[DeadLetter]:
-    async with _services() as services:
+async def _all() -> "list[DeadLetter]":
+    from cli.operator_services import opened
+
+    async with opened() as services:
         return [message async for message in services.dead_letters.all()]
 
 
 async def _replay(message_id: str) -> None:
-    async with _services() as services:
-        message = next((m for m in [m async for m in services.dead_letters.all()] if m.id == message_id), None)
-        if message is None:
-            raise CommandError(f"nothing is dead-lettered under {message_id}")
-        try:
-            envelope = Envelope.model_validate_json(base64.b64decode(message.body))
-        except ValidationError:
-            raise CommandError("it is no message of ours; nobody could handle it") from None
-        # Its patience begins anew: what it waited for is mended.
-        fresh = envelope.model_copy(update={"sent_at": utc_now(), "attempt": 0})
-        try:
-            await services.queue.send_copy(fresh, delay=timedelta(0))
-        except ValueError:
-            raise CommandError("it is larger than any message of ours; nobody could handle it") from None
-        try:
-            await services.dead_letters.replace(message.model_copy(update={"replayed_at": utc_now()}))
-        except ClawbackError as error:
-            raise CommandError(
-                f"{message_id} is on its queue again, but could not be marked as such: {error}"
-            ) from None
+    from cli.operator_services import opened
+
+    async with opened() as services:
+        await _send_again(await _find(services, message_id), services)
+
+
+async def _find(services: "Services", message_id: str) -> "DeadLetter":
+    found = [message async for message in services.dead_letters.all() if message.id == message_id]
+    if not found:
+        raise CommandError(f"no dead letter has the id {message_id}")
+    return found[0]
+
+
+async def _send_again(message: "DeadLetter", services: "Services") -> None:
+    """Put the message on its queue, then mark it as replayed: after a crash in between it is replayed twice, not lost.
+
+    Raises:
+        CommandError: it is not a message that Clawback sends, or it could not be marked.
+    """
+    import base64
+    from datetime import timedelta
+
+    from pydantic import ValidationError
+
+    from shared.clock import utc_now
+    from shared.errors import ClawbackError
+    from shared.pipeline.envelope import Envelope
+
+    try:
+        envelope = Envelope.model_validate_json(base64.b64decode(message.body))
+    except (ValidationError, ValueError):
+        raise CommandError("it is not a message of Clawback's: no stage could handle it") from None
+    # Its maximum age begins anew: what it waited for works again.
+    fresh = envelope.model_copy(update={"sent_at": utc_now(), "attempt": 0})
+    try:
+        await services.queue.send_copy(fresh, delay=timedelta(0))
+    except ValueError:
+        raise CommandError("it is larger than a message of Clawback's can be: no stage could handle it") from None
+    try:
+        await services.dead_letters.replace(message.model_copy(update={"replayed_at": utc_now()}))
+    except ClawbackError as error:
+        raise CommandError(
+            f"{message.id} is on its queue again, but could not be marked as replayed: {error}"
+        ) from None

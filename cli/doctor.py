@@ -1,227 +1,149 @@
-"""`clawback doctor`: whether everything is as a deployment needs it, and for what is not, what mends it.
+"""`clawback doctor`: checks all that a deployment needs, and says how to fix what is wrong.
 
-The apps look at themselves, as the identities that they are (`shared.health.check`); here is judged what they found.
+The apps look at themselves, with their own identities (`shared.health.check`); cli/diagnosis.py judges what they found.
 """
 
-import argparse
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cli import show as screen
-from cli.api import REFUSED, USAGE, Api, CommandError
-from shared.health.check import ROUND, TRIPS, fingerprint
-from tools.deployment import TEMPLATES
+import typer
 
-# Between two looks at how far the messages have come.
+from cli.connection import connect
+from cli.errors import REFUSED, UNREACHABLE, USAGE, CommandError
+from cli.options import AsJson, By, Key, SignIn, Url
+from shared.names import SOURCES
+
+if TYPE_CHECKING:
+    from cli.api import Api
+    from cli.diagnosis import Finding, Seen
+
+commands = typer.Typer()
+
+# Seconds between two looks at how far the messages have come.
 _PAUSE = 0.5
 
-# What is known of messages that nobody has seen.
-_NOWHERE: Mapping[str, list[dict[str, Any]]] = {
-    trip: [{"stage": str(stage)} for stage in route] for trip, route in TRIPS.items()
-}
-
-# A signed webhook is good for five minutes (functions/ingest_alert/authentication.py): one minute leaves room.
-_CLOCK_SECONDS = 60.0
-
-_DEPLOY = (
-    "az deployment group create --resource-group $GROUP --template-file infra/bicep/main.bicep "
-    "--parameters infra/bicep/params/$ENVIRONMENT.bicepparam"
-)
-_GRANT = (
-    "az deployment group create --resource-group $GROUP --template-file infra/bicep/graph/main.bicep --parameters …, "
-    "or infra/bicep/graph/grant.py (docs/deploy.md, 2)"
-)
-_PUBLISH = "make package; az rest --method put --url $APP/extensions/onedeploy?… for both apps (docs/deploy.md, 3)"
-_LOGS = "in Application Insights: union traces, exceptions | where timestamp > ago(1h) and severityLevel >= 3"
-_NOT_YET = "not in the token; one from before the grant lives for up to a day: restart pipeline"
-_LIMIT = "infra/exchange/limit-to-group.ps1 (docs/deploy.md, 2)"
-
-# By how the name of what was looked at begins. What reaches nothing is either missing or shut off: the same deployment
-# makes it and opens it.
-_MENDS = {
-    "webhook secret": "az keyvault secret set --vault-name $VAULT --name webhook-{source} --value '[\"<secret>\"]'",
-    "policy": f"mend policy.yaml (docs/policy.md); {_PUBLISH}",
-    "mailbox": (
-        f"is it spelt so, in Exchange Online, and, where Exchange limits, in the group of {_LIMIT}? "
-        "A change there takes up to two hours"
-    ),
-    "Graph": _GRANT,
-    "": f"{_DEPLOY}; if that finds nothing to change, {_LOGS}",
-}
+Trips = Mapping[str, list[dict[str, Any]]]
+"""The stops of each trip, as the API gives them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing, whether it is as it should be, what was seen, and what mends it if it is not."""
-
-    name: str
-    ok: bool
-    what: str = ""
-    mend: str = ""
+def _known(sources: list[str] | None) -> list[str] | None:
+    if unknown := set(sources or ()) - set(SOURCES):
+        raise typer.BadParameter(f"{', '.join(sorted(unknown))}: the sources are {', '.join(SOURCES)}")
+    return sources
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """All that the judgement is made of.
+@commands.command()
+def doctor(
+    *,
+    mailbox: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Mailbox that must be readable; may be repeated."),
+    ] = None,
+    outside: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS", help="Mailbox that must not be readable; may be repeated."),
+    ] = None,
+    unused: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar=f"[{'|'.join(SOURCES)}]",
+            callback=_known,
+            help="Source that nobody posts as, so that it needs no secret; may be repeated.",
+        ),
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for pipeline's answer.")] = 180.0,
+    by: By = "clawback doctor",
+    url: Url = None,
+    key: Key = None,
+    sign_in: SignIn = None,
+    as_json: AsJson = False,
+) -> int:
+    """Check all that a deployment needs."""
+    from cli import json_output
+    from cli.diagnosis import judge
 
-    Args:
-        web: web's report of itself.
-        trips: the stops of each trip, as the API tells them.
-        clocks: seconds by which the apps' clocks were ahead of this machine's, at least; by app.
-        outside: addresses that pipeline must not be able to read.
-        unused: sources that need no secret, since nobody posts as them.
-    """
-
-    web: Mapping[str, Any]
-    trips: Mapping[str, list[dict[str, Any]]]
-    clocks: Mapping[str, float]
-    outside: frozenset[str] = frozenset()
-    unused: frozenset[str] = frozenset()
-
-
-def run(given: argparse.Namespace) -> int:
-    """`clawback doctor`."""
-    given.mailbox, given.outside = ([address.strip() for address in them] for them in (given.mailbox, given.outside))
-    if both := set(given.mailbox) & set(given.outside):
-        raise CommandError(f"to be readable, and not to be? {', '.join(sorted(both))}", USAGE)
-    seen = _examine(Api.find(given.url, given.key, given.sign_in), given)
-    findings = [replace(finding, mend="") if finding.ok else finding for finding in judge(seen)]
-    ill = [finding for finding in findings if not finding.ok]
-    if given.json:
-        print(json.dumps({"ok": not ill, "findings": [asdict(finding) for finding in findings]}, indent=2))
+    readable, shut = ([address.strip() for address in them or ()] for them in (mailbox, outside))
+    if both := set(readable) & set(shut):
+        raise CommandError(f"given as --mailbox and as --outside: {', '.join(sorted(both))}", USAGE)
+    with connect(url, key, sign_in) as api:
+        try:
+            findings = list(judge(_examine(api, readable, shut, unused or [], by, wait)))
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+            raise CommandError("the answer is not a health check: is another version deployed?", UNREACHABLE) from None
+    findings = [replace(finding, fix="") if finding.ok else finding for finding in findings]
+    wrong = sum(not finding.ok for finding in findings)
+    if as_json:
+        json_output.print_json({"ok": not wrong, "findings": [asdict(finding) for finding in findings]})
     else:
         _print(findings)
-    return REFUSED if ill else 0
+    return REFUSED if wrong else 0
 
 
-def _examine(api: Api, given: argparse.Namespace) -> Seen:
+def _examine(api: "Api", readable: list[str], shut: list[str], unused: list[str], by: str, wait: float) -> "Seen":
+    from cli.diagnosis import Seen
+    from shared.health.check import ROUND
+
     before = datetime.now(UTC)
-    body = {"by": given.by, "mailboxes": [*given.mailbox, *given.outside]}
+    body = {"by": by, "mailboxes": [*readable, *shut]}
     begun = api.post("health-checks", json.dumps(body).encode())
     clocks = {"web": _ahead(begun["web"]["at"], before, datetime.now(UTC))}
-    # Without an id its settings are wrong: it could not send anything.
-    trips = _follow(api, begun["id"], given.wait) if "id" in begun else _NOWHERE
+    # There is no id if web's settings are wrong: it could not send anything.
+    trips = _follow(api, begun["id"], wait) if "id" in begun else _not_begun()
     if (first := trips[ROUND][0].get("report")) is not None:
         clocks["pipeline"] = _ahead(first["at"], before, datetime.now(UTC))
-    return Seen(begun["web"], trips, clocks, frozenset(given.outside), frozenset(given.unused))
+    return Seen(begun["web"], trips, clocks, frozenset(shut), frozenset(unused))
 
 
-def _follow(api: Api, check_id: str, seconds: float) -> Mapping[str, list[dict[str, Any]]]:
+def _follow(api: "Api", check_id: str, seconds: float) -> Trips:
     """How far the messages came in this time, or what was seen last."""
+    from cli.api import segment
+
     deadline = time.monotonic() + seconds
-    trips = _NOWHERE
+    trips = _not_begun()
     while True:
         # Where web cannot read the reports, its own report says so.
         with contextlib.suppress(CommandError):
-            trips = api.get(f"health-checks/{check_id}")["trips"]
-        if _arrived(trips) or time.monotonic() > deadline:
+            trips = api.get(f"health-checks/{segment(check_id)}")["trips"]
+        if _arrived(trips) or not time.monotonic() < deadline:
             return trips
         time.sleep(_PAUSE)
 
 
-def _arrived(trips: Mapping[str, list[dict[str, Any]]]) -> bool:
+def _not_begun() -> Trips:
+    """The trips of messages that no stage has reported."""
+    from shared.health.check import TRIPS
+
+    return {trip: [{"stage": str(stage)} for stage in route] for trip, route in TRIPS.items()}
+
+
+def _arrived(trips: Trips) -> bool:
     return all(stops[-1].get("report") for stops in trips.values())
 
 
-def _ahead(told: str, before: datetime, after: datetime) -> float:
-    """How far a clock is ahead (or, below zero, behind) that told this between `before` and `after` of ours."""
-    at = datetime.fromisoformat(told)
+def _ahead(reported: str, before: datetime, after: datetime) -> float:
+    """Seconds by which a clock is ahead of ours (below zero: behind) that was read between `before` and `after`."""
+    at = datetime.fromisoformat(reported)
     if before <= at <= after:
         return 0.0
     return (at - after if at > after else at - before).total_seconds()
 
 
-def judge(seen: Seen) -> Iterator[Finding]:
-    """What is well and what is not, in the order in which a person would mend it."""
-    pipeline = seen.trips[ROUND][0].get("report")
-    yield from _of_probes("web", seen.web, seen)
-    yield from _of_trips(seen.trips)
-    apps: dict[str, Mapping[str, Any]] = {"web": seen.web}
-    if pipeline is not None:
-        apps["pipeline"] = pipeline
-        yield from _of_probes("pipeline", pipeline, seen)
-        yield from _of_grants(pipeline)
-    for app, report in apps.items():
-        same = report["code"] == fingerprint()
-        said = f"Python {report['python']}, code {report['code']}"
-        yield Finding(f"{app}: code", same, said if same else f"{said}; this checkout is {fingerprint()}", _PUBLISH)
-    for app, ahead in seen.clocks.items():
-        yield Finding(
-            f"{app}: clock",
-            abs(ahead) <= _CLOCK_SECONDS,
-            f"{ahead:+.0f} s against this machine" if ahead else "",
-            "set this machine's clock (timedatectl set-ntp true); Azure's are right",
-        )
+def _print(findings: list["Finding"]) -> None:
+    from cli import show
+    from cli.text import safe
 
-
-def _of_probes(app: str, report: Mapping[str, Any], seen: Seen) -> Iterator[Finding]:
-    for probe in report["probes"]:
-        what, found = probe["what"], probe["result"]
-        said = f"{found}: {probe['detail']}" if probe.get("detail") else found
-        if what.removeprefix("webhook secret of ") in seen.unused and found == "missing":
-            yield Finding(f"{app}: {what}", ok=True, what="not used")
-        elif what.removeprefix("mailbox ") in seen.outside:
-            shut = found == "denied"
-            open_to_us = f"{_LIMIT}: what Entra grants and what Exchange grants add up"
-            yield Finding(f"{app}: {what} (outside)", shut, said, open_to_us if found == "ok" else _mend(what))
-        else:
-            yield Finding(f"{app}: {what}", found == "ok", "" if found == "ok" else said, _mend(what))
-
-
-def _mend(what: str) -> str:
-    mend = next(text for start, text in _MENDS.items() if what.startswith(start))
-    # Key Vault takes no underscores.
-    return mend.replace("{source}", what.rsplit(" ", 1)[-1].replace("_", "-"))
-
-
-def _of_trips(trips: Mapping[str, list[dict[str, Any]]]) -> Iterator[Finding]:
-    for trip, stops in trips.items():
-        reached = [stop["stage"] for stop in stops if stop.get("report")]
-        missed = [stop["stage"] for stop in stops if not stop.get("report")]
-        if not missed:
-            yield Finding(f"messages: {trip}", ok=True, what=" > ".join(reached))
-        elif not reached and trip == ROUND:
-            yield Finding(f"messages: {trip}", ok=False, what="pipeline did not answer", mend=f"{_PUBLISH}; {_LOGS}")
-        else:
-            came = f"came as far as {reached[-1]}, not to {missed[0]}" if reached else f"did not come to {missed[0]}"
-            yield Finding(f"messages: {trip}", ok=False, what=came, mend=f"clawback dead-letter list; {_LOGS}")
-
-
-def _of_grants(pipeline: Mapping[str, Any]) -> Iterator[Finding]:
-    if (roles := pipeline.get("graphRoles")) is None:
-        return
-    permissions = json.loads((TEMPLATES / "graph" / "permissions.json").read_text(encoding="utf-8"))["pipeline"]
-    reads = [probe["result"] == "ok" for probe in pipeline["probes"] if probe["what"].startswith("mailbox ")]
-    for permission, told in permissions.items():
-        name, granted = f"pipeline: Graph {permission}", permission in roles
-        if granted or "exchangeRole" not in told:
-            yield Finding(
-                name,
-                granted,
-                "" if granted else _NOT_YET,
-                _GRANT,
-            )
-        elif any(reads):
-            yield Finding(name, ok=True, what="not in the token; given by Exchange")
-        else:
-            yield Finding(name, ok=False, what="not in the token; by Exchange? Give --mailbox to see", mend=_GRANT)
-    for permission in sorted(set(roles) - set(permissions)):
-        yield Finding(f"pipeline: Graph {permission}", ok=False, what="granted, and nothing needs it", mend=_GRANT)
-
-
-def _print(findings: list[Finding]) -> None:
-    console = screen.console()
+    console = show.console()
     for finding in findings:
-        said = f"  {screen.safe(finding.what, 300)}" if finding.what else ""
+        detail = f"  {safe(finding.detail, 300)}" if finding.detail else ""
         console.print(
-            f"{'ok' if finding.ok else 'NO':3}{screen.safe(finding.name)}{said}", style="" if finding.ok else "red"
+            f"{'ok' if finding.ok else 'NO':3}{safe(finding.name)}{detail}", style="" if finding.ok else "red"
         )
         if not finding.ok:
-            console.print(f"     {finding.mend}")
-    ill = sum(not finding.ok for finding in findings)
-    console.print(f"{len(findings)} things looked at, {ill} to mend" if ill else f"All {len(findings)} things are well")
+            console.print(f"     {safe(finding.fix, 1000)}")
+    wrong = sum(not finding.ok for finding in findings)
+    console.print(f"{len(findings)} checks, {wrong} to fix" if wrong else f"All {len(findings)} checks passed")

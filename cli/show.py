@@ -1,17 +1,22 @@
-"""What people see. Nothing that a sender or a vendor wrote reaches the terminal as a control sequence."""
+"""Text for people. Nothing that a sender or a vendor wrote reaches the terminal as a control sequence."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from shared.domain.message import visible
+from cli.case_json import planned_targets
+from cli.text import safe
 
-# Of a file or a pipe, where lines may be long.
+# Columns of a file or a pipe, where lines may be long.
 _WIDE = 400
+
+# Rows that are laid out together: a table needs all its rows in memory to know how wide its columns are.
+_ROWS = 1000
 
 _STYLES = {
     "quarantined": "green",
@@ -22,21 +27,22 @@ _STYLES = {
 }
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        # Handled with all other output (cli/main.py). Rich would end the program as if the command were refused.
+        raise  # noqa: PLE0704 - Rich calls this while it handles the error
+
+
 def console() -> Console:
-    """A console that takes nobody's text for markup. What is not a terminal has room for every column."""
-    made = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+    """A console that never reads text as markup. Output that is not a terminal has room for every column."""
+    made = _Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
     if not made.is_terminal:
         made.width = _WIDE
     return made
 
 
-def safe(value: object, limit: int = 120) -> str:
-    """Text that cannot lie on a screen."""
-    return "" if value is None else visible(str(value), limit) or ""
-
-
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table; a value that is a state has its colour."""
+    """A table; a cell that is a state has the state's colour."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     # The first names the row: other commands take it, so that it is never cut off.
     made.add_column(columns[0], no_wrap=True)
@@ -48,7 +54,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def way(target: dict[str, Any]) -> str:
-    """How the mail got there: `directly`, or through which group, forwarded by whom."""
+    """How the mail got to the target: `directly`, or through which group, forwarded by whom."""
     words = {
         "group": "through",
         "forward": "forwarded by",
@@ -56,26 +62,47 @@ def way(target: dict[str, Any]) -> str:
         "inbox_rule": "by a rule of",
         "trace": "seen by transport:",
     }
-    steps = [f"{words[hop['via']]} {hop['name']}" for hop in target["hops"] if hop["via"] in words]
+    steps = [f"{words[hop['via']]} {hop.get('name')}" for hop in target.get("hops", []) if hop.get("via") in words]
     return ", ".join(steps) or "directly"
 
 
+def address(target: dict[str, Any]) -> str:
+    """The target's mailbox."""
+    return str(target.get("mailbox", {}).get("address", ""))
+
+
 def exposure(seconds: float | None) -> str:
-    """Seconds as people say them."""
+    """Seconds as `h:mm:ss`; empty if they are not known."""
     return "" if seconds is None else str(timedelta(seconds=int(seconds)))
 
 
-def targets(found: Iterable[dict[str, Any]]) -> Table:
-    """Who had it, how they got it, and what became of it."""
+def seconds_exposed(target: dict[str, Any]) -> float | None:
+    """From delivery to the pull; None if one of the two times is not known."""
+    if "deliveredAt" not in target or "pulledAt" not in target:
+        return None
+    pulled, delivered = (datetime.fromisoformat(target[name]) for name in ("pulledAt", "deliveredAt"))
+    return max(0.0, (pulled - delivered).total_seconds())
+
+
+def targets(found: Iterable[dict[str, Any]]) -> Iterator[Table]:
+    """Who had the mail, how they got it, and what became of it: one table for every thousand targets."""
+    rest = iter(found)
+    rows = list(islice(rest, _ROWS))
+    yield _targets(rows)
+    while rows := list(islice(rest, _ROWS)):
+        yield _targets(rows)
+
+
+def _targets(found: Iterable[dict[str, Any]]) -> Table:
     return table(
         ("mailbox", "how", "read", "folder", "state", "why", "exposed"),
         (
             (
-                target["mailbox"]["address"],
+                address(target),
                 way(target),
                 target.get("read", "") if target.get("copies") else "",
-                ", ".join(copy["original"]["folderPath"] for copy in target.get("copies", [])),
-                target["state"],
+                ", ".join(str(copy.get("original", {}).get("folderPath", "")) for copy in target.get("copies", [])),
+                target.get("state"),
                 target.get("reason"),
                 exposure(seconds_exposed(target)),
             )
@@ -84,25 +111,17 @@ def targets(found: Iterable[dict[str, Any]]) -> Table:
     )
 
 
-def seconds_exposed(target: dict[str, Any]) -> float | None:
-    """From delivery to the pull; None if either was not seen."""
-    if "deliveredAt" not in target or "pulledAt" not in target:
-        return None
-    pulled, delivered = (datetime.fromisoformat(target[name]) for name in ("pulledAt", "deliveredAt"))
-    return max(0.0, (pulled - delivered).total_seconds())
-
-
 def incidents(found: Iterable[dict[str, Any]]) -> Table:
     """The newest incidents."""
     return table(
         ("incident", "state", "opened", "pulled", "targets", "title"),
         (
             (
-                one["id"],
-                one["state"],
-                one["openedAt"],
-                one["counts"]["states"].get("quarantined", 0),
-                sum(plan["targets"] for plan in one.get("plans", [])),
+                one.get("id"),
+                one.get("state"),
+                one.get("openedAt"),
+                one.get("counts", {}).get("states", {}).get("quarantined", 0),
+                planned_targets(one),
                 one.get("title"),
             )
             for one in found

@@ -6,7 +6,8 @@
 `environment` is what production code finds in Azure as app settings and in the App Service's sandbox; nothing
 in it says "local" but addresses. Queues, containers and rights are those of the evaluated templates. The state
 directory holds logs, the tenant, the certificate authority and `cloud.json`, by which another process finds the
-cloud (`read_state`).
+cloud (`read_state`). Other users of the machine can read none of it. Keys are handed to processes in their
+environment, never as arguments.
 """
 
 import json
@@ -27,10 +28,12 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local import azurite
+from local.emulators import private
 from local.emulators.functions_host.config import FUNCTION_KEY_SETTING, MASTER_KEY_SETTING
 from local.emulators.graph import model
 from local.emulators.identity import directory as identities
 from local.emulators.identity.tokens import LIFETIME, SIGNING_KEY_SETTING, Caller, issue
+from local.emulators.serve import ADMIN_KEY_SETTING
 from local.process import Child, python
 from local.tls import LocalAuthority
 from shared.names import SOURCES
@@ -90,7 +93,7 @@ class LocalCloud:
         graph_latency_ms: int = 0,
         parts: Collection[str] = ("cosmos", "graph"),
     ) -> None:
-        self.directory = directory.resolve()
+        self.directory = private.make_directory(directory.resolve())
         self.authority = LocalAuthority(self.directory)
         self._deployment = Deployment.of("local")
         self._tenant = tenant
@@ -152,13 +155,13 @@ class LocalCloud:
 
         database = str(self.directory / "cosmos.db") if self._keep else ":memory:"
         tls = ("--tls-cert", str(self.authority.certificate), "--tls-key", str(self.authority.key))
-        own = (*tls, "--admin-key", admin_key, "--announce")
+        keys = {SIGNING_KEY_SETTING: key, ADMIN_KEY_SETTING: admin_key}
         # All are started before any is waited for: their imports run beside each other.
-        self._run("identity", key, "--directory", str(listing))
+        self._run("identity", {SIGNING_KEY_SETTING: key}, "--directory", str(listing))
         if "cosmos" in self._parts:
-            self._run("cosmosdb", key, "--db", database, *own)
+            self._run("cosmosdb", keys, "--db", database, *tls)
         if "graph" in self._parts:
-            self._run("graph", key, "--tenant", str(tenant), "--latency-ms", str(self._latency), *own)
+            self._run("graph", keys, "--tenant", str(tenant), "--latency-ms", str(self._latency), *tls)
         storage = azurite.start(self.directory, self.authority, keep=self._keep)
         self._children["azurite"] = storage.process
         token = issue(Caller(str(uuid.uuid4()), str(uuid.uuid4()), STORAGE, (), "operator"), key, tenant_id)
@@ -196,8 +199,8 @@ class LocalCloud:
         )
         write_state(self._state, self.directory)
 
-    def _run(self, module: str, key: str, *arguments: str) -> None:
-        environment = {**os.environ, SIGNING_KEY_SETTING: key}
+    def _run(self, module: str, keys: dict[str, str], *arguments: str) -> None:
+        environment = {**os.environ, **keys}
         command = python("-m", f"local.emulators.{module}", "--port", "0", *arguments)
         self._children[module] = Child(command, environment=environment, log=self.directory / f"{module}.log")
 
@@ -259,9 +262,7 @@ def post(url: str, body: Any, admin_key: str, context: ssl.SSLContext) -> bytes:
 
 def write_state(state: State, directory: Path) -> None:
     """Write `cloud.json`; only its owner can read it."""
-    path = directory / STATE_FILE
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(asdict(state), indent=1), encoding="utf-8")
+    private.write(directory / STATE_FILE, json.dumps(asdict(state), indent=1))
 
 
 def read_state(directory: Path) -> State:

@@ -13,8 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from local.emulators import private
+
 _ROOT = Path(__file__).parents[1]
 _GUARD = Path(__file__).with_name("guard.py")
+START_SECONDS = 90.0
+"""How long a process may take to start: many times what it needs, for a machine that is busy with other things."""
+
 # Enough of a child's last words to see why it did not start.
 _LAST_LINES = 40
 
@@ -29,7 +34,7 @@ class Child:
     Args:
         command: program and arguments; run in the repository's root.
         environment: the whole environment of the process.
-        log: file that its output is appended to.
+        log: file that its output is appended to; only its owner can read it.
     """
 
     def __init__(self, command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> None:
@@ -48,6 +53,8 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # What it writes (Azurite's data, the documents of Cosmos DB) is for nobody else.
+            umask=private.OTHERS,
         )
         self._reader = threading.Thread(target=self._read, name=f"log-{self.name}", daemon=True)
         self._reader.start()
@@ -62,7 +69,7 @@ class Child:
         """Whether the process has not ended."""
         return self._process.poll() is None
 
-    def wait_for(self, find: Callable[[str], Any], timeout: float = 30.0) -> Any:
+    def wait_for(self, find: Callable[[str], Any], timeout: float = START_SECONDS) -> Any:
         """What `find` makes of the first line of output for which it is not None.
 
         Raises:
@@ -83,7 +90,7 @@ class Child:
                 if not self._changed.wait(deadline - time.monotonic()):
                     raise StartError(self._story(f"was not ready within {timeout:g} s"))
 
-    def announced(self, timeout: float = 30.0) -> dict[str, Any]:
+    def announced(self, timeout: float = START_SECONDS) -> dict[str, Any]:
         """The JSON object that the process prints in one line when it is ready (`--announce`)."""
         found: dict[str, Any] = self.wait_for(_json_object, timeout)
         return found
@@ -110,7 +117,7 @@ class Child:
         output = self._process.stdout
         if output is None:
             raise TypeError("the output is a pipe")
-        with output, self._log.open("ab") as log:
+        with output, private.open_log(self._log) as log:
             for line in output:
                 log.write(line)
                 log.flush()

@@ -1,27 +1,49 @@
 """The local cloud with both function apps on it: what the demo, the benchmarks and `clawback local up` start.
 
+    with Stack(directory, tenant=path) as stack:
+        stack.post_alert("proofpoint_tap", body)
+        stack.api("incidents?top=1")
+
 Each app has a Functions host, an identity and settings of its own, as it is deployed.
 
-with Stack(directory, tenant=path) as stack:
-stack.post_alert("proofpoint_tap", body)
-stack.api("incidents?top=1")
+`api.json` in the state directory tells a client all that it needs, without this package. It is there while the stack
+runs, and only its owner can read it:
+
+    {
+        "url": "http://127.0.0.1:…",        address of the API, without `/api`
+        "key": "…",                         function key, for the header x-functions-key
+        "ca": "/…/ca.pem",                  certificate authority of queues, blobs and Cosmos DB
+        "webhookSecrets": {"<source>": "…"},
+        "settings": {"<app setting>": "…"}  those that open the queues and blobs, with the identity of pipeline
+    }
 """
 
 import json
 import os
 import shutil
-import time
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from functions.ingest_alert.authentication import signature
+from cli.webhook import authentication
 from local.cloud import LocalCloud
+from local.emulators import private
+from local.emulators.functions_host.config import FUNCTION_KEY_SETTING, MASTER_KEY_SETTING
 from local.process import Child, python
+from shared.names import SOURCES
 
 API_FILE = "api.json"
-"""Where another process finds the API: `{"url", "key"}`."""
+
+# What an operator's tool needs to open the queues and blobs as an app does, and nothing more.
+_CLIENT_SETTINGS = (
+    "PipelineStorage__queueServiceUri",
+    "PipelineStorage__blobServiceUri",
+    "CLAWBACK_COSMOS_ENDPOINT",
+    "CLAWBACK_CLIENT_ID",
+    "IDENTITY_ENDPOINT",
+    "IDENTITY_HEADER",
+)
 
 _ROOT = Path(__file__).parents[1]
 
@@ -49,13 +71,12 @@ class Stack:
         lease_seconds: int | None = None,
     ) -> None:
         shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
         self.cloud = LocalCloud(directory, tenant=tenant, graph_latency_ms=graph_latency_ms)
         self._settings = settings or {}
         self._workers = workers
         self._lease = [] if lease_seconds is None else ["--lease-seconds", str(lease_seconds)]
         self._hosts: list[Child] = []
-        self._admins: list[tuple[str, str]] = []
+        self._urls: list[str] = []
         self.url = ""
         self.key = ""
 
@@ -74,6 +95,7 @@ class Stack:
         while self._hosts:
             self._hosts.pop().stop()
         self.cloud.stop()
+        (self.cloud.directory / API_FILE).unlink(missing_ok=True)
 
     def start_hosts(self) -> None:
         """Start both hosts, the first or after those that are gone."""
@@ -82,13 +104,23 @@ class Stack:
             self._run("pipeline", "--workers", str(self._workers), *self._lease),
             self._run("web", "--workers", "1"),
         ]
-        told = [host.announced() for host in self._hosts]
-        self._admins = [(one["url"], one["masterKey"]) for one in told]
-        web = told[-1]
-        self.url, self.key = web["url"], web["functionKey"]
-        api = self.cloud.directory / API_FILE
-        api.touch(mode=0o600)
-        api.write_text(json.dumps({"url": self.url, "key": self.key}), encoding="utf-8")
+        self._urls = [str(host.announced()["url"]) for host in self._hosts]
+        self.url, self.key = self._urls[-1], self.cloud.environment("web")[FUNCTION_KEY_SETTING]
+        private.write(self.cloud.directory / API_FILE, json.dumps(self._for_clients(), indent=1))
+
+    def _for_clients(self) -> dict[str, Any]:
+        pipeline = self.cloud.environment("pipeline")
+        return {
+            "url": self.url,
+            "key": self.key,
+            "ca": self.cloud.state.ca,
+            "webhookSecrets": {source: self._secret(source) for source in SOURCES},
+            "settings": {name: pipeline[name] for name in _CLIENT_SETTINGS},
+        }
+
+    def _secret(self, source: str) -> str:
+        secrets: list[str] = json.loads(self.cloud.environment("web")[f"CLAWBACK_WEBHOOK_SECRETS__{source}"])
+        return secrets[0]
 
     def kill_hosts(self) -> None:
         """`kill -9` of both hosts and all their workers."""
@@ -116,16 +148,13 @@ class Stack:
 
     def workers(self) -> list[dict[str, Any]]:
         """`pid`, `cpuSeconds` and `rssBytes` of each worker process of both apps."""
-        return [
-            worker
-            for url, key in self._admins
-            for worker in self._json(f"{url}/admin/host/workers", None, {"x-functions-key": key})
-        ]
+        key = {"x-functions-key": self.cloud.environment()[MASTER_KEY_SETTING]}
+        return [worker for url in self._urls for worker in self._json(f"{url}/admin/host/workers", None, key)]
 
     def post_alert(self, source: str, body: bytes) -> Any:
         """POST to a source's webhook, as the source authenticates itself."""
-        secret = json.loads(self.cloud.environment("web")[f"CLAWBACK_WEBHOOK_SECRETS__{source}"])[0]
-        return self._json(f"{self.url}/api/alerts/{source}", body, authentication(source, secret, body))
+        headers = authentication(source, self._secret(source), body)
+        return self._json(f"{self.url}/api/alerts/{source}", body, headers)
 
     def graph(self, path: str) -> Any:
         """GET below `/_local/` of the local Graph."""
@@ -146,11 +175,3 @@ class Stack:
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - our own address
         with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - as above
             return json.loads(answer.read())
-
-
-def authentication(source: str, secret: str, body: bytes) -> dict[str, str]:
-    """The headers by which a request of the source proves itself."""
-    if source == "clawback":
-        timestamp = str(int(time.time()))
-        return {"Clawback-Timestamp": timestamp, "Clawback-Signature": signature(secret, timestamp, body)}
-    return {"X-Clawback-Secret": secret}

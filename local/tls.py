@@ -11,6 +11,8 @@ from pathlib import Path
 
 import trustme
 
+from local.emulators import private
+
 _HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -24,19 +26,18 @@ class LocalAuthority:
         self.ca = directory / "ca.pem"
         self.certificate = directory / "server.pem"
         self.key = directory / "server.key"
-        if not (self.ca.exists() and self.certificate.exists() and self.key.exists()):
-            self._make(directory)
+        private.make_directory(directory)
+        files = (self.ca, self.certificate, self.key)
+        # A key that others could read is no longer a secret.
+        if not all(file.exists() for file in files) or self.key.stat().st_mode & private.OTHERS:
+            self._make()
 
-    def _make(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+    def _make(self) -> None:
         authority = trustme.CA(organization_name="Clawback local cloud")
         server = authority.issue_cert(*_HOSTS)
-        # Made unreadable to others before there is something to read.
-        self.key.touch(mode=0o600)
-        server.private_key_pem.write_to_path(str(self.key))
-        for index, blob in enumerate(server.cert_chain_pems):
-            blob.write_to_path(str(self.certificate), append=index > 0)
-        authority.cert_pem.write_to_path(str(self.ca))
+        private.write(self.key, server.private_key_pem.bytes().decode())
+        private.write(self.certificate, "".join(blob.bytes().decode() for blob in server.cert_chain_pems))
+        private.write(self.ca, authority.cert_pem.bytes().decode())
 
     def environment(self) -> dict[str, str]:
         """What makes a process that is still to start trust the authority, and nothing else."""

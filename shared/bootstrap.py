@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from shared.adapters.graph.gateway import GraphGateway
     from shared.pipeline.payloads import HealthCheck
     from shared.policy import Policy
+    from shared.policy.people import PolicyPeople
     from shared.ports.activity import ActivityStore
     from shared.ports.alerts import AlertStore
     from shared.ports.dead_letters import DeadLetters
@@ -43,11 +44,11 @@ class Services:
 
     @classmethod
     def from_environment(cls) -> Services:
-        """Services by this process's settings. A wrong setting is told here, by name."""
+        """Services by this process's settings. A wrong setting raises here, with its name."""
         return cls(Settings())
 
     async def close(self) -> None:
-        """Give all connections back. For programs that end; a function app keeps them for its lifetime."""
+        """Close all connections. For programs that end; a function app keeps them as long as it runs."""
         for built in list(vars(self).values()):
             if hasattr(built, "close"):
                 await built.close()
@@ -75,6 +76,12 @@ class Services:
         from shared.policy import load_policy  # noqa: PLC0415 - reads a file: only stages with a policy do
 
         return load_policy(self.settings.policy_path)
+
+    @cached_property
+    def policy_people(self) -> PolicyPeople:
+        from shared.policy.people import PolicyPeople  # noqa: PLC0415 - only stages with a policy need it
+
+        return PolicyPeople(self.policy, self.directory, self.now)
 
     @cached_property
     def queue(self) -> MessageQueue:
@@ -151,9 +158,10 @@ class Services:
 
     @cached_property
     def directory(self) -> Directory:
+        from shared.adapters.directory_cache import CachedDirectory  # noqa: PLC0415 - cold start
         from shared.adapters.graph.directory import GraphDirectory  # noqa: PLC0415 - cold start
 
-        return GraphDirectory(self._graph)
+        return CachedDirectory(GraphDirectory(self._graph), self.now)
 
 
 @lru_cache(maxsize=1)

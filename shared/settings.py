@@ -8,14 +8,14 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 # The longest that a function may run (host.json functionTimeout) and a minute for a clock that is off:
-# after that, whoever held a claim is dead.
+# after that, the holder of a lease is certainly dead.
 _LEASE_SECONDS = 360
 
 WEBHOOK_SECRETS = "CLAWBACK_WEBHOOK_SECRETS"
 
 
 class Role(StrEnum):
-    """Which of the two apps this process is. On one machine both run in one."""
+    """Which of the two apps this process is."""
 
     PIPELINE = "pipeline"
     WEB = "web"
@@ -31,7 +31,7 @@ class Settings(BaseSettings):
         case_sensitive=True,
         populate_by_name=True,
         env_nested_delimiter="__",
-        # What is wrong is told by name; the value may be a secret.
+        # An error names the setting and not its value, which may be a secret.
         hide_input_in_errors=True,
     )
 
@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     @classmethod
     def _usable(cls, given: Any) -> Any:
         # A secret that is not set yet (App Service leaves the reference there), or set wrong, closes its own source and
-        # no other; the health check tells of it.
+        # no other; the health check reports it.
         if not isinstance(given, dict):
             return given
         return {source: secrets if _texts(secrets) else [] for source, secrets in given.items()}

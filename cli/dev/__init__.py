@@ -1,1 +1,1 @@
-"""Commands for developers: the demos and the local cloud. Only these need `local/`."""
+"""Commands that run the local cloud; nothing else of the command line needs `local`."""

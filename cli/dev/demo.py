@@ -1,10 +1,9 @@
 """`clawback demo`: one phishing mail found, pulled, proven gone, and one copy put back exactly where it was.
 
-Everything that it says is checked against the scenario and against the mailboxes themselves, not against what
-Clawback says about them. The exit status is 0 only if all of it held.
+Every claim is checked against the scenario and against the mailboxes themselves, not against Clawback's own report.
+The exit status is 0 only if all claims hold.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -15,25 +14,30 @@ from typing import Any
 from rich.console import Console
 
 from cli import show as screen
-from cli.api import Api, CommandError
-from cli.commands import export_json, write
+from cli.access import Access
+from cli.api import Api
+from cli.case_json import Case, ask, newest
+from cli.cases import export_json
 from cli.dev.local_up import fill
+from cli.errors import CommandError
+from cli.files import write
+from cli.text import safe
 from local.stack import Stack
 from local.tenant.generate import Expected, Generated
 
 OUT = Path("out") / "demo"
 QUARANTINE = "Clawback Quarantine"
 
-# A pull of the demo's size takes seconds; longer means that something hangs.
-_PATIENCE = 120.0
+# Seconds. A pull of the demo's size takes a few; longer means that something hangs.
+_TIMEOUT = 120.0
 _POLL = 0.3
 
 Items = dict[str, dict[str, dict[str, Any]]]
-"""What the mailboxes really hold: items by mailbox (user id) and item id."""
+"""The items of the mailboxes: by mailbox (user id) and item id."""
 
 
 class Checks:
-    """What was claimed and whether it held."""
+    """Prints claims and counts which of them hold."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -41,7 +45,7 @@ class Checks:
         self.held = 0
 
     def that(self, claim: str, problems: Iterable[object] = ()) -> None:
-        """Say the claim, and what speaks against it."""
+        """Print the claim; it holds if there are no problems."""
         found = list(problems)
         if not found:
             self.held += 1
@@ -50,11 +54,11 @@ class Checks:
         self.failed += 1
         self._console.print(f"  ✗ {claim}", style="bold red")
         for problem in found[:10]:
-            self._console.print(f"      {screen.safe(problem, 300)}")
+            self._console.print(f"      {safe(problem, 300)}")
 
 
-def run(_: argparse.Namespace) -> int:
-    """The demonstration; 0 if everything held."""
+def run() -> int:
+    """The demonstration; 0 if all claims held."""
     console = screen.console()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="clawback-demo-") as scratch:
@@ -62,7 +66,8 @@ def run(_: argparse.Namespace) -> int:
         console.print("Starting the local cloud: identity, queues and blobs, Cosmos DB, Graph, Functions host …")
         with Stack(Path(scratch) / "cloud", tenant=tenant) as stack:
             checks = Checks(console)
-            Demonstration(stack, made, console, checks).run()
+            with Api(Access(stack.url, stack.key)) as api:
+                Demonstration(stack, api, made, console, checks).run()
     console.print(
         f"\n{checks.held} claims held, {checks.failed} did not; {time.monotonic() - started:.0f} s", style="bold"
     )
@@ -70,14 +75,14 @@ def run(_: argparse.Namespace) -> int:
 
 
 class Demonstration:
-    """The acts, in order."""
+    """The steps, in order."""
 
-    def __init__(self, stack: Stack, made: Generated, console: Console, checks: Checks) -> None:
+    def __init__(self, stack: Stack, api: Api, made: Generated, console: Console, checks: Checks) -> None:
         self._stack = stack
+        self._api = api
         self._made = made
         self._console = console
         self._checks = checks
-        self._api = Api(stack.url, stack.key)
         self._addresses = {user.id: (user.mail or "").lower() for user in made.tenant.users}
         self._mailboxes = [mailbox.user_id for mailbox in made.tenant.mailboxes]
 
@@ -93,7 +98,7 @@ class Demonstration:
         self._leave(incident)
 
     def _look(self) -> Items:
-        """Every item of every mailbox, asked of the mailboxes and not of Clawback."""
+        """Every item of every mailbox, read from the mailboxes and not from Clawback."""
         return {
             mailbox: {item["id"]: item for item in self._stack.graph(f"mailboxes/{mailbox}/items")["items"]}
             for mailbox in self._mailboxes
@@ -105,24 +110,25 @@ class Demonstration:
         first = self._stack.post_alert("proofpoint_tap", body)
         again = self._stack.post_alert("proofpoint_tap", body)
         self._checks.that("both are the same alert", [] if first["alertIds"] == again["alertIds"] else [first, again])
-        deadline = time.monotonic() + _PATIENCE
-        while not (found := self._api.get("incidents")["incidents"]) and time.monotonic() < deadline:
+        deadline = time.monotonic() + _TIMEOUT
+        while not (found := newest(self._api)) and time.monotonic() < deadline:
             time.sleep(_POLL)
         if not found:
-            raise CommandError(f"no incident after {_PATIENCE:.0f} s")
+            raise CommandError(f"no incident after {_TIMEOUT:.0f} s")
         self._checks.that("there is one incident", [] if len(found) == 1 else [f"{len(found)} incidents"])
         return str(found[0]["id"])
 
     def _watch(self, incident: str) -> None:
-        """Live: each target as it reaches its end."""
+        """Print each target when it reaches its final state."""
         self._console.print("\nWho has it, how they got it, and what becomes of it", style="bold")
-        told: set[str] = set()
-        deadline = time.monotonic() + _PATIENCE
+        printed: set[str] = set()
+        deadline = time.monotonic() + _TIMEOUT
         while True:
-            state = self._api.incident(incident)["incident"]["state"]
-            for target in self._api.targets(incident):
-                if target["id"] not in told and target["state"] not in {"planned", "located"}:
-                    told.add(target["id"])
+            case = Case(self._api, incident)
+            state = case.header["state"]
+            for target in case.targets():
+                if target["id"] not in printed and target["state"] not in {"planned", "located"}:
+                    printed.add(target["id"])
                     self._line(target)
             if state == "contained" or time.monotonic() > deadline:
                 self._checks.that("the incident is contained", [] if state == "contained" else [state])
@@ -130,28 +136,31 @@ class Demonstration:
             time.sleep(_POLL)
 
     def _line(self, target: dict[str, Any]) -> None:
-        words = [screen.safe(target["mailbox"]["address"]), screen.safe(screen.way(target))]
+        words = [safe(screen.address(target)), safe(screen.way(target))]
         if target["state"] == "quarantined":
             proof = "verified" if target.get("verifiedAt") else "not verified"
-            exposed = screen.exposure(screen.seconds_exposed(target))
-            words.append(f"{target['read']}, pulled, {proof}, exposed for {exposed}")
+            exposure = screen.exposure(screen.seconds_exposed(target))
+            words.append(f"{target['read']}, pulled, {proof}, exposed for {exposure}")
         else:
-            words.append(f"{target['state']} ({screen.safe(target.get('reason') or 'nothing there')})")
+            words.append(f"{target['state']} ({safe(target.get('reason') or 'nothing there')})")
         self._console.print("  " + " · ".join(words), style="" if target["state"] == "quarantined" else "yellow")
 
     def _compare(self, incident: str) -> None:
         self._console.print("\nCompared with what the scenario says must happen", style="bold")
-        found = {(t["mailbox"]["address"], t["internetMessageId"]): t for t in self._api.targets(incident)}
+        case = Case(self._api, incident)
+        found = {(screen.address(t), t["internetMessageId"]): t for t in case.targets()}
         wanted = {(one.address, one.message_id): one for one in self._made.expected}
-        self._checks.that(f"all {len(wanted)} who got it are known", sorted(wanted.keys() - found.keys()))
-        self._checks.that("nobody else is", sorted(found.keys() - wanted.keys()))
+        self._checks.that(f"all {len(wanted)} expected targets are known", sorted(wanted.keys() - found.keys()))
+        self._checks.that("there is no other target", sorted(found.keys() - wanted.keys()))
         both = [(wanted[key], found[key]) for key in sorted(wanted.keys() & found.keys())]
-        self._checks.that("each ended as it must, and for that reason", [d for one in both if (d := _difference(*one))])
-        chain = self._api.verification(incident)
-        self._checks.that("the record of it all is whole", [] if chain["intact"] else [chain])
+        self._checks.that(
+            "each ended in the expected state, for the expected reason", [d for one in both if (d := _difference(*one))]
+        )
+        chain = case.verification()
+        self._checks.that("the chain of activity is intact", [] if chain["intact"] else [chain])
 
     def _prove(self, before: Items, after: Items) -> None:
-        self._console.print("\nAsked of the mailboxes themselves", style="bold")
+        self._console.print("\nRead from the mailboxes themselves", style="bold")
         ids = {(one.address, one.message_id) for one in self._made.expected if one.state == "quarantined"}
         visible, changed, lost, new = [], [], [], []
         for mailbox, items in before.items():
@@ -166,7 +175,7 @@ class Demonstration:
                     visible.append((address, now["folder"]))
                 elif not ours and now != item:
                     changed.append((address, item["folder"], now["folder"]))
-        self._checks.that("no copy is left where anybody could open it", visible)
+        self._checks.that("no copy is left where a person can open it", visible)
         self._checks.that("nothing else was touched", changed)
         self._checks.that("nothing was deleted", lost)
         self._checks.that("nothing was added", new)
@@ -175,12 +184,11 @@ class Demonstration:
         whose = self._made.undo
         self._console.print(f"\nUndo for {whose}", style="bold")
         mailbox = next(key for key, address in self._addresses.items() if address == whose)
-        targets = [t["id"] for t in self._api.targets(incident) if t["mailbox"]["address"] == whose]
-        why = {"by": "Demo Analyst", "reason": "false positive", "targets": targets}
-        self._api.command(incident, "undo", why)
-        deadline = time.monotonic() + _PATIENCE
+        targets = [t["id"] for t in Case(self._api, incident).targets() if screen.address(t) == whose]
+        ask(self._api, incident, "undo", {"by": "Demo Analyst", "reason": "false positive", "targets": targets})
+        deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
-            states = {t["state"] for t in self._api.targets(incident) if t["id"] in targets}
+            states = {t["state"] for t in Case(self._api, incident).targets() if t["id"] in targets}
             if states <= {"restored"}:
                 break
             time.sleep(_POLL)
@@ -194,14 +202,15 @@ class Demonstration:
         self._console.print(screen.table(("", "folder", "read", "flag", "categories"), rows))
         differ = [key for key in moved if after.get(key) != before[mailbox][key]]
         self._checks.that("folder, time, read state, flag and categories are those of before", differ)
-        self._checks.that("Clawback says so too", states - {"restored"} if moved else ["nothing had been moved"])
+        self._checks.that("Clawback reports the same", states - {"restored"} if moved else ["nothing had been moved"])
 
     def _leave(self, incident: str) -> None:
-        chain = self._api.verification(incident)
-        self._checks.that("the record is whole with the undo in it", [] if chain["intact"] else [chain])
-        write(OUT / "incident.json", export_json(self._api, incident))
-        write(OUT / "activity.csv", self._api.activity_csv(incident))
-        counts = self._api.incident(incident)["counts"]
+        case = Case(self._api, incident)
+        chain = case.verification()
+        self._checks.that("the chain is intact with the undo in it", [] if chain["intact"] else [chain])
+        write(OUT / "incident.json", export_json(case))
+        write(OUT / "activity.csv", case.activity_csv())
+        counts = case.counts
         self._console.print("\nThe incident", style="bold")
         rows = [
             *((state, number) for state, number in sorted(counts["states"].items())),
@@ -210,16 +219,16 @@ class Demonstration:
             ("longest exposure", screen.exposure(counts["longestExposure"])),
         ]
         self._console.print(screen.table(("", ""), rows))
-        self._console.print(f"Left behind: {OUT / 'incident.json'}, {OUT / 'activity.csv'}")
+        self._console.print(f"Written: {OUT / 'incident.json'}, {OUT / 'activity.csv'}")
 
 
 def _difference(wanted: Expected, found: dict[str, Any]) -> str | None:
-    """What differs, in words; None if nothing does."""
+    """What differs, as text; None if nothing does."""
     way = tuple(f"{hop['via']}:{hop['name']}" for hop in found["hops"] if hop["via"] != "alert")
     is_read = {"read": True, "unread": False}.get(found.get("read", "unknown"))
-    told = (found["state"], found.get("reason"), way)
-    if told != (wanted.state, wanted.reason, wanted.way):
-        return f"{wanted.address}: {told}, not {(wanted.state, wanted.reason, wanted.way)}"
+    ended = (found["state"], found.get("reason"), way)
+    if ended != (wanted.state, wanted.reason, wanted.way):
+        return f"{wanted.address}: {ended}, not {(wanted.state, wanted.reason, wanted.way)}"
     if wanted.read is not None and is_read is not wanted.read:
         return f"{wanted.address}: read {is_read}, not {wanted.read}"
     return None

@@ -1,9 +1,8 @@
 """`clawback demo-crash`: `kill -9` of the host in the middle of a 300-target incident, then a restart.
 
-The same incident is run twice, once in peace, and the results are compared.
+The same incident is run twice, once without a kill, and the results are compared.
 """
 
-import argparse
 import json
 import tempfile
 import time
@@ -12,23 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from cli import show as screen
-from cli.api import Api, CommandError
+from cli.access import Access
+from cli.api import Api
+from cli.case_json import Case
 from cli.dev.demo import Checks
 from cli.dev.local_up import fill
+from cli.errors import CommandError
+from cli.text import safe
 from local.stack import Stack
 from local.tenant.generate import Generated
 
-_PATIENCE = 240.0
+# Seconds for one run.
+_TIMEOUT = 240.0
 _POLL = 0.1
 
 # Seconds. Messages that a killed host had taken come back, and its chunk leases expire, after this time instead of
 # after ten and six minutes as in Azure.
 _LEASE_SECONDS = 5
 
-# So slow that there is a middle to be killed in.
+# Slow enough that the kill comes in the middle.
 _LATENCY_MS = 80
 
-# A sixth of the moves: what is under way then still comes before the kill, and more than half is left.
+# After a sixth of the moves: those under way still arrive before the kill, and more than half are left.
 _KILL_AFTER = 6
 
 _MOVE = "POST /users/{id}/messages/{id}/move"
@@ -36,7 +40,7 @@ _MOVE = "POST /users/{id}/messages/{id}/move"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an incident came to, without times and ids that differ from run to run."""
+    """How an incident ended, without times and ids, which differ from run to run."""
 
     targets: dict[str, tuple[Any, ...]]
     counts: dict[str, Any]
@@ -45,26 +49,26 @@ class Result:
     intact: bool
 
 
-def run(_: argparse.Namespace) -> int:
+def run() -> int:
     """The demonstration; 0 if the crash changed nothing."""
     console = screen.console()
     checks = Checks(console)
     with tempfile.TemporaryDirectory(prefix="clawback-crash-") as scratch:
         made, tenant = fill("crash", Path(scratch))
-        console.print("Once in peace", style="bold")
-        peace = _pull(Path(scratch) / "peace", made, tenant, checks, kill=False)
+        console.print("Once without a kill", style="bold")
+        calm = _pull(Path(scratch) / "calm", made, tenant, checks, kill=False)
         console.print("Once with kill -9 in the middle", style="bold")
         crash = _pull(Path(scratch) / "crash", made, tenant, checks, kill=True)
     console.print("The same result?", style="bold")
     wanted = len(made.expected)
-    ended = [t for t in peace.targets.values() if t[0] == "quarantined"]
-    checks.that(f"in peace, all {wanted} were pulled", [] if len(ended) == wanted else [peace.counts])
-    different = [key for key in peace.targets | crash.targets if peace.targets.get(key) != crash.targets.get(key)]
+    ended = [t for t in calm.targets.values() if t[0] == "quarantined"]
+    checks.that(f"without a kill, all {wanted} were pulled", [] if len(ended) == wanted else [calm.counts])
+    different = [key for key in calm.targets | crash.targets if calm.targets.get(key) != crash.targets.get(key)]
     checks.that("every target ended in the same state", sorted(different))
-    checks.that("the sums are the same", [] if crash.counts == peace.counts else [crash.counts, peace.counts])
-    checks.that("every copy was moved once", [] if crash.moves == peace.moves == wanted else [crash.moves, peace.moves])
-    checks.that("the mailboxes look the same", [] if crash.folders == peace.folders else [crash.folders])
-    checks.that("both chains are whole", [] if crash.intact and peace.intact else ["broken"])
+    checks.that("the counts are the same", [] if crash.counts == calm.counts else [crash.counts, calm.counts])
+    checks.that("every copy was moved once", [] if crash.moves == calm.moves == wanted else [crash.moves, calm.moves])
+    checks.that("the mailboxes look the same", [] if crash.folders == calm.folders else [crash.folders])
+    checks.that("both chains are intact", [] if crash.intact and calm.intact else ["broken"])
     console.print(f"\n{checks.held} claims held, {checks.failed} did not", style="bold")
     return int(checks.failed > 0)
 
@@ -86,7 +90,7 @@ def _pull(directory: Path, made: Generated, tenant: Path, checks: Checks, *, kil
             checks.that(claim, [] if 0 < moved < len(made.expected) else [moved])
             stack.start_hosts()
         incident = _until_contained(stack)
-        checks.that(f"contained: {screen.safe(incident['counts']['states'])}")
+        checks.that(f"contained: {safe(incident['counts']['states'])}")
         return _result(stack, incident["id"], made)
 
 
@@ -96,36 +100,37 @@ def _moves(stack: Stack) -> int:
 
 
 def _until_moved(stack: Stack, number: int) -> None:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while _moves(stack) < number and time.monotonic() < deadline:
         time.sleep(0.01)
 
 
 def _until_contained(stack: Stack) -> dict[str, Any]:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:
         found: list[dict[str, Any]] = stack.api("incidents")["incidents"]
         if found and found[0]["state"] == "contained":
             return found[0]
         time.sleep(_POLL)
-    raise CommandError(f"not contained after {_PATIENCE:.0f} s")
+    raise CommandError(f"not contained after {_TIMEOUT:.0f} s")
 
 
 def _result(stack: Stack, incident: str, made: Generated) -> Result:
-    api = Api(stack.url, stack.key)
-    targets = {
-        t["mailbox"]["address"]: (t["state"], t.get("reason"), t["read"], len(t.get("copies", [])))
-        for t in api.targets(incident)
-    }
-    counts = {key: value for key, value in api.incident(incident)["counts"].items() if key in _COUNTS}
+    with Api(Access(stack.url, stack.key)) as api:
+        case = Case(api, incident)
+        targets = {
+            screen.address(t): (t["state"], t.get("reason"), t["read"], len(t.get("copies", [])))
+            for t in case.targets()
+        }
+        intact = bool(case.verification()["intact"])
+    counts = {key: value for key, value in case.counts.items() if key in _COUNTS}
     wanted = {one.message_id for one in made.expected}
     folders: dict[str, int] = {}
     for mailbox in made.tenant.mailboxes:
         for item in stack.graph(f"mailboxes/{mailbox.user_id}/items")["items"]:
             if item["internetMessageId"] in wanted:
                 folders[item["folder"]] = folders.get(item["folder"], 0) + 1
-    chain = api.verification(incident)
-    return Result(targets, counts, _moves(stack), folders, bool(chain["intact"]))
+    return Result(targets, counts, _moves(stack), folders, intact)
 
 
 _COUNTS = {"states", "read", "unread", "readUnknown", "exposedTargets"}

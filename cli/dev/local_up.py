@@ -1,6 +1,5 @@
 """`clawback local up`: the whole system on this machine, until Ctrl-C."""
 
-import argparse
 import contextlib
 import json
 import signal
@@ -10,60 +9,60 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from cli.api import LOCAL, CommandError
+from cli import local_cloud
+from cli.errors import CommandError
 from local.emulators.graph import model
-from local.stack import API_FILE, Stack
+from local.stack import Stack
 from local.tenant.generate import Generated, generate
 from local.tenant.scenario import load_scenario
 
 
 def fill(name: str, directory: Path) -> tuple[Generated, Path]:
-    """The scenario as it is now, and the file that its tenant was written to."""
+    """The scenario with times relative to now, and the file that its tenant was written to."""
     made = generate(load_scenario(name), now=datetime.now(UTC).replace(microsecond=0))
     directory.mkdir(parents=True, exist_ok=True)
     model.dump(made.tenant, directory / f"{name}.json")
     return made, directory / f"{name}.json"
 
 
-def _answers() -> str | None:
-    """The API of the local cloud that runs here; None if there is none, or only what one that was killed left."""
+def running() -> str | None:
+    """Address of the local cloud that runs in this folder; None if none does, or one was killed and left its file."""
     try:
-        url: str = json.loads((LOCAL / API_FILE).read_text(encoding="utf-8"))["url"]
+        url = local_cloud.read().url
         parts = urlsplit(url)
         socket.create_connection((parts.hostname or "", parts.port or 0), timeout=1).close()
-    except (OSError, ValueError, KeyError):
+    except (CommandError, OSError, ValueError, OverflowError):
         return None
     return url
 
 
-def run(given: argparse.Namespace) -> int:
-    """Start, say where everything is, wait.
+def run(scenario: str, *, as_json: bool) -> None:
+    """Start, print where everything is, wait.
 
     Raises:
-        CommandError: one is up in this folder already; its state is not to be pulled from under it.
+        CommandError: one runs in this folder already; starting would delete its state.
     """
-    if (up := _answers()) is not None:
+    if (up := running()) is not None:
         raise CommandError(f"Clawback is up at {up} already: end that first, or start this one in another folder")
-    # Being asked to end is as good as Ctrl-C, at any time: nothing is left running.
+    # SIGTERM ends it as Ctrl-C does, at any time: nothing is left running.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    made, tenant = fill(given.scenario, Path("out") / "tenants")
-    alert = Path("out") / "tenants" / f"{given.scenario}-alert.json"
+    made, tenant = fill(scenario, Path("out") / "tenants")
+    alert = Path("out") / "tenants" / f"{scenario}-alert.json"
     alert.write_text(json.dumps(made.alert, indent=2) + "\n", encoding="utf-8")
     # Absolute: the services run in the repository's root, wherever the command was given.
-    with Stack(LOCAL.resolve(), tenant=tenant.resolve()) as stack:
-        told = {
+    with Stack(local_cloud.DIRECTORY.resolve(), tenant=tenant.resolve()) as stack:
+        where = {
             "api": f"{stack.url}/api",
             "key": stack.key,
             "graph": stack.cloud.state.graph_url,
             "cosmos": stack.cloud.state.cosmos_url,
             "alert": str(alert),
         }
-        if given.json:
-            print(json.dumps(told), flush=True)
+        if as_json:
+            print(json.dumps(where), flush=True)
         else:
-            print(f"Clawback is up at {told['api']} (function key {told['key']})")
+            print(f"Clawback is up at {where['api']} (function key {where['key']})")
             print(f"Try: clawback alert submit {alert} --source proofpoint_tap; then clawback incident list")
             print("Ctrl-C ends it", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             threading.Event().wait()
-    return 0

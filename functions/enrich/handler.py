@@ -8,17 +8,17 @@ from functools import partial
 
 from functions.enrich.indicators import collect
 from functions.enrich.models import Deps
-from functions.enrich.people import recipients, special
+from functions.enrich.people import recipients
 from functions.enrich.priority import score
 from shared.domain.alert import Alert
+from shared.domain.enrichment import Enrichment, enrichment_path
 from shared.domain.ids import IncidentId
 from shared.domain.incident import MAX_PLAN_ALERTS, Action, AlertLink, AlertStep, Decision, Incident
-from shared.enrichment import Enrichment, enrichment_path
+from shared.domain.recipient import RecipientKind
 from shared.pipeline.case_lease import alone
 from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged
 from shared.pipeline.stage import Outcome
 from shared.policy import PolicyInput, decide
-from shared.ports.directory import RecipientKind
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
 
@@ -66,32 +66,32 @@ async def _enriched(incident_id: IncidentId, alerts: Sequence[Alert], deps: Deps
 async def enrich(incident_id: IncidentId, alerts: Sequence[Alert], deps: Deps) -> Enrichment:
     """All that can be found out about the alerts, and the decision about each."""
     named = {alert.id: sorted({a.lower() for m in alert.messages for a in m.recipients}) for alert in alerts}
-    privileged, protected, notes = await special(deps.policy, deps.directory)
+    people = await deps.policy_people.read()
     addresses = sorted({address for one in named.values() for address in one})
-    people = await recipients(addresses, privileged, protected, deps.directory)
-    by_address = {person.address: person for person in people}
+    found = await recipients(addresses, people, deps.directory)
+    by_address = {recipient.address: recipient for recipient in found}
     decisions: dict[str, Decision] = {}
     for alert in alerts:
         who = [by_address[address] for address in named[alert.id]]
-        special_people = sum(person.privileged for person in who)
+        privileged = sum(recipient.privileged for recipient in who)
         now = deps.now()
         priority = score(
             alert,
             recipients=len(who),
-            groups=sum(person.kind is RecipientKind.GROUP for person in who),
-            privileged=special_people,
+            groups=sum(recipient.kind is RecipientKind.GROUP for recipient in who),
+            privileged=privileged,
             now=now,
         )
-        known = PolicyInput(alert=alert, priority=priority, recipients=len(who), privileged=special_people, at=now)
+        known = PolicyInput(alert=alert, priority=priority, recipients=len(who), privileged=privileged, at=now)
         decisions[alert.id] = decide(deps.policy, known)
     return Enrichment(
         incident_id=incident_id,
-        recipients=people,
-        privileged=tuple(sorted(privileged)),
-        protected=tuple(sorted(protected)),
+        recipients=found,
+        privileged=tuple(sorted(people.privileged)),
+        protected=tuple(sorted(people.protected)),
         indicators={alert.id: collect(alert) for alert in alerts},
         decisions=decisions,
-        notes=notes,
+        notes=people.notes,
     )
 
 

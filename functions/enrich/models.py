@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from shared.clock import Clock
 from shared.policy import Policy
+from shared.policy.people import PolicyPeople
 from shared.ports.alerts import AlertStore
 from shared.ports.directory import Directory
 from shared.ports.evidence import EvidenceStore
@@ -22,5 +23,6 @@ class Deps:
     evidence: EvidenceStore
     queue: MessageQueue
     policy: Policy
+    policy_people: PolicyPeople
     settings: Settings
     now: Clock

@@ -1,4 +1,4 @@
-"""How urgent an alert is: points that can be added up on paper, each with its reason."""
+"""How urgent an alert is: a sum of points, each with its reason."""
 
 from datetime import datetime, timedelta
 

@@ -14,7 +14,9 @@ from functions.expand_recipients.limits import approval_reasons
 from functions.expand_recipients.manifest import ManifestSummary, freeze, identified, manifest_path, read_manifest
 from functions.expand_recipients.models import Deps
 from functions.expand_recipients.search import search
+from functions.expand_recipients.trace import Traces
 from shared.domain.alert import Alert
+from shared.domain.enrichment import Enrichment, merged
 from shared.domain.ids import IncidentId
 from shared.domain.incident import (
     MAX_PLAN_ALERTS,
@@ -26,7 +28,6 @@ from shared.domain.incident import (
     PlanState,
     plan_id,
 )
-from shared.enrichment import Enrichment, merged
 from shared.errors import NotFoundError, UnavailableError
 from shared.pipeline.case_lease import alone
 from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, Payload, PullChunk
@@ -110,12 +111,13 @@ async def _inputs(draft: Plan, deps: Deps) -> tuple[list[Alert], Enrichment]:
 
 async def _freeze(path: str, draft: Plan, alerts: list[Alert], enrichment: Enrichment, deps: Deps) -> None:
     """Find everybody who has the mail, and keep who is new as the plan's manifest."""
-    found = await search(alerts, enrichment, deps)
+    known_to_case = partial(deps.targets.known, draft.incident_id)
+    traces = Traces(draft.incident_id, deps.evidence, deps.now)
+    found = await search(alerts, enrichment, deps, known=known_to_case, traces=traces)
     places = identified(draft.incident_id, found.tree)
-    known = await deps.targets.known(draft.incident_id, list(places))
     # One plan looks at each of them once: whoever sends the same Message-ID again counts on that.
-    notes = (*found.notes, *((f"{LOOKED_AT_BEFORE}: {len(known)}",) if known else ()))
-    await deps.evidence.keep_lines(path, freeze(draft, places, found.tree, known=known, notes=notes))
+    notes = (*found.notes, *((f"{LOOKED_AT_BEFORE}: {len(found.known)}",) if found.known else ()))
+    await deps.evidence.keep_lines(path, freeze(draft, places, found.tree, known=found.known, notes=notes))
 
 
 async def _record(

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from functions.expand_recipients.tree import Reached, Tree
+from functions.expand_recipients.tree import Delivery, Tree
 from shared.domain.base import Frozen
 from shared.domain.batch import MAX_BATCH_BYTES, sent_size
 from shared.domain.ids import AlertId, ChunkId, IncidentId, PlanId, TargetId
@@ -66,14 +66,14 @@ def manifest_path(incident: IncidentId, plan: PlanId) -> str:
     return f"plans/{incident}/{plan}.jsonl"
 
 
-def identified(incident: IncidentId, tree: Tree) -> dict[TargetId, Reached]:
+def identified(incident: IncidentId, tree: Tree) -> dict[TargetId, Delivery]:
     """Everything that was reached, by the id of the target that it becomes."""
-    return {target_id(incident, place.holder, place.mail): place for place in tree.reached.values()}
+    return {target_id(incident, place.holder, place.mail): place for place in tree.deliveries.values()}
 
 
 def freeze(
     plan: Plan,
-    places: dict[TargetId, Reached],
+    places: dict[TargetId, Delivery],
     tree: Tree,
     *,
     known: Collection[TargetId],
@@ -175,7 +175,7 @@ def _line(document: dict[str, Any]) -> bytes:
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
-def _target(key: TargetId, place: Reached, tree: Tree, plan: Plan, chunk: ChunkId) -> Target:
+def _target(key: TargetId, place: Delivery, tree: Tree, plan: Plan, chunk: ChunkId) -> Target:
     message = tree.mails[place.mail].message
     return Target(
         id=key,
@@ -187,7 +187,7 @@ def _target(key: TargetId, place: Reached, tree: Tree, plan: Plan, chunk: ChunkI
         internet_message_id=message.internet_message_id or "",
         sender=message.sender,
         subject=message.subject,
-        hops=place.way,
+        hops=place.hops,
         state=place.state,
         reason=place.reason,
     )

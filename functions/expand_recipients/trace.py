@@ -1,61 +1,128 @@
-"""Message trace: who transport says got the mail, in as few requests as it takes.
+"""Message trace: which recipients transport delivered a mail to, in as few requests as it takes.
 
-The tenant has 100 requests in five minutes for everybody (graph.md 2.7), so a plan has a budget, and the trace is
-never what a pull fails for: what it could not tell is a note on the plan.
+The tenant has 100 requests in five minutes for everybody (graph.md 2.7). So a search has a limit, an answer is kept for
+the whole case, and a pull never fails for want of the trace: what it could not tell is a note on the plan.
 """
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Literal
 
+from shared.clock import Clock
+from shared.domain.base import Frozen, Instant
+from shared.domain.ids import IncidentId
 from shared.domain.message import Message, internet_message_id, visible
 from shared.errors import DeniedError, UnavailableError
 from shared.ports.directory import Directory, TraceRow
+from shared.ports.evidence import EvidenceStore
 
 # A fifth of what the tenant has in five minutes: five plans can be made at a time.
-_BUDGET = 20
+_MAX_REQUESTS = 20
 # A trace spans at most ten days, and starts at most ninety days back (graph.md 2.7).
 _SPAN = timedelta(days=10)
 _OLDEST = timedelta(days=90)
 # Clocks differ, and some sources say when they saw the mail, not when it came.
 _BEFORE = timedelta(days=1)
-# What came by another look is the same mail if it came at about the same time.
+# Two times within this of each other may be those of one mail.
 _ABOUT = timedelta(minutes=15)
+# A burst of alerts asks once. Transport writes its log with a delay, and mail is delivered for hours: an alert that
+# comes later asks again.
+MAX_AGE = timedelta(hours=1)
 
 _PREFIXES = re.compile(r"^(\w{1,4}:\s*)+")
 
-_ARRIVED = {"delivered", "filteredasspam", "pending", "gettingstatus"}
+_DELIVERED = {"delivered", "filteredasspam", "pending", "gettingstatus"}
 _EXPANDED = "expanded"
+
+Rows = tuple[TraceRow, ...]
+
+
+class KeptTrace(Frozen):
+    """What message trace answered about one message of a case."""
+
+    # No default: it is to stand in the file.
+    version: Literal[1]
+    asked_at: Instant
+    rows: Rows
+
+
+class Traces:
+    """The traces of one case, as evidence: each message is asked for once in an hour, however many alerts name it.
+
+    Args:
+        incident: the case.
+        evidence: where the answers are kept.
+        now: the clock.
+    """
+
+    def __init__(self, incident: IncidentId, evidence: EvidenceStore, now: Clock) -> None:
+        self._incident = incident
+        self._evidence = evidence
+        self._now = now
+
+    async def once(self, message_key: str, ask: Callable[[], Awaitable[Rows]]) -> Rows:
+        """The rows about this message: those that are kept, or those that `ask` gives.
+
+        What `ask` raises is raised, and nothing is kept. No rows are not kept either: they say that transport does
+        not know the mail yet.
+        """
+        first = await self._read(f"trace/{self._incident}/{message_key}.json", ask)
+        age = self._now() - first.asked_at
+        if age < MAX_AGE:
+            return first.rows
+        later = await self._read(f"trace/{self._incident}/{message_key}.{age // MAX_AGE}.json", ask)
+        return later.rows or first.rows
+
+    async def _read(self, path: str, ask: Callable[[], Awaitable[Rows]]) -> KeptTrace:
+        async def make() -> bytes:
+            trace = KeptTrace(version=1, asked_at=self._now(), rows=await ask())
+            if not trace.rows:
+                raise _NoRowsError
+            return trace.model_dump_json().encode()
+
+        try:
+            return KeptTrace.model_validate_json(await self._evidence.once(path, make))
+        except _NoRowsError:
+            return KeptTrace(version=1, asked_at=self._now(), rows=())
 
 
 class Trace:
-    """The trace of one plan.
+    """Message trace for one search.
 
     Args:
         directory: who is asked.
+        traces: what the case has asked already.
         now: the end of every window.
-        patient: whether a trace that is unavailable is to be waited for.
-        notes: where it is counted what could not be told.
+        may_wait: whether a trace that is unavailable is to be waited for.
+        notes: counts what could not be asked.
     """
 
-    def __init__(self, directory: Directory, *, now: datetime, patient: bool, notes: Counter[str]) -> None:
+    def __init__(
+        self, directory: Directory, traces: Traces, *, now: datetime, may_wait: bool, notes: Counter[str]
+    ) -> None:
         self._directory = directory
+        self._traces = traces
         self._now = now
-        self._patient = patient
+        self._may_wait = may_wait
         self._notes = notes
-        self._left = _BUDGET
+        self._left = _MAX_REQUESTS
 
-    async def of(self, message: Message) -> tuple[TraceRow, ...]:
+    async def of(self, message: Message) -> Rows:
         """The rows of this message.
 
         Raises:
             UnavailableError: it is to be waited for.
         """
         wanted = message.internet_message_id
-        rows = await self._ask(message.received_at, internet_message_id=wanted)
-        # The sender chose the id that stands in the filter: what came back is compared.
-        return tuple(row for row in rows if row.internet_message_id == wanted)
+
+        async def ask() -> Rows:
+            rows = await self._ask(message.received_at, internet_message_id=wanted)
+            # The sender chose the id that stands in the filter: what came back is compared.
+            return tuple(row for row in rows if row.internet_message_id == wanted)
+
+        return await self._noted(self._traces.once(message.key, ask))
 
     async def identify(self, message: Message) -> Message | None:
         """The message with its Message-ID, found by everything else that is known of it; None if that is not sure.
@@ -68,8 +135,13 @@ class Trace:
             return None
         # By the recipient, if there is one: the trace knows the envelope's sender, and sources tell either of the two.
         sender = message.sender if recipient is None else None
-        rows = await self._ask(message.received_at, sender=sender, recipient=recipient)
-        found = {internet_message_id(row.internet_message_id) for row in rows if _looks_like(message, row)} - {None}
+
+        async def ask() -> Rows:
+            rows = await self._ask(message.received_at, sender=sender, recipient=recipient)
+            return tuple(row for row in rows if _looks_like(message, row))
+
+        rows = await self._noted(self._traces.once(message.key, ask))
+        found = {internet_message_id(row.internet_message_id) for row in rows} - {None}
         if len(found) != 1:
             return None
         return message.model_copy(update={"internet_message_id": found.pop()})
@@ -77,7 +149,7 @@ class Trace:
     async def sent_by(
         self, sender: str, recipients: Iterable[str], original: Message, delivered: datetime | None
     ) -> tuple[Message, ...]:
-        """What a rule of `sender` made of the original: sent at once, to those recipients, under that subject.
+        """What an inbox rule of `sender` made of the original: sent at once, to those recipients, under that subject.
 
         Raises:
             UnavailableError: it is to be waited for.
@@ -87,7 +159,7 @@ class Trace:
             return ()
         wanted, subject = set(recipients), _bare(original.subject)
         found: dict[str, Message] = {}
-        for row in await self._ask(delivered, sender=sender):
+        for row in await self._noted(self._ask(delivered, sender=sender)):
             message_id = internet_message_id(row.internet_message_id)
             at_once = row.received_at is not None and abs(row.received_at - delivered) <= _ABOUT
             same = at_once and row.recipient.lower() in wanted and _bare(row.subject or "") == subject
@@ -104,32 +176,37 @@ class Trace:
         internet_message_id: str | None = None,
         sender: str | None = None,
         recipient: str | None = None,
-    ) -> tuple[TraceRow, ...]:
+    ) -> Rows:
         if self._left == 0:
-            self._notes["trace_budget_used"] += 1
-            return ()
-        self._left -= 1
+            raise _NoAnswerError("trace_limit_reached")
         since = max((around or self._now - _SPAN + _BEFORE) - _BEFORE, self._now - _OLDEST)
         until = min(since + _SPAN, self._now)
         if since >= until:
-            self._notes["trace_out_of_range"] += 1
-            return ()
+            raise _NoAnswerError("trace_out_of_range")
+        self._left -= 1
         try:
             return await self._directory.trace(
                 internet_message_id=internet_message_id, sender=sender, recipient=recipient, since=since, until=until
             )
         except UnavailableError:
-            if self._patient:
+            if self._may_wait:
                 raise
-            self._notes["trace_unavailable"] += 1
+            raise _NoAnswerError("trace_unavailable") from None
         except DeniedError:
-            self._notes["trace_denied"] += 1
-        return ()
+            raise _NoAnswerError("trace_denied") from None
+
+    async def _noted(self, rows: Awaitable[Rows]) -> Rows:
+        """The rows; if there is no answer, none and a note."""
+        try:
+            return await rows
+        except _NoAnswerError as error:
+            self._notes[error.note] += 1
+            return ()
 
 
-def arrived(rows: Iterable[TraceRow]) -> list[str]:
+def delivered_to(rows: Iterable[TraceRow]) -> list[str]:
     """The addresses that have the mail, lower-cased, once each and sorted."""
-    return sorted({row.recipient.lower() for row in rows if row.status.lower() in _ARRIVED})
+    return sorted({row.recipient.lower() for row in rows if row.status.lower() in _DELIVERED and row.recipient})
 
 
 def delivered_at(address: str, rows: Iterable[TraceRow]) -> datetime | None:
@@ -151,8 +228,20 @@ def _bare(subject: str) -> str:
 def _looks_like(message: Message, row: TraceRow) -> bool:
     if message.network_message_id is not None:
         return (row.network_message_id or "").lower() == message.network_message_id.lower()
-    if message.subject is None or row.subject != message.subject:
+    if message.subject is None or visible(row.subject) != message.subject:
         return False
     if message.received_at is None or row.received_at is None:
         return False
     return abs(message.received_at - row.received_at) <= _ABOUT
+
+
+class _NoAnswerError(Exception):
+    """Message trace gave no answer. `note` says why."""
+
+    def __init__(self, note: str) -> None:
+        super().__init__(note)
+        self.note = note
+
+
+class _NoRowsError(Exception):
+    """Message trace answered that it knows nothing."""

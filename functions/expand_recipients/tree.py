@@ -1,19 +1,24 @@
-"""Who has which mail, and by what way it came to them. Pure: what to ask next is told, answers are given in.
+"""Who has which mail, and by which path it came to them. Pure rules: the search asks the services.
 
-Mail spreads in rounds. A round takes everything that the last one found, keeps the best way to each place, and
-forgets places that were reached before: that ends in any graph of groups and forwards, and the order in which
-answers come in changes nothing.
+Mail spreads in rounds. A round takes every delivery that the last one led to, keeps the best path to each recipient,
+and leaves out recipients that have the mail already: that ends in any graph of groups and forwards, and the order in
+which answers come in changes nothing.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
-from shared.domain.message import Message, visible
+from shared.domain.message import Message
+from shared.domain.recipient import Recipient, RecipientKind
 from shared.domain.target import Hop, Mailbox, TargetState, Via
 from shared.ports.answers import Answer, Refusal, RefusalKind
-from shared.ports.directory import Recipient, RecipientKind
 
-Way = tuple[Hop, ...]
+# A target is written in a batch with up to 98 others, and a batch has 2 MB. Group in group in group is the only way to
+# more hops than this; the first and the last of them tell what matters.
+MAX_HOPS = 20
+
+_SENT_ON = frozenset({Via.FORWARD, Via.REPLY, Via.INBOX_RULE})
 
 _NO_MAILBOX = {
     RecipientKind.GUEST: "guest",
@@ -21,192 +26,185 @@ _NO_MAILBOX = {
     RecipientKind.UNKNOWN: "unknown_address",
 }
 
-_UNREADABLE = {
+_UNREADABLE_GROUP = {
     RefusalKind.DENIED: TargetState.DENIED,
     RefusalKind.NOT_FOUND: TargetState.MAILBOX_MISSING,
 }
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Path:
+    """The hops from an alert to a recipient, last hop first: what two recipients have in common they share."""
+
+    last: Hop
+    before: "Path | None" = None
+    steps: int = 1
+    depth: int = 0
+    """How many times mail was sent on: forwarded, answered, or passed on by an inbox rule."""
+
+    def then(self, hop: Hop) -> "Path":
+        """This path and one hop more."""
+        return Path(hop, self, self.steps + 1, self.depth + (hop.via in _SENT_ON))
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """All hops, from the alert on."""
+        found = []
+        path: Path | None = self
+        while path is not None:
+            found.append(path.last)
+            path = path.before
+        return tuple(reversed(found))
+
+    @property
+    def rank(self) -> tuple[int, int, list[tuple[str, str, str]]]:
+        """The order of paths to one recipient: fewer times sent on, fewer hops, then one that is always the same."""
+        return self.depth, self.steps, [(hop.via, hop.name, hop.ref or "") for hop in self.hops]
+
+    def better_than(self, other: "Path") -> bool:
+        """Whether this is the better of two paths. Their hops are compared only if nothing else decides."""
+        mine, others = (self.depth, self.steps), (other.depth, other.steps)
+        return self is not other and (mine < others or (mine == others and self.rank < other.rank))
+
+
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail that is looked for, and how it is known."""
+    """A mail that is searched for, and the path to it."""
 
     message: Message
-    way: Way
-    depth: int = 0
-    """How many times mail was sent on before this one."""
+    path: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """Somebody got this mail: to be seen who that is."""
+class Addressed(NamedTuple):
+    """A mail was sent to this address: to be seen whose it is."""
 
     mail: str
     """The message's key."""
     address: str
-    way: Way
-    depth: int
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
-    """A place that the mail got to. Without a mailbox id, or with a state, it is where the way ends."""
+class Delivery:
+    """A mail at a recipient. With a state other than PLANNED it is where the path ends."""
 
     mail: str
-    mailbox: Mailbox
-    way: Way
-    depth: int
+    """The message's key."""
+    recipient: Recipient
+    path: Path
     state: TargetState = TargetState.PLANNED
     reason: str | None = None
+    known: bool = False
+    """Whether it is a target of the case already. Then it is not followed again."""
 
     @property
     def holder(self) -> str:
-        """What is reached only once: the mailbox, or the address where there is none."""
-        return self.mailbox.id or self.mailbox.address
+        """What has the mail only once: the mailbox, or the address where there is none."""
+        return self.recipient.holder
 
     @property
     def at(self) -> tuple[str, str]:
         """Which mail, in whose hands."""
-        return self.mail, self.holder
+        return self.mail, self.recipient.holder
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """What a target keeps of the recipient."""
+        return Mailbox.of(self.recipient)
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """The path as a target keeps it: of a very long one, the first and the last hops."""
+        hops = self.path.hops
+        if len(hops) <= MAX_HOPS:
+            return hops
+        head, tail = MAX_HOPS // 2, MAX_HOPS // 2 - 1
+        left_out = hops[head:-tail]
+        return (*hops[:head], Hop(via=left_out[0].via, name=f"{len(left_out)} more hops"), *hops[-tail:])
 
 
-Arrival = tuple[Recipient, Offer]
+At = tuple[str, str]
 
 
-@dataclass
+@dataclass(slots=True)
 class Tree:
-    """All mails and all places that they got to."""
+    """All mails and all their deliveries."""
 
-    privileged: frozenset[str] = frozenset()
-    protected: frozenset[str] = frozenset()
     mails: dict[str, Mail] = field(default_factory=dict)
-    reached: dict[tuple[str, str], Reached] = field(default_factory=dict)
-    _opened: set[tuple[str, str]] = field(default_factory=set)
+    deliveries: dict[At, Delivery] = field(default_factory=dict)
+    _expanded: set[At] = field(default_factory=set)
 
     def add_mail(self, mail: Mail) -> str:
-        """Look for this mail too; its key."""
+        """Search for this mail too; its key."""
         key = mail.message.key
         known = self.mails.get(key)
-        if known is None or _rank(mail.way, mail.depth) < _rank(known.way, known.depth):
+        if known is None or mail.path.better_than(known.path):
             self.mails[key] = mail
         return key
 
-    def arrive(self, arrivals: Iterable[Arrival]) -> tuple[list[Reached], list[Arrival]]:
-        """One round: the places that are new, and the groups that are to be opened."""
-        places: dict[tuple[str, str], Arrival] = {}
-        groups: dict[tuple[str, str], Arrival] = {}
-        for arrival in arrivals:
-            recipient, offer = arrival
-            at = (offer.mail, _holder(recipient))
-            if recipient.kind is RecipientKind.GROUP:
-                if at not in self._opened:
-                    _keep_best(groups, at, arrival)
-            elif at not in self.reached:
-                _keep_best(places, at, arrival)
-        self._opened.update(groups)
-        new = [self._reach(at, arrival) for at, arrival in places.items()]
-        return new, list(groups.values())
+    def take(self, deliveries: Iterable[Delivery]) -> tuple[list[At], list[Delivery]]:
+        """One round: which deliveries are new, and the groups that are to be expanded."""
+        new: dict[At, Delivery] = {}
+        groups: dict[At, Delivery] = {}
+        for delivery in deliveries:
+            at = delivery.at
+            if delivery.recipient.kind is RecipientKind.GROUP and delivery.state is TargetState.PLANNED:
+                if at not in self._expanded:
+                    _keep_best(groups, at, delivery)
+            elif at not in self.deliveries:
+                _keep_best(new, at, delivery)
+        self._expanded.update(groups)
+        self.deliveries |= {at: _ended(delivery) for at, delivery in new.items()}
+        return list(new), list(groups.values())
 
-    def open(self, group: Arrival, members: Answer[tuple[Recipient, ...]]) -> list[Arrival]:
-        """The arrivals of a group's members. A group that tells nothing is a place where the way ends."""
-        recipient, offer = group
+    def expand(self, group: Delivery, members: Answer[tuple[Recipient, ...]]) -> Iterable[Delivery]:
+        """The deliveries to a group's members. A group that does not tell its members is where the path ends."""
         if isinstance(members, Refusal):
-            self._dead_end(group, _UNREADABLE.get(members.kind, TargetState.FAILED), f"group:{members.code}")
-            return []
-        if not members and recipient.hidden_membership:
-            self._dead_end(group, TargetState.MAILBOX_MISSING, "hidden_membership")
-            return []
-        hop = Hop(via=Via.GROUP, name=recipient.address, ref=recipient.id)
-        way = (*offer.way, hop)
-        return [
-            (member, Offer(mail=offer.mail, address=member.address, way=way, depth=offer.depth)) for member in members
-        ]
+            state = _UNREADABLE_GROUP.get(members.kind, TargetState.FAILED)
+            return (replace(group, state=state, reason=f"group:{members.code}"),)
+        if not members and group.recipient.hidden_membership:
+            return (replace(group, state=TargetState.MAILBOX_MISSING, reason="hidden_membership"),)
+        path = group.path.then(Hop(via=Via.GROUP, name=group.recipient.address, ref=group.recipient.id))
+        return (Delivery(group.mail, member, path) for member in members)
 
-    def end(self, mailbox_id: str, state: TargetState, reason: str) -> None:
-        """There is no working in this mailbox: whatever got there ends there."""
+    def end(self, at: At, state: TargetState, reason: str) -> None:
+        """There is no working in this mailbox: the path ends there."""
+        self._change(at, state=state, reason=reason)
+
+    def end_mailbox(self, mailbox_id: str, state: TargetState, reason: str) -> None:
+        """There is no working in this mailbox: every path that led there ends there."""
         for mail in self.mails:
-            at = (mail, mailbox_id)
-            if at in self.reached:
-                self._end_at(at, state, reason)
+            self.end((mail, mailbox_id), state, reason)
+
+    def is_known(self, at: At) -> None:
+        """This delivery is a target of the case already."""
+        self._change(at, known=True)
 
     def expanded_by_transport(self, mail: str, addresses: Iterable[str]) -> None:
         """Transport expanded these: what no object of the directory answers to is a dynamic distribution group."""
         for address in addresses:
-            at = (mail, address)
-            if at in self.reached and self.reached[at].reason == _NO_MAILBOX[RecipientKind.UNKNOWN]:
-                self._end_at(at, TargetState.MAILBOX_MISSING, "dynamic_group")
+            delivery = self.deliveries.get((mail, address))
+            if delivery is not None and delivery.reason == _NO_MAILBOX[RecipientKind.UNKNOWN]:
+                self._change((mail, address), reason="dynamic_group")
 
-    def _reach(self, at: tuple[str, str], arrival: Arrival) -> Reached:
-        recipient, offer = arrival
-        ends = _NO_MAILBOX.get(recipient.kind)
-        has_mailbox = ends is None and recipient.id is not None
-        reached = Reached(
-            mail=offer.mail,
-            mailbox=Mailbox.model_validate(
-                {
-                    "id": recipient.id if has_mailbox else None,
-                    "address": next(iter(recipient.addresses), recipient.address) or at[1],
-                    "name": visible(recipient.name),
-                    "department": visible(recipient.department),
-                    "privileged": recipient.id in self.privileged,
-                    "protected": recipient.id in self.protected,
-                }
-            ),
-            way=offer.way,
-            depth=offer.depth,
-            state=TargetState.PLANNED if has_mailbox else TargetState.MAILBOX_MISSING,
-            reason=None if has_mailbox else _why(recipient, ends),
-        )
-        self.reached[at] = reached
-        return reached
-
-    def _dead_end(self, group: Arrival, state: TargetState, reason: str) -> None:
-        recipient, offer = group
-        at = (offer.mail, _holder(recipient))
-        mailbox = Mailbox(address=recipient.address or at[1], name=visible(recipient.name))
-        self.reached[at] = Reached(offer.mail, mailbox, offer.way, offer.depth, state, reason)
-
-    def _end_at(self, at: tuple[str, str], state: TargetState, reason: str) -> None:
-        was = self.reached[at]
-        self.reached[at] = Reached(was.mail, was.mailbox, was.way, was.depth, state, reason)
+    def _change(self, at: At, **changes: object) -> None:
+        if at in self.deliveries:
+            self.deliveries[at] = replace(self.deliveries[at], **changes)  # type: ignore[arg-type]  # fields of several types
 
 
-def as_recipient(mailbox: Mailbox) -> Recipient:
-    """The mailbox's owner, as the directory would tell it again."""
-    return Recipient(
-        kind=RecipientKind.USER,
-        address=mailbox.address,
-        id=mailbox.id,
-        name=mailbox.name,
-        department=mailbox.department,
-    )
-
-
-def _why(recipient: Recipient, ends: str | None) -> str:
+def _ended(delivery: Delivery) -> Delivery:
+    """The delivery; ended if its recipient has no mailbox here."""
+    recipient = delivery.recipient
+    if delivery.state is not TargetState.PLANNED or recipient.mailbox_id is not None:
+        return delivery
+    reason = _NO_MAILBOX.get(recipient.kind, _NO_MAILBOX[RecipientKind.UNKNOWN])
     if recipient.kind is RecipientKind.UNKNOWN and recipient.id is not None:
         # A group has this member, and we may not read who it is (graph.md 6).
-        return "unreadable_member"
-    return ends or "unknown_address"
+        reason = "unreadable_member"
+    return replace(delivery, state=TargetState.MAILBOX_MISSING, reason=reason)
 
 
-def _holder(recipient: Recipient) -> str:
-    if recipient.kind in {RecipientKind.USER, RecipientKind.GROUP} or not recipient.address:
-        return recipient.id or recipient.address
-    return recipient.address
-
-
-def _keep_best(best: dict[tuple[str, str], Arrival], at: tuple[str, str], arrival: Arrival) -> None:
+def _keep_best(best: dict[At, Delivery], at: At, delivery: Delivery) -> None:
     known = best.get(at)
-    if known is None or _rank_of(arrival) < _rank_of(known):
-        best[at] = arrival
-
-
-def _rank_of(arrival: Arrival) -> tuple[object, ...]:
-    # By address last: two aliases of one mailbox, named by the same alert, are the same way.
-    recipient, offer = arrival
-    return (*_rank(offer.way, offer.depth), offer.address, recipient.address)
-
-
-def _rank(way: Sequence[Hop], depth: int) -> tuple[int, int, list[tuple[str, str, str]]]:
-    """The order of ways to one place: fewer times sent on, fewer steps, and then any order that is always the same."""
-    return depth, len(way), [(hop.via, hop.name, hop.ref or "") for hop in way]
+    if known is None or delivery.path.better_than(known.path):
+        best[at] = delivery

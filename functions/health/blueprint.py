@@ -18,7 +18,7 @@ _KEY = func.AuthLevel.FUNCTION
 @web.route(route="health-checks", methods=["POST"], auth_level=_KEY)
 @with_problems
 async def begin_health_check(req: func.HttpRequest) -> func.HttpResponse:
-    """`POST /api/health-checks`: 202 with what web finds; the rest is said at its stops."""
+    """`POST /api/health-checks`: 202 with what web finds; the rest is reported at its stops."""
     require(req.headers, AppRole.ADMINISTRATOR)
     try:
         deps = services().provide(BeginDeps)

@@ -40,7 +40,7 @@ async def handle(message: IngestAlert, deps: Deps) -> Outcome:
         return Reject("payload_missing")
     raw = RawPayload(path=message.payload_path, sha256=hashlib.sha256(body).hexdigest(), size=len(body))
     if PurePosixPath(raw.path).stem != raw.sha256:
-        # Whoever can write the container does not thereby decide what is pulled.
+        # Write access to the container must not be enough to decide what is pulled.
         return Reject("payload_changed")
     try:
         reading = read(source, body)

@@ -36,7 +36,7 @@ async def join(alert: Alert, deps: Deps, *, repeated: bool) -> tuple[IncidentId,
             case Joined.NO_CASE:
                 await deps.incidents.open(_opened(alert, found, messages, deps))
             case Joined.CLOSED | Joined.FULL:
-                # Named after the one before it alone: whoever comes at the same time means the same successor.
+                # Its id depends only on the case before it: workers that come at the same time agree on the successor.
                 successor = IncidentId(derive("inc", "after", found))
                 for key in [key for key, owner in owners.items() if owner == found]:
                     owners[key] = await deps.incidents.reassign_message(key, found, successor)
@@ -67,7 +67,7 @@ def _keys_of(message: Message, alert: Alert) -> set[str]:
         return {message.key, without.key if message.network_message_id else message.key}
     if message.received_at and (message.sender or message.subject):
         return {message.key}
-    # Nothing tells it from other mails that nothing is known of: it joins nobody.
+    # Two mails of which nothing is known cannot be compared: each opens a case of its own.
     return {derive("msg", "event", alert.source, alert.vendor_alert_id)}
 
 

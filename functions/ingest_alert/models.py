@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.clock import Clock
-from shared.domain.alert import Alert, Disposition, Indicator, RawPayload, Severity, ThreatType, alert_id
+from shared.domain.alert import Alert, Disposition, RawPayload, Severity, ThreatType, alert_id
 from shared.domain.base import Frozen, Instant
+from shared.domain.indicators import Indicator
 from shared.domain.message import Message
 from shared.ports.alerts import AlertStore
 from shared.ports.evidence import EvidenceStore
@@ -17,7 +18,7 @@ from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
 from shared.settings import Settings
 
-# More than this tells nobody more.
+# More entries would not help the reader.
 _MAX_FLAWS = 20
 
 _HARMLESS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
@@ -69,7 +70,7 @@ class VendorEvent(Frozen):
 
 
 class Flaw(Frozen):
-    """What is wrong, and where. Never the input itself: it may be personal data, or aimed at whoever reads it."""
+    """What is wrong, and where. Never the input itself: it may be personal data, or an attack on the reader."""
 
     path: str
     kind: str
@@ -100,5 +101,5 @@ def flaws_of(error: ValidationError, *prefix: str | int) -> tuple[Flaw, ...]:
 
 
 def _path(parts: Iterable[Any]) -> str:
-    # A key that is not ours was chosen by whoever wrote the body.
+    # Keys that are not ours were chosen by the sender.
     return ".".join(str(p) if isinstance(p, int) or _HARMLESS.fullmatch(str(p)) else "?" for p in parts) or "$"

@@ -48,7 +48,7 @@ async def receive(name: str, headers: Mapping[str, str], body: bytes, deps: Rece
     secrets = [secret.get_secret_value() for secret in deps.settings.webhook_secrets.get(name, []) if secret]
     lower = {key.lower(): value for key, value in headers.items()}
     if not source.authenticate(lower, body, secrets, now):
-        # One answer for every reason: which one it was helps only whoever is guessing.
+        # One answer for every reason: more detail would help an attacker.
         raise Problem(401, "unauthenticated", "The request could not be authenticated")
 
     digest = hashlib.sha256(body).hexdigest()
@@ -61,7 +61,7 @@ async def receive(name: str, headers: Mapping[str, str], body: bytes, deps: Rece
         refusal = _refusal(error)
         emit(Event.ALERT_REJECTED, source=name, reason=str(refusal.body["type"]), digest=digest)
         raise refusal from None
-    except Exception:  # whatever it is, it is a mistake of ours, and what came is kept all the same
+    except Exception:  # a mistake of ours; the body is kept all the same
         await deps.evidence.keep(rejected, body, "application/json")
         raise
     if len(reading.events) > MAX_EVENTS:

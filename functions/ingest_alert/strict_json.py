@@ -37,7 +37,7 @@ def parse(body: bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        # Which of the two counts differs from parser to parser: whoever checked it may have read the other one.
+        # Parsers differ in which of the two they take, so the sender's check may have seen the other one.
         raise MalformedError("duplicate_key")
     return found
 

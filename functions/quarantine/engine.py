@@ -1,37 +1,37 @@
-"""One round of work on one chunk, in both directions.
+"""What one message does for one chunk, in both directions.
 
-read chunk ─▶ claimed by another? wait
+read chunk ─▶ leased by another? wait
     │
     ▼
-locate (what is to be pulled) · survey (what is to come back)          nothing is changed yet
+locate (what is to be pulled) · survey (what is to be put back)        nothing is changed yet
     │
     ▼
-commit: everything that undo needs, and the claim     ◀── the write-ahead: two workers cannot both pass here
+commit: everything that undo needs, and the lease     ◀── the write-ahead: two workers cannot both pass here
     │
     ▼
-move ─▶ verify (look again)                           ◀── died here? the next life looks before it moves
+move ─▶ verify · put back ─▶ verify                   ◀── a crash here? the next message looks before it moves
     │
     ▼
-commit: what was seen; the claim is given back ─▶ report ─▶ whatever is left waits
+commit: what was seen; the lease ends ─▶ report ─▶ what is left waits
 """
 
 from collections import Counter
 from datetime import timedelta
 
-from functions.quarantine.models import Deps, Round
+from functions.quarantine.models import Deps, UnitOfWork
 from functions.quarantine.pull import locate, move, verify
-from functions.quarantine.restore import put_back, survey, wanted_back
+from functions.quarantine.restore import put_back, survey, verify_restored, wanted_back
 from functions.quarantine.rules import not_put_back
 from shared.domain.ids import ChunkId, TargetId
-from shared.domain.incident import PlanState
-from shared.domain.target import TargetState
+from shared.domain.incident import Plan, PlanState
+from shared.domain.target import Chunk, TargetState
 from shared.pipeline.events import Event, emit
 from shared.pipeline.payloads import ChunkChanged
 from shared.pipeline.stage import Done, Outcome, Reject, RetryLater
 
-# A transactional batch takes 2 MB (Cosmos DB service limit). A copy is 0.4 KB of its target in the demo, 0.7 KB with
-# Graph's long ids, some KB with a deep folder and many categories. 99 targets of a copy or two are far from it.
-_MAX_COPIES = 500
+# A transactional batch takes 2 MB as sent (Cosmos DB service limit). The chunk's header and the batch around the
+# documents have the rest.
+_MAX_COMMIT = 1_800_000
 
 
 async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | None = None) -> Outcome:
@@ -45,53 +45,69 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     header, targets = await deps.targets.read_chunk(chunk_id)
     chunk, now = header.value, deps.now()
     if chunk.lease_until is not None and chunk.lease_until > now:
-        return RetryLater("claimed", (chunk.lease_until - now).total_seconds())
-    plan = await deps.incidents.plan(chunk.incident_id, chunk.plan_id)
-    approved = plan is not None and plan.value.state in {PlanState.RUNNING, PlanState.FINISHED}
+        return RetryLater("leased", (chunk.lease_until - now).total_seconds())
+    plan = await plan_of(chunk, deps)
+    approved = plan is not None and plan.state in {PlanState.RUNNING, PlanState.FINISHED}
     if undo is None and not approved:
         return Reject("plan_not_approved")
 
-    work = Round({target.id: target for target in targets})
-    wanted = [t for t in targets if undo is not None and (not undo or t.id in undo)]
+    work = UnitOfWork({target.id: target for target in targets})
+    wanted = [target for target in targets if undo is not None and (not undo or target.id in undo)]
     for target in wanted:
         work.put(wanted_back(target))
     await _look(work, deps, pull=approved)
-    work.fit(_MAX_COPIES)
-    acting = bool(work.to_act(TargetState.LOCATED) or work.to_act(TargetState.RESTORING))
+    work.fit(_MAX_COMMIT)
+
+    acting = bool(work.still_ready(TargetState.LOCATED, TargetState.RESTORING))
     if changed := work.changed():
         lease_until = now + timedelta(seconds=deps.settings.lease_seconds) if acting else None
-        claimed = chunk.model_copy(update={"lease_until": lease_until})
-        header = await deps.targets.commit(claimed, header.etag, changed)
+        leased = chunk.model_copy(update={"lease_until": lease_until})
+        header = await deps.targets.commit(leased, header.etag, changed)
     if acting:
         await _act(work, deps)
-        released = chunk.model_copy(update={"lease_until": None})
-        await deps.targets.commit(released, header.etag, work.changed())
+        ended = chunk.model_copy(update={"lease_until": None})
+        await deps.targets.commit(ended, header.etag, work.changed())
+
     await deps.queue.send(
         ChunkChanged(incident_id=chunk.incident_id, chunk_id=chunk_id), correlation_id=chunk.incident_id
     )
-    states = Counter(str(target.state) for target in work.targets.values())
-    if stuck := sum(not_put_back(target) for target in work.targets.values()):
-        states["restore_failed"] = stuck
-    emit(Event.CHUNK_CHANGED, incident_id=chunk.incident_id, chunk_id=chunk_id, **states)
+    emit(Event.CHUNK_CHANGED, incident_id=chunk.incident_id, chunk_id=chunk_id, **_counts(work))
     if any(target.state is TargetState.LOCATED for target in wanted):
-        # Its pull had to be finished before it can come back.
+        # Its pull had to be finished before it can be put back.
         return RetryLater("undo follows the pull", 0.0)
-    left = [t for t in work.targets.values() if not t.terminal and (approved or t.state is not TargetState.PLANNED)]
     if work.postponed:
         return RetryLater("targets left", work.retry_after or 0.0)
+    left = [t for t in work.targets.values() if not t.terminal and (approved or t.state is not TargetState.PLANNED)]
     return RetryLater("targets left", work.retry_after, service=True) if left else Done()
 
 
-async def _look(work: Round, deps: Deps, *, pull: bool) -> None:
+async def _look(work: UnitOfWork, deps: Deps, *, pull: bool) -> None:
+    """Only reads, but for hidden folders that are missing."""
     if pull and work.of(TargetState.PLANNED, TargetState.LOCATED):
         await locate(work, deps)
     if work.of(TargetState.RESTORING):
         await survey(work, deps)
 
 
-async def _act(work: Round, deps: Deps) -> None:
-    if work.to_act(TargetState.LOCATED):
+async def _act(work: UnitOfWork, deps: Deps) -> None:
+    """Moves what is committed, and sees what came of it."""
+    if work.still_ready(TargetState.LOCATED):
         await move(work, deps)
         await verify(work, deps)
-    if work.to_act(TargetState.RESTORING):
+    if work.still_ready(TargetState.RESTORING):
         await put_back(work, deps)
+        await verify_restored(work, deps)
+
+
+async def plan_of(chunk: Chunk, deps: Deps) -> Plan | None:
+    """The plan that the chunk belongs to; None if its incident does not have it."""
+    found = await deps.incidents.plan(chunk.incident_id, chunk.plan_id)
+    return found.value if found else None
+
+
+def _counts(work: UnitOfWork) -> dict[str, int]:
+    """How many targets are in which state, and how many could not be put back."""
+    counts = Counter(str(target.state) for target in work.targets.values())
+    if stuck := sum(not_put_back(target) for target in work.targets.values()):
+        counts["restore_failed"] = stuck
+    return dict(counts)

@@ -1,15 +1,16 @@
-"""What the quarantine stage needs, and what it works with during one round."""
+"""What the quarantine stage needs, and what it works with while it handles one message."""
 
+import json
 from dataclasses import dataclass, field
 
-from functions.quarantine.rules import refused
+from functions.quarantine.rules import refused, too_large
 from shared.clock import Clock
 from shared.domain.ids import MailboxId, TargetId
-from shared.domain.target import Target, TargetState
+from shared.domain.target import Copy, Target, TargetState
 from shared.policy import Policy
-from shared.ports.answers import Refusal
+from shared.ports.answers import Answer, Refusal
 from shared.ports.incidents import IncidentStore
-from shared.ports.mailboxes import Mailboxes, MessageKey
+from shared.ports.mailboxes import Item, ItemKey, Mailboxes, MessageKey
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
 from shared.settings import Settings
@@ -29,17 +30,20 @@ class Deps:
 
 
 @dataclass
-class Round:
-    """The targets of a chunk during one round of work: what each is now, and how long to wait for the rest."""
+class UnitOfWork:
+    """The targets of a chunk while one message is handled: what each was and is, and how long the rest has to wait."""
 
     targets: dict[TargetId, Target]
     before: dict[TargetId, Target] = field(init=False)
+    """As they are stored."""
     ready: set[TargetId] = field(default_factory=set)
-    """Those that were answered in full: they may be acted upon once the chunk is committed."""
+    """Those that were answered in full: their copies may be moved once the chunk is committed."""
+    seen: dict[ItemKey, Item] = field(default_factory=dict)
+    """Copies that are to be put back, as they were seen last."""
     retry_after: float | None = None
     """The longest wait that a mailbox asked for, in seconds."""
     postponed: bool = False
-    """The next round has more to do, whatever state its targets are in."""
+    """Some targets did not fit into this commit; the next message takes them."""
 
     def __post_init__(self) -> None:
         self.before = dict(self.targets)
@@ -48,42 +52,66 @@ class Round:
         """This is what the target is now."""
         self.targets[target.id] = target
 
-    def refuse(self, target_id: TargetId, refusal: Refusal) -> None:
-        """Graph refused something about this target; the first refusal of a round decides what becomes of it."""
-        if refusal.kind.retryable and refusal.retry_after is not None:
-            self.retry_after = max(self.retry_after or 0.0, refusal.retry_after)
-        if target_id in self.ready:
-            self.put(refused(self.targets[target_id], refusal))
-            self.ready.discard(target_id)
+    def put_copy(self, target_id: TargetId, copy: Copy) -> None:
+        """This is what one of its copies is now."""
+        target = self.targets[target_id]
+        copies = tuple(copy if old.id == copy.id else old for old in target.copies)
+        self.put(target.model_copy(update={"copies": copies}))
+
+    def end(self, target: Target) -> None:
+        """It has its terminal state; nothing is to be moved any more."""
+        self.put(target)
+        self.ready.discard(target.id)
+
+    def refuse(self, target_id: TargetId, *refusals: Refusal) -> None:
+        """Graph refused something about this target: the first refusal decides what becomes of it."""
+        for refusal in refusals:
+            if refusal.kind.retryable and refusal.retry_after is not None:
+                self.retry_after = max(self.retry_after or 0.0, refusal.retry_after)
+            if target_id in self.ready:
+                self.end(refused(self.targets[target_id], refusal))
 
     def of(self, *states: TargetState) -> list[Target]:
         """The targets in one of these states."""
         return [target for target in self.targets.values() if target.state in states]
 
-    def to_act(self, state: TargetState) -> list[Target]:
-        """The targets in this state that may be acted upon."""
-        return [target for target in self.of(state) if target.id in self.ready]
+    def begin(self, *states: TargetState) -> list[Target]:
+        """The targets in one of these states; they are ready until something about them is refused."""
+        targets = self.of(*states)
+        self.ready |= {target.id for target in targets}
+        return targets
 
-    def fit(self, copies: int) -> None:
-        """Leave to the next round what has more copies, all together, than one commit takes; the first always goes."""
-        changed = [key for key, target in self.targets.items() if target is not self.before[key]]
-        for place, key in enumerate(changed):
-            copies -= len(self.targets[key].copies)
-            if copies < 0 and place > 0:
-                self.put(self.before[key])
-                self.ready.discard(key)
+    def still_ready(self, *states: TargetState) -> list[Target]:
+        """The targets in one of these states that nothing was refused about."""
+        return [target for target in self.of(*states) if target.id in self.ready]
+
+    def copies(self, state: TargetState) -> list[tuple[Target, Copy]]:
+        """The copies of the targets in this state that nothing was refused about."""
+        return [(target, copy) for target in self.still_ready(state) for copy in target.copies]
+
+    def fit(self, most: int) -> None:
+        """Leave to the next message what makes the commit larger than `most` bytes. What never fits is ended."""
+        left = most
+        for key in [key for key, target in self.targets.items() if target is not self.before[key]]:
+            size = sent_size(self.targets[key])
+            if size > most:
+                self.end(too_large(self.before[key]))
+            elif size > left:
+                self.end(self.before[key])
                 self.postponed = True
+            else:
+                left -= size
 
     def changed(self) -> list[Target]:
-        """What has to be committed; from then on it counts as unchanged."""
+        """What has to be committed; from then on it counts as stored."""
         targets = [target for key, target in self.targets.items() if target is not self.before[key]]
         self.before = dict(self.targets)
         return targets
 
 
-def message_at(target: Target) -> MessageKey:
-    """What to search for, and where."""
-    return mailbox_of(target), target.internet_message_id
+def sent_size(target: Target) -> int:
+    """Bytes of the document as the Cosmos DB SDK sends it: a character outside ASCII takes six, or twelve."""
+    return len(json.dumps(target.to_document()))
 
 
 def mailbox_of(target: Target) -> MailboxId:
@@ -91,3 +119,23 @@ def mailbox_of(target: Target) -> MailboxId:
     if target.mailbox.id is None:
         raise ValueError(f"{target.id} has no mailbox and should have been terminal from the start")
     return target.mailbox.id
+
+
+def message_key(target: Target) -> MessageKey:
+    """Which message to search for in which mailbox."""
+    return mailbox_of(target), target.internet_message_id
+
+
+def item_key(target: Target, copy: Copy) -> ItemKey:
+    """Which item of which mailbox the copy is."""
+    return mailbox_of(target), copy.id
+
+
+def refusals_in(*answers: Answer[object]) -> list[Refusal]:
+    """Those answers that are refusals."""
+    return [answer for answer in answers if isinstance(answer, Refusal)]
+
+
+def items_in(*answers: Answer[tuple[Item, ...]]) -> list[Item]:
+    """The items of those answers that are none."""
+    return [item for answer in answers if not isinstance(answer, Refusal) for item in answer]

@@ -1,155 +1,154 @@
 """Locate, move, verify: out of the mailbox's folders into its hidden one."""
 
 from asyncio import gather
-from collections import defaultdict
 
-from functions.quarantine.models import Deps, Round, mailbox_of, message_at
+from functions.quarantine.models import (
+    Deps,
+    UnitOfWork,
+    item_key,
+    items_in,
+    mailbox_of,
+    message_key,
+    refusals_in,
+)
 from functions.quarantine.rules import is_named, located
 from shared.domain.ids import TargetId
 from shared.domain.target import Copy, Target, TargetState
 from shared.ports.answers import Answer, Refusal, RefusalKind
-from shared.ports.mailboxes import Item, MessageKey, Where
+from shared.ports.mailboxes import FolderKey, Item, ItemKey, MessageKey, Where
+
+Items = dict[TargetId, list[Item]]
+Found = dict[MessageKey, Answer[tuple[Item, ...]]]
 
 
-async def locate(work: Round, deps: Deps) -> None:
-    """Find every copy of every target that is planned, or was located in an earlier life.
+async def locate(work: UnitOfWork, deps: Deps) -> None:
+    """Find every copy of every target that is planned, or was located by an earlier message.
 
     Those that are found and answered in full are `LOCATED` and ready; the rest is in a terminal state, or as before
     with one more attempt used.
     """
-    targets = work.of(TargetState.PLANNED, TargetState.LOCATED)
-    recorded = [(target, copy) for target in targets for copy in target.copies]
-    visible, deletions, looked = await gather(
-        _find(Where.VISIBLE, targets, deps),
-        _find(Where.DELETIONS, targets, deps),
-        deps.mailboxes.get([(mailbox_of(target), copy.id) for target, copy in recorded]),
+    targets = work.begin(TargetState.PLANNED, TargetState.LOCATED)
+    (visible, deletions), recorded = await gather(
+        _search(targets, deps),
+        deps.mailboxes.get([item_key(target, copy) for target in targets for copy in target.copies]),
     )
-    items: dict[TargetId, list[Item]] = defaultdict(list)
-    pulled: dict[TargetId, set[str]] = defaultdict(set)
-    work.ready = {target.id for target in targets}
-    for target, answer in [
-        (target, answers[message_at(target)]) for answers in (visible, deletions) for target in targets
-    ]:
+    named: Items = {}
+    for target in targets:
+        answers = visible[message_key(target)], deletions[message_key(target)]
+        work.refuse(target.id, *refusals_in(*answers, *_unknown(target, recorded)))
+        found = items_in(*answers)
+        named[target.id] = [item for item in found if is_named(target, item)]
+        if target.id not in work.ready:
+            continue
+        if found and not named[target.id]:
+            work.end(target.to(TargetState.HELD, "sender_differs"))
+        elif len(named[target.id]) > deps.policy.limits.copies_per_mailbox:
+            work.end(target.to(TargetState.HELD, "too_many_copies"))
+    pulled = {target.id: _in_hidden_folder(target, recorded) for target in targets}
+    ready = work.still_ready(TargetState.PLANNED, TargetState.LOCATED)
+    await _explain_missing(work, [t for t in ready if not named[t.id] and not pulled[t.id]], deps)
+    await _record(work, named, pulled, deps)
+
+
+async def move(work: UnitOfWork, deps: Deps) -> None:
+    """Move what is located, committed and not yet moved. Only an answer that shows it in the hidden folder counts."""
+    waiting = [(target, copy) for target, copy in work.copies(TargetState.LOCATED) if copy.moved_at is None]
+    answers = await deps.mailboxes.move([(*item_key(t, c), c.quarantine_folder_id or "") for t, c in waiting])
+    for target, copy in waiting:
+        answer = answers[item_key(target, copy)]
+        if isinstance(answer, Refusal):
+            # Not found: the user or a rule was quicker. The next search tells where it went.
+            work.refuse(target.id, _look_again(answer) if answer.kind is RefusalKind.NOT_FOUND else answer)
+        elif answer.id == copy.id and answer.folder_id == copy.quarantine_folder_id:
+            work.put_copy(target.id, copy.model_copy(update={"moved_at": deps.now()}))
+        else:
+            work.refuse(target.id, Refusal(RefusalKind.TRANSIENT, "moved_elsewhere", 0))
+
+
+async def verify(work: UnitOfWork, deps: Deps) -> None:
+    """Search again: no copy may be left, or be new, anywhere but in the hidden folder.
+
+    That each copy is in the hidden folder was seen a moment ago, in the answer to its move or by `locate`. This search
+    need not show it: whether a search of a mailbox covers hidden folders is not documented (graph.md 2.2).
+    """
+    targets = [t for t in work.still_ready(TargetState.LOCATED) if all(copy.moved_at for copy in t.copies)]
+    visible, deletions = await _search(targets, deps)
+    for target in targets:
+        answers = visible[message_key(target)], deletions[message_key(target)]
+        hidden = target.copies[0].quarantine_folder_id
+        moved = [copy.moved_at for copy in target.copies if copy.moved_at]
+        if refusals := refusals_in(*answers):
+            work.refuse(target.id, *refusals)
+        elif any(is_named(target, item) and item.folder_id != hidden for item in items_in(*answers)):
+            work.refuse(target.id, Refusal(RefusalKind.TRANSIENT, "still_there", 0))
+        else:
+            work.put(target.to(TargetState.QUARANTINED, pulled_at=max(moved), verified_at=deps.now()))
+
+
+async def _search(targets: list[Target], deps: Deps) -> tuple[Found, Found]:
+    """Everywhere where a person can reach a copy."""
+    messages = [message_key(target) for target in targets]
+    return await gather(deps.mailboxes.find(Where.VISIBLE, messages), deps.mailboxes.find(Where.DELETIONS, messages))
+
+
+def _unknown(target: Target, recorded: dict[ItemKey, Answer[Item]]) -> list[Refusal]:
+    """Refusals that leave open where a recorded copy is. One that is not found has left the mailbox: that is known."""
+    answers = refusals_in(*(recorded[item_key(target, copy)] for copy in target.copies))
+    return [refusal for refusal in answers if refusal.kind is not RefusalKind.NOT_FOUND]
+
+
+def _in_hidden_folder(target: Target, recorded: dict[ItemKey, Answer[Item]]) -> set[str]:
+    """The copies that an earlier message moved, though nobody lived to commit it."""
+
+    def is_there(copy: Copy) -> bool:
+        item = recorded[item_key(target, copy)]
+        return not isinstance(item, Refusal) and item.folder_id == copy.quarantine_folder_id
+
+    return {copy.id for copy in target.copies if is_there(copy)}
+
+
+async def _explain_missing(work: UnitOfWork, targets: list[Target], deps: Deps) -> None:
+    """Tell what was purged (it was there, and no client can reach it) from what was never there."""
+    found = await deps.mailboxes.find(Where.PURGES, [message_key(target) for target in targets])
+    for target in targets:
+        answer = found[message_key(target)]
         if isinstance(answer, Refusal):
             work.refuse(target.id, answer)
+        elif any(is_named(target, item) for item in answer):
+            work.end(target.to(TargetState.GONE_BY_USER, "purged"))
         else:
-            items[target.id].extend(answer)
-    for target, copy in recorded:
-        seen = looked[mailbox_of(target), copy.id]
-        if isinstance(seen, Refusal):
-            if seen.kind is not RefusalKind.NOT_FOUND:
-                work.refuse(target.id, seen)
-        elif seen.folder_id == copy.quarantine_folder_id:
-            pulled[target.id].add(seen.id)
-
-    for target in [t for t in targets if t.id in work.ready]:
-        named = [item for item in items[target.id] if is_named(target, item)]
-        if items[target.id] and not named:
-            _end(work, target, TargetState.HELD, "sender_differs")
-        elif len(named) > deps.policy.limits.copies_per_mailbox:
-            _end(work, target, TargetState.HELD, "too_many_copies")
-        items[target.id] = named
-    await _explain_missing(work, [t for t in targets if not items[t.id] and not pulled[t.id]], deps)
-    await _record(work, [t for t in targets if t.id in work.ready], items, pulled, deps)
+            work.end(target.to(TargetState.NOT_FOUND))
 
 
-async def _explain_missing(work: Round, targets: list[Target], deps: Deps) -> None:
-    """Tell what was purged (it was there, and no client can reach it) from what was never there."""
-    targets = [target for target in targets if target.id in work.ready]
-    found = await _find(Where.PURGES, targets, deps)
-    for target in targets:
-        purged = found[message_at(target)]
-        if isinstance(purged, Refusal):
-            work.refuse(target.id, purged)
-        elif any(is_named(target, item) for item in purged):
-            _end(work, target, TargetState.GONE_BY_USER, "purged")
-        else:
-            _end(work, target, TargetState.NOT_FOUND)
-
-
-async def _record(
-    work: Round,
-    targets: list[Target],
-    items: dict[TargetId, list[Item]],
-    pulled: dict[TargetId, set[str]],
-    deps: Deps,
-) -> None:
+async def _record(work: UnitOfWork, items: Items, pulled: dict[TargetId, set[str]], deps: Deps) -> None:
     """Write down on the target what undo needs: folder id and path, read state, flag, categories."""
-    mailboxes = list(dict.fromkeys(mailbox_of(target) for target in targets))
-    folders = list(dict.fromkeys((mailbox_of(t), item.folder_id) for t in targets for item in items[t.id]))
-    quarantine = await deps.mailboxes.quarantine_folders(mailboxes)
-    path_of = await deps.mailboxes.folder_paths(folders)
+    targets = work.still_ready(TargetState.PLANNED, TargetState.LOCATED)
+    folders = await deps.mailboxes.quarantine_folders([mailbox_of(target) for target in targets])
+    paths: dict[FolderKey, Answer[str]] = {
+        (mailbox, key): path
+        for mailbox, folder in folders.items()
+        if not isinstance(folder, Refusal)
+        for key, path in folder.paths.items()
+    }
+    needed = [(mailbox_of(target), item.folder_id) for target in targets for item in items[target.id]]
+    paths |= await deps.mailboxes.folder_paths([key for key in needed if key not in paths])
     for target in targets:
         mailbox = mailbox_of(target)
-        folder = quarantine[mailbox]
-        needed = {item.folder_id: path_of[mailbox, item.folder_id] for item in items[target.id]}
-        refusals = [answer for answer in (folder, *needed.values()) if isinstance(answer, Refusal)]
-        if isinstance(folder, Refusal) or refusals:
-            # A folder that vanished between two answers is a mailbox in motion: look again.
-            moving = Refusal(RefusalKind.TRANSIENT, refusals[0].code, refusals[0].status)
-            gone = refusals[0].kind is RefusalKind.NOT_FOUND
-            work.refuse(target.id, moving if gone else refusals[0])
-            continue
-        texts = {key: path for key, path in needed.items() if isinstance(path, str)}
-        work.put(located(target, items[target.id], pulled[target.id], folder, texts, deps.now()))
-
-
-async def move(work: Round, deps: Deps) -> None:
-    """Move what is located, written down and not yet moved."""
-    waiting = [(t, c) for t in work.to_act(TargetState.LOCATED) for c in t.copies if c.moved_at is None]
-    answers = await deps.mailboxes.move([(mailbox_of(t), c.id, c.quarantine_folder_id or "") for t, c in waiting])
-    for target, copy in waiting:
-        answer = answers[mailbox_of(target), copy.id]
-        if not isinstance(answer, Refusal):
-            work.put(_with_copy(work.targets[target.id], copy.model_copy(update={"moved_at": deps.now()})))
-        elif answer.kind is RefusalKind.NOT_FOUND:
-            # The user or a rule was quicker: find out where it went.
-            work.refuse(target.id, Refusal(RefusalKind.TRANSIENT, answer.code, answer.status))
+        hidden = folders[mailbox]
+        path_of = {item.folder_id: paths[mailbox, item.folder_id] for item in items[target.id]}
+        if isinstance(hidden, Refusal):
+            work.refuse(target.id, _settled(hidden))
+        elif refusals := refusals_in(*path_of.values()):
+            work.refuse(target.id, *map(_settled, refusals))
         else:
-            work.refuse(target.id, answer)
+            texts = {key: str(path) for key, path in path_of.items()}
+            work.put(located(target, items[target.id], pulled[target.id], hidden.id, texts, deps.now()))
 
 
-async def verify(work: Round, deps: Deps) -> None:
-    """Accepted is not gone: see each copy in the hidden folder, and none anywhere else."""
-    targets = [t for t in work.to_act(TargetState.LOCATED) if all(c.moved_at for c in t.copies)]
-    moved = [(target, copy) for target in targets for copy in target.copies]
-    looked, visible, deletions = await gather(
-        deps.mailboxes.get([(mailbox_of(target), copy.id) for target, copy in moved]),
-        _find(Where.VISIBLE, targets, deps),
-        _find(Where.DELETIONS, targets, deps),
-    )
-    astray: set[TargetId] = set()
-    for target, copy in moved:
-        seen = looked[mailbox_of(target), copy.id]
-        if isinstance(seen, Refusal) and seen.kind is not RefusalKind.NOT_FOUND:
-            work.refuse(target.id, seen)
-        elif isinstance(seen, Refusal) or seen.folder_id != copy.quarantine_folder_id:
-            astray.add(target.id)
-    for target, answer in [
-        (target, answers[message_at(target)]) for answers in (visible, deletions) for target in targets
-    ]:
-        folder = target.copies[0].quarantine_folder_id
-        if isinstance(answer, Refusal):
-            work.refuse(target.id, answer)
-        elif any(is_named(target, item) and item.folder_id != folder for item in answer):
-            astray.add(target.id)
-    for target in [t for t in targets if t.id in work.ready]:
-        if target.id in astray:
-            work.refuse(target.id, Refusal(RefusalKind.TRANSIENT, "still_there", 0))
-            continue
-        pulled_at = max(copy.moved_at for copy in target.copies if copy.moved_at)
-        work.put(target.to(TargetState.QUARANTINED, pulled_at=pulled_at, verified_at=deps.now()))
+def _settled(refusal: Refusal) -> Refusal:
+    # A folder that vanished between two answers is a mailbox in motion.
+    return _look_again(refusal) if refusal.kind is RefusalKind.NOT_FOUND else refusal
 
 
-async def _find(where: Where, targets: list[Target], deps: Deps) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
-    return await deps.mailboxes.find(where, [message_at(target) for target in targets])
-
-
-def _end(work: Round, target: Target, state: TargetState, reason: str | None = None) -> None:
-    work.put(target.to(state, reason))
-    work.ready.discard(target.id)
-
-
-def _with_copy(target: Target, copy: Copy) -> Target:
-    copies = tuple(copy if old.id == copy.id else old for old in target.copies)
-    return target.model_copy(update={"copies": copies})
+def _look_again(refusal: Refusal) -> Refusal:
+    return Refusal(RefusalKind.TRANSIENT, refusal.code, refusal.status)

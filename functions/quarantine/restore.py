@@ -1,14 +1,13 @@
 """The same way back: to the exact folder, with the read state, flag and categories of before, verified."""
 
 from asyncio import gather
+from dataclasses import replace
 
-from functions.quarantine.models import Deps, Round, mailbox_of
-from functions.quarantine.rules import give_up, has_marks, is_restored
+from functions.quarantine.models import Deps, UnitOfWork, item_key, mailbox_of
+from functions.quarantine.rules import give_up, has_marks, is_restored, shown
 from shared.domain.target import Copy, Target, TargetState
-from shared.ports.answers import Answer, Refusal, RefusalKind
-from shared.ports.mailboxes import Item, ItemKey
-
-Pair = tuple[Target, Copy]
+from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.mailboxes import Item
 
 
 def wanted_back(target: Target) -> Target:
@@ -23,22 +22,22 @@ def wanted_back(target: Target) -> Target:
             return target
 
 
-async def survey(work: Round, deps: Deps) -> None:
-    """Decide where each copy goes: where it was, or to the Inbox if that folder is gone."""
-    targets = work.of(TargetState.RESTORING)
-    work.ready |= {target.id for target in targets}
-    pairs = [(target, copy) for target in targets for copy in target.copies]
-    looked, paths = await gather(
-        _look(pairs, deps),
-        deps.mailboxes.folder_paths([(mailbox_of(t), c.original.folder_id) for t, c in pairs]),
+async def survey(work: UnitOfWork, deps: Deps) -> None:
+    """See where each copy is, and decide where it goes: where it was, or to the Inbox if that folder is gone."""
+    copies = [(target, copy) for target in work.begin(TargetState.RESTORING) for copy in target.copies]
+    items, paths = await gather(
+        deps.mailboxes.get([item_key(target, copy) for target, copy in copies]),
+        deps.mailboxes.folder_paths([(mailbox_of(target), copy.original.folder_id) for target, copy in copies]),
     )
-    homeless: list[Pair] = []
-    for target, copy in pairs:
-        seen = looked[mailbox_of(target), copy.id]
+    homeless: list[tuple[Target, Copy]] = []
+    for target, copy in copies:
+        item = items[item_key(target, copy)]
         path = paths[mailbox_of(target), copy.original.folder_id]
-        if isinstance(seen, Refusal):
-            _refuse(work, target, seen, "copy_missing")
-        elif not isinstance(path, Refusal):
+        if isinstance(item, Refusal):
+            _refuse(work, target, item, "copy_missing")
+            continue
+        work.seen[item_key(target, copy)] = item
+        if not isinstance(path, Refusal):
             _goes_to(work, target, copy, copy.original.folder_id, path)
         elif path.kind is RefusalKind.NOT_FOUND:
             homeless.append((target, copy))
@@ -53,80 +52,59 @@ async def survey(work: Round, deps: Deps) -> None:
             _goes_to(work, target, copy, inbox, "Inbox")
 
 
-async def put_back(work: Round, deps: Deps) -> None:
-    """Move what is not yet where it is to be, mend its marks if the move changed them, and look again."""
-    pairs = _pairs(work)
-    looked = await _look(pairs, deps)
-    away = [(t, c) for t, c in pairs if not _is_at(c, looked[mailbox_of(t), c.id])]
-    answers = await deps.mailboxes.move([(mailbox_of(t), c.id, c.restored_folder_id or "") for t, c in away])
+async def put_back(work: UnitOfWork, deps: Deps) -> None:
+    """Move what is not yet where it is to be, and set marks again that the move changed."""
+    away = [
+        (target, copy)
+        for target, copy in work.copies(TargetState.RESTORING)
+        if work.seen[item_key(target, copy)].folder_id != copy.restored_folder_id
+    ]
+    answers = await deps.mailboxes.move([(*item_key(t, c), c.restored_folder_id or "") for t, c in away])
     for target, copy in away:
-        answer = answers[mailbox_of(target), copy.id]
+        answer = answers[item_key(target, copy)]
         if isinstance(answer, Refusal):
             _refuse(work, target, answer, answer.code)
-    await _verify(work, await _mend(work, deps), deps)
+        else:
+            work.seen[item_key(target, copy)] = answer
+    marks = {item_key(t, c): _marks_of_before(c, work.seen[item_key(t, c)]) for t, c in _changed(work)}
+    await deps.mailboxes.set_marks([(mailbox, item) for (mailbox, _), item in marks.items()])
 
 
-async def _mend(work: Round, deps: Deps) -> list[Pair]:
-    pairs = _pairs(work)
-    seen = await _look(pairs, deps)
-    bare = [
-        (target, copy, item)
-        for target, copy in pairs
-        if not isinstance(item := seen[mailbox_of(target), copy.id], Refusal) and not has_marks(copy.original, item)
-    ]
-    await deps.mailboxes.set_marks([(mailbox_of(target), _as_before(copy, item)) for target, copy, item in bare])
-    return pairs
-
-
-async def _verify(work: Round, pairs: list[Pair], deps: Deps) -> None:
-    looked = await _look(pairs, deps)
-    for target, copy in pairs:
-        item = looked[mailbox_of(target), copy.id]
+async def verify_restored(work: UnitOfWork, deps: Deps) -> None:
+    """Look again: each copy is where it is to be, received when it was, marked as it was."""
+    copies = work.copies(TargetState.RESTORING)
+    items = await deps.mailboxes.get([item_key(target, copy) for target, copy in copies])
+    for target, copy in copies:
+        item = items[item_key(target, copy)]
         if isinstance(item, Refusal):
             _refuse(work, target, item, "copy_missing")
         elif not is_restored(copy, item):
             work.refuse(target.id, Refusal(RefusalKind.TRANSIENT, "not_as_before", 0))
-    for target in work.to_act(TargetState.RESTORING):
-        moved_in = any(copy.restored_folder_id != copy.original.folder_id for copy in target.copies)
-        reason = "original_folder_gone" if moved_in else None
+    for target in work.still_ready(TargetState.RESTORING):
+        gone = any(copy.restored_folder_id != copy.original.folder_id for copy in target.copies)
+        reason = "original_folder_gone" if gone else None
         work.put(target.to(TargetState.RESTORED, reason, restored_at=deps.now()))
 
 
-def _pairs(work: Round) -> list[Pair]:
-    return [(target, copy) for target in work.to_act(TargetState.RESTORING) for copy in target.copies]
+def _changed(work: UnitOfWork) -> list[tuple[Target, Copy]]:
+    """The copies whose marks are not those of before."""
+    copies = work.copies(TargetState.RESTORING)
+    return [(t, c) for t, c in copies if not has_marks(c.original, work.seen[item_key(t, c)])]
 
 
-async def _look(pairs: list[Pair], deps: Deps) -> dict[ItemKey, Answer[Item]]:
-    return await deps.mailboxes.get([(mailbox_of(target), copy.id) for target, copy in pairs])
-
-
-def _is_at(copy: Copy, seen: Item | Refusal) -> bool:
-    return not isinstance(seen, Refusal) and seen.folder_id == copy.restored_folder_id
-
-
-def _refuse(work: Round, target: Target, refusal: Refusal, code: str) -> None:
-    if refusal.kind is RefusalKind.NOT_FOUND:
-        if target.id in work.ready:
-            work.put(give_up(work.targets[target.id], code))
-        work.ready.discard(target.id)
-    else:
-        work.refuse(target.id, refusal)
-
-
-def _goes_to(work: Round, target: Target, copy: Copy, folder_id: str, path: str) -> None:
-    to = copy.model_copy(update={"restored_folder_id": folder_id, "restored_folder_path": path})
-    now = work.targets[target.id]
-    copies = tuple(to if old.id == copy.id else old for old in now.copies)
-    work.put(now.model_copy(update={"copies": copies}))
-
-
-def _as_before(copy: Copy, item: Item) -> Item:
+def _marks_of_before(copy: Copy, item: Item) -> Item:
     before = copy.original
-    return Item(
-        id=item.id,
-        internet_message_id=item.internet_message_id,
-        folder_id=item.folder_id,
-        is_read=before.is_read,
-        flag=before.flag,
-        categories=before.categories,
-    )
+    return replace(item, is_read=before.is_read, flag=before.flag, categories=before.categories)
+
+
+def _refuse(work: UnitOfWork, target: Target, refusal: Refusal, code: str) -> None:
+    """As `UnitOfWork.refuse`; but what is gone cannot be put back, and is given up at once."""
+    if refusal.kind is not RefusalKind.NOT_FOUND:
+        work.refuse(target.id, refusal)
+    elif target.id in work.ready:
+        work.end(give_up(work.targets[target.id], code))
+
+
+def _goes_to(work: UnitOfWork, target: Target, copy: Copy, folder_id: str, path: str) -> None:
+    to = {"restored_folder_id": folder_id, "restored_folder_path": shown(path)}
+    work.put_copy(target.id, copy.model_copy(update=to))

@@ -20,6 +20,9 @@ _ATTEMPTS = 24
 _ATTEMPTS_MOVING = 90
 
 
+# A deep tree of long names is 100 KB as sent, and a target may have tens of copies in one document of 2 MB.
+_MAX_PATH = 500
+
 _RESTORE_FAILED = "restore_failed:"
 
 
@@ -36,22 +39,29 @@ def refused(target: Target, refusal: Refusal) -> Target:
 
 
 def give_up(target: Target, code: str) -> Target:
-    """The end of what cannot be done: failed, or still in quarantine if it was to come back from there."""
+    """The end of what cannot be done: failed, or still in quarantine if it was to be put back."""
     if target.state is TargetState.RESTORING:
         return target.to(TargetState.QUARANTINED, f"{_RESTORE_FAILED}{code}")
     return target.to(TargetState.FAILED, code)
 
 
+def too_large(target: Target) -> Target:
+    """The end of a target whose copies are more than one document holds: nothing more of it is moved."""
+    if target.state is TargetState.QUARANTINED:
+        return give_up(target.to(TargetState.RESTORING), "record_too_large")
+    return give_up(target, "record_too_large")
+
+
 def not_put_back(target: Target) -> bool:
-    """Whether it was to come back, and could not."""
+    """Whether it was to be put back, and could not."""
     return target.state is TargetState.QUARANTINED and (target.reason or "").startswith(_RESTORE_FAILED)
 
 
 def is_named(target: Target, item: Item) -> bool:
     """Whether this item is the mail that the incident named.
 
-    The sender of a mail chooses its Message-ID, and may choose that of a benign mail: where the alert told who
-    the sender is, the item must have the same one.
+    The sender of a mail chooses its Message-ID, and may choose that of a benign mail: where the alert named
+    the sender, the item must have the same one.
     """
     if item.internet_message_id != target.internet_message_id:
         return False
@@ -114,10 +124,15 @@ def has_marks(original: Original, item: Item) -> bool:
     )
 
 
+def shown(path: str) -> str:
+    """A path as it is kept: its end, which names the folder. It is for people; what undo needs is the folder's id."""
+    return path if len(path) <= _MAX_PATH else f"…{path[-_MAX_PATH:]}"
+
+
 def _original(item: Item, path: str) -> Original:
     return Original(
         folder_id=item.folder_id,
-        folder_path=path,
+        folder_path=shown(path),
         is_read=item.is_read,
         flag=item.flag,
         categories=item.categories,

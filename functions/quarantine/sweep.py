@@ -1,7 +1,7 @@
-"""Recovery that does not depend on the queue being quick.
+"""Recovery that does not wait for the queue.
 
-After a crash the host shows the message again when its lease ends, up to ten minutes later (fidelity.md 1). A claim
-ends sooner; whoever finds it ended sends the chunk again. The message that comes back later finds nothing to do.
+After a crash the host shows the message again when its own lease ends, up to ten minutes later (fidelity.md 1). The
+lease on the chunk ends sooner, and the sweep then sends the chunk again. The message that comes back finds it done.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Telling facts once: the chain grows under its head's ETag, and the sums with it, in one batch."""
+"""Each audit event is recorded once: the chain, its head and the counts change together, under the ETag of the head."""
 
 from asyncio import gather
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -21,24 +21,25 @@ _LINK_BYTES = 512
 # The rest of a batch is for the head and the counts of plans, of which each takes half a kilobyte.
 _ENTRY_BYTES = MAX_BATCH_BYTES - 100_000
 
-# Chunks of one incident settle at the same time; whoever was first has committed when we are told, so that trying
-# again at once costs less than another turn through the queue.
+# Several chunks of a case are recorded at the same time. A conflict says that another one is done: trying again at
+# once costs less than another delivery of the message.
 _TRIES = 5
 
-# How many entries one request checks: about 2 s at the local Cosmos DB. Azure ends a request after 230 s.
+# How many entries one request checks. Azure ends a request after 230 s.
 MAX_ENTRIES = 20_000
 
+# Anchors that are read side by side: each is a small blob.
 _ANCHORS_AT_ONCE = 32
 
 CLOSED = "closed"
-"""The anchor of the moment when the case was closed; the others bear their plan's id."""
+"""The name of the anchor that is made when the case is closed; the others have the ids of their plans."""
 
 
 async def tell(incident_id: IncidentId, told: Sequence[Told], activity: ActivityStore) -> Head:
     """Add those audit events that the chain does not have, and count their targets; the head after that.
 
     Raises:
-        ConflictError: others kept being first.
+        ConflictError: others were first each time.
     """
     head = Head(incident_id=incident_id)
     for batch in batches(told):
@@ -137,16 +138,16 @@ async def check(
             problem="entry missing",
         )
         return Verification(intact=False, chain=chain, checked_to=after)
-    anchors: list[AnchorCheck] = []
-    due = _due(incident, incidents, after, None if last else to, evidence)
-    entries = _watched(activity.entries(incident.id, after, to), due, anchors)
+    found: list[AnchorCheck] = []
+    anchors = _anchors(incident, incidents, after, None if last else to, evidence)
+    entries = _watched(activity.entries(incident.id, after, to), anchors, found)
     chain = await verify(head, entries, start=start, to=None if last else to)
     if chain.intact and last:
         chain = await _nothing_after(chain, head, activity)
     return Verification(
-        intact=chain.intact and all(anchor.holds for anchor in anchors),
+        intact=chain.intact and all(anchor.holds for anchor in found),
         chain=chain,
-        anchors=tuple(anchors),
+        anchors=tuple(found),
         checked_to=after + chain.entries,
         next=to if chain.intact and not last else None,
     )
@@ -162,7 +163,7 @@ async def _place(incident_id: IncidentId, seq: int, activity: ActivityStore) -> 
 
 
 async def _nothing_after(chain: ChainReport, head: Head, activity: ActivityStore) -> ChainReport:
-    """The report, unless somebody has put an entry behind the head: an append would have moved the head."""
+    """The report; broken if there is an entry after the head, which no append leaves there."""
     async for entry in activity.entries(head.incident_id, head.seq):
         now = await activity.head(head.incident_id)
         if now is None or now.value.seq < entry["seq"]:
@@ -173,8 +174,8 @@ async def _nothing_after(chain: ChainReport, head: Head, activity: ActivityStore
 
 
 @dataclass(frozen=True, slots=True)
-class _Due:
-    """An anchor, to be compared with the entry at its place. `mark` is None if the anchor is missing."""
+class _Expected:
+    """An anchor and the place where it belongs. `mark` is None if the anchor is missing."""
 
     name: str
     seq: int
@@ -182,36 +183,38 @@ class _Due:
 
 
 async def _watched(
-    entries: AsyncIterator[Document], due: AsyncIterator[_Due], found: list[AnchorCheck]
+    entries: AsyncIterator[Document], anchors: AsyncIterator[_Expected], found: list[AnchorCheck]
 ) -> AsyncIterator[Document]:
     """The entries; on the way, each anchor is compared with the entry at its place."""
-    anchor = await anext(due, None)
+    anchor = await anext(anchors, None)
     async for entry in entries:
         while anchor is not None and anchor.seq <= entry["seq"]:
             there = entry.get("hash") if anchor.seq == entry["seq"] else None
             found.append(_compared(anchor, there))
-            anchor = await anext(due, None)
+            anchor = await anext(anchors, None)
         yield entry
     while anchor is not None:
         found.append(_compared(anchor, None))
-        anchor = await anext(due, None)
+        anchor = await anext(anchors, None)
 
 
-def _compared(due: _Due, there: str | None) -> AnchorCheck:
-    if due.mark is None:
-        return AnchorCheck(name=due.name, holds=False)
-    return AnchorCheck(name=due.name, seq=due.mark.seq, holds=(due.mark.seq, due.mark.hash) == (due.seq, there))
+def _compared(anchor: _Expected, there: str | None) -> AnchorCheck:
+    if anchor.mark is None:
+        return AnchorCheck(name=anchor.name, holds=False)
+    return AnchorCheck(
+        name=anchor.name, seq=anchor.mark.seq, holds=(anchor.mark.seq, anchor.mark.hash) == (anchor.seq, there)
+    )
 
 
-async def _due(
+async def _anchors(
     incident: Incident, incidents: IncidentStore, after: int, to: int | None, evidence: EvidenceStore
-) -> AsyncIterator[_Due]:
+) -> AsyncIterator[_Expected]:
     """The anchors of the incident whose places are in this part of the chain, in order."""
     places = await _anchored_plans(incident.id, incidents, after, to)
     if incident.close_anchored:
         closed = await _read_anchor(incident.id, CLOSED, evidence)
         if closed is None and to is None:
-            yield _Due(CLOSED, after, None)
+            yield _Expected(CLOSED, after, None)
         elif closed is not None and after < closed.seq and (to is None or closed.seq <= to):
             places.append((closed.seq, CLOSED))
     places.sort()
@@ -219,7 +222,7 @@ async def _due(
         some = places[start : start + _ANCHORS_AT_ONCE]
         marks = await gather(*(_read_anchor(incident.id, name, evidence) for _, name in some))
         for (seq, name), mark in zip(some, marks, strict=True):
-            yield _Due(name, seq, mark)
+            yield _Expected(name, seq, mark)
 
 
 async def _anchored_plans(

@@ -1,4 +1,4 @@
-"""How long messages have been waiting, told every minute: no metric of the platform says it for one queue."""
+"""The age of the oldest message of each queue, every minute: the platform has no metric for one queue."""
 
 from dataclasses import dataclass
 

@@ -7,6 +7,10 @@ import ssl
 
 from aiohttp import web
 
+ADMIN_KEY_SETTING = "CLAWBACK_LOCAL_ADMIN_KEY"
+"""Environment variable with the key that opens a local service's own `/_local/…` paths. Not an argument: everybody on
+the machine can read those."""
+
 
 async def serve(app: web.Application, port: int, *, tls: ssl.SSLContext | None = None, path: str = "") -> None:
     """Listen on loopback (`port` 0: any free one), announce `{"url": …}` in one line, end at SIGTERM or SIGINT."""

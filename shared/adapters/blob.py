@@ -24,8 +24,8 @@ _RAW = ("raw/", "rejected/")
 # Bytes.
 _PIECE = 1024 * 1024
 
-# A blob that nobody makes, to ask for what we may do with it.
-_NOBODYS = "health/nobodys"
+# The name of a blob that never exists, for tests of rights.
+_ABSENT = "health/absent"
 _NO_ETAG = '"0x0"'
 
 
@@ -178,7 +178,7 @@ def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
 async def _read_nothing(container: ContainerClient) -> None:
     try:
         with translate_errors("read"):
-            await container.download_blob(_NOBODYS)
+            await container.download_blob(_ABSENT)
     except NotFoundError as error:
         if getattr(error.__cause__, "error_code", None) == StorageErrorCode.CONTAINER_NOT_FOUND:
             raise
@@ -189,7 +189,7 @@ async def _write_nothing(container: ContainerClient) -> None:
     try:
         with translate_errors("write"):
             await container.upload_blob(
-                _NOBODYS, b"", overwrite=True, etag=_NO_ETAG, match_condition=MatchConditions.IfNotModified
+                _ABSENT, b"", overwrite=True, etag=_NO_ETAG, match_condition=MatchConditions.IfNotModified
             )
     except ResourceModifiedError:
         return

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.ids import AlertId, derive
+from shared.domain.indicators import Indicator
 from shared.domain.message import Message
 
 
@@ -39,26 +40,6 @@ class Severity(StrEnum):
     def rank(self) -> int:
         """0 for informational to 4 for critical."""
         return list(Severity).index(self)
-
-
-class IndicatorType(StrEnum):
-    """STIX 2.1 cyber-observable names."""
-
-    URL = "url"
-    DOMAIN = "domain-name"
-    IPV4 = "ipv4-addr"
-    IPV6 = "ipv6-addr"
-    SHA256 = "sha256"
-    MD5 = "md5"
-    SENDER = "email-addr"
-
-
-class Indicator(Frozen):
-    """Something to recognise the threat by, and who said so."""
-
-    type: IndicatorType
-    value: str
-    source: str
 
 
 class RawPayload(Frozen):

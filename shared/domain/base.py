@@ -30,6 +30,10 @@ class Frozen(BaseModel):
         return self.model_dump(mode="json", exclude_none=True)
 
 
+PART: ConfigDict = {**Frozen.model_config, "extra": "ignore"}
+"""For a dataclass that is a part of a record, as `__pydantic_config__`: slots have no place for unknown fields."""
+
+
 class Stored(Frozen):
     """A document of its own in Cosmos DB.
 

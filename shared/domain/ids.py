@@ -13,7 +13,7 @@ TargetId = NewType("TargetId", str)
 MailboxId = NewType("MailboxId", str)
 """The directory object id of the mailbox's owner, which is Graph's `/users/{id}`."""
 
-# 130 bits: no accidental collision in any tenant's lifetime, and short enough to read aloud in parts.
+# 130 bits: collisions by chance are impossible in practice, and the id is short enough for a screen.
 _DIGITS = 26
 
 

@@ -149,7 +149,7 @@ class Plan(CaseRecord):
     approved_by: str | None = None
     approved_at: Instant | None = None
     dispatched: bool = False
-    """Whether the stages that follow have been told of it."""
+    """Whether the messages to the next stages have been sent."""
     unrecorded: bool = False
     anchor_seq: int | None = None
     """Where the end of the chain was when all targets were counted: there its anchor stands. None until it is kept."""
@@ -171,9 +171,10 @@ class Command(CaseRecord):
 
 
 class Lease(Stored):
-    """Who works on one queue of a case (its undecided alerts, its unplanned ones, its unrecorded documents).
+    """The right to do one kind of work on a case: decide its alerts, plan them, or record its documents.
 
-    Whoever finds it taken sets `again` and is done: the holder looks once more before it gives the lease back.
+    A worker that finds it taken increments `again` and is done: the holder then looks once more before
+    it releases the lease.
     """
 
     document_type: ClassVar[str] = "lease"
@@ -184,7 +185,7 @@ class Lease(Stored):
     holder: str
     """Made anew each time that the lease is taken."""
     until: Instant | None = None
-    """When the holder is certainly dead; None while nobody has it."""
+    """After this moment the holder is certainly dead. None while the lease is free."""
     again: int = 0
     """How often others asked meanwhile."""
 
@@ -212,7 +213,7 @@ class PlanCounts(Frozen):
 
 
 class Incident(Stored):
-    """The header of a case: below 64 KB whatever the case. Changed only under its ETag."""
+    """The header of a case: below 64 KB, however large the case is. Changed only under its ETag."""
 
     document_type: ClassVar[str] = "incident"
 
@@ -268,14 +269,14 @@ class Incident(Stored):
 CaseDocument = Incident | AlertLink | CaseMessage | Related | Plan | Command
 
 NOT_IDENTIFIED = "message_not_identified"
-"""The note and approval reason that a message has no Message-ID and that the trace does not tell it."""
+"""The note and approval reason that a message has no Message-ID and that message trace does not give it."""
 
 NOBODY = "recipients_unknown"
-"""The note and approval reason that neither the alert nor the trace tells who got a message."""
+"""The note and approval reason that neither the alert nor message trace names a recipient of a message."""
 
 
 def unsearched(plan: Plan) -> bool:
-    """Whether there was something that could not be searched for, and nobody has said that this is all right."""
+    """Whether a message could not be searched for, and no person has approved the plan all the same."""
     waits = plan.state is PlanState.AWAITING_APPROVAL
     return waits and any(reason.startswith((NOT_IDENTIFIED, NOBODY)) for reason in plan.approval_reasons)
 

@@ -25,7 +25,7 @@ _ADDRESS = re.compile(r"(?<![^\s@<>\",;:()\[\]\\])[^\s@<>\",;:()\[\]\\]+@[^\s@<>
 
 
 class Message(Frozen):
-    """What an alert or a mailbox tells of one mail. Everything in it was chosen by its sender."""
+    """What an alert or a mailbox says of one mail. The sender chose everything in it."""
 
     internet_message_id: str | None = None
     network_message_id: str | None = None

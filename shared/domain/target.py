@@ -7,6 +7,7 @@ from pydantic import Field
 
 from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.ids import ChunkId, IncidentId, MailboxId, PlanId, TargetId, derive
+from shared.domain.recipient import Recipient
 
 # A transactional batch has at most 100 operations (Cosmos DB service limit); one is the chunk's header.
 MAX_CHUNK_TARGETS = 99
@@ -45,7 +46,7 @@ _NEXT: dict[TargetState, frozenset[TargetState]] = {
 
 
 class ReadState(StrEnum):
-    """`isRead` before the move, the only chance to see it. `UNREAD` does not prove that nobody looked."""
+    """`isRead` before the move. `UNREAD` does not prove that the mail was not looked at."""
 
     READ = "read"
     UNREAD = "unread"
@@ -74,7 +75,7 @@ class Hop(Frozen):
 
 
 class Mailbox(Frozen):
-    """Whose mailbox it is, as the directory told when the plan was made."""
+    """The mailbox, as the directory described it when the plan was made: what a target keeps of its recipient."""
 
     id: MailboxId | None = None
     """None if the address leads to no mailbox of this tenant."""
@@ -83,6 +84,18 @@ class Mailbox(Frozen):
     department: str | None = None
     privileged: bool = False
     protected: bool = False
+
+    @classmethod
+    def of(cls, recipient: Recipient) -> "Mailbox":
+        """The recipient's mailbox; for a recipient without one, only who it is."""
+        return cls(
+            id=MailboxId(recipient.mailbox_id) if recipient.mailbox_id else None,
+            address=recipient.primary_address,
+            name=recipient.name,
+            department=recipient.department,
+            privileged=recipient.privileged,
+            protected=recipient.protected,
+        )
 
 
 class Original(Frozen):
@@ -138,7 +151,7 @@ class Target(Stored):
 
     @property
     def terminal(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
+        """Whether nothing more happens to it without a command."""
         return self.state in TERMINAL
 
     @property
@@ -160,7 +173,7 @@ class Target(Stored):
 
 
 class Chunk(Stored):
-    """The header of a chunk: who works on it, until when. Every commit of the chunk goes through its ETag."""
+    """The header of a chunk, with its lease. Every commit of the chunk is made under its ETag."""
 
     document_type: ClassVar[str] = "chunk"
 
@@ -169,7 +182,7 @@ class Chunk(Stored):
     plan_id: PlanId
     targets: int
     lease_until: Instant | None = None
-    """While this is in the future, somebody has written ahead and is moving; others wait."""
+    """While this is in the future, a worker has written ahead and is moving copies; others wait."""
 
 
 def target_id(incident: IncidentId, mailbox: str, message_key: str) -> TargetId:

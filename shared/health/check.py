@@ -1,11 +1,11 @@
-"""The health check: a message visits every stage, and each says so among the evidence.
+"""The health check: a message visits every stage, and each leaves a report among the evidence.
 
 web ─▶ ingest_alert ─▶ enrich ─▶ expand_recipients ─▶ quarantine ─▶ report ─▶ ingest_alert
  ├───▶ quarantine
  └───▶ report
 
 An arrow is a right to send that was used, a stop is a trigger that works. At its first stop pipeline also looks at
-everything else that it touches, as the identity that it is: nobody else can.
+everything else that it uses, with its own identity.
 """
 
 import hashlib
@@ -20,13 +20,14 @@ from pydantic import Field
 from shared.clock import Clock
 from shared.domain.base import Frozen, Instant
 from shared.domain.ids import MailboxId
+from shared.domain.recipient import RecipientKind
 from shared.errors import ClawbackError
 from shared.names import WEB_SENDS_TO, Stage
 from shared.pipeline.payloads import HealthCheck
 from shared.policy import PolicyError, load_policy
 from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.dead_letters import DeadLetters
-from shared.ports.directory import Directory, RecipientKind
+from shared.ports.directory import Directory
 from shared.ports.evidence import EvidenceStore
 from shared.ports.health import GraphToken, Probe, Probed, ProbeResult
 from shared.ports.mailboxes import Mailboxes
@@ -51,7 +52,7 @@ Addresses = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=320)],
 
 
 class Asked(Frozen):
-    """Who asked for a health check, and what for: kept where web keeps what is posted, and no part of a message."""
+    """Who asked for a health check and why. Kept with the raw payloads, and not in a queue message."""
 
     id: str
     by: str

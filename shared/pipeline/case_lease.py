@@ -1,8 +1,8 @@
 """One worker at a time for each kind of work on a case, so that a burst of messages about one case is done together.
 
 Message 1 takes the lease and works; messages 2 to 5,000 find it taken, ask its holder to look once more, and are done.
-The holder works until nothing is left, and gives the lease back only if nobody asked meanwhile. A holder that dies
-leaves a lease that ends: its own message comes again, or the sweep sends one.
+The holder works until nothing is left, and releases the lease only if no other message asked meanwhile. If the holder
+dies, its lease ends after some minutes: its own message is delivered again, or the sweep sends one.
 """
 
 from collections.abc import Awaitable, Callable
@@ -53,7 +53,7 @@ class CaseLeaseDeps(Protocol):
 
 
 async def alone(message: CaseWork, work: Callable[[], Awaitable[bool]], deps: CaseLeaseDeps) -> Outcome:
-    """Do the work that this message stands for, unless somebody else is at it.
+    """Do the work that this message stands for, unless another worker is doing it.
 
     Args:
         message: names the case and the kind of work; is sent again if more is left than one delivery does.
@@ -74,7 +74,7 @@ async def alone(message: CaseWork, work: Callable[[], Awaitable[bool]], deps: Ca
                 return Done()
             lease = asked_again
     except Exception:
-        # The message is tried again, by whoever gets it: it must not find the lease of this delivery.
+        # The message is delivered again, perhaps to another worker: it must not find the lease of this delivery.
         with suppress(ClawbackError):
             await _give_back(lease, deps)
         raise
@@ -84,7 +84,7 @@ async def alone(message: CaseWork, work: Callable[[], Awaitable[bool]], deps: Ca
 
 
 def resumed(lease: Lease) -> Payload | None:
-    """The message that goes on with the work of a holder that died; None for a lease of a newer version."""
+    """The message that continues the work of a holder that died. None for a lease that a newer version made."""
     by_name = {f"lease:{kind.stage}": kind for kind in (EnrichAlerts, ExpandRecipients, IncidentChanged)}
     kind = by_name.get(lease.id)
     return kind(incident_id=IncidentId(lease.incident_id)) if kind else None

@@ -1,4 +1,4 @@
-"""The envelope of every queue message, and how much patience it has left."""
+"""The envelope of every queue message, its maximum age and its backoff."""
 
 import random
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from shared.pipeline.payloads import Payload
 # Storage Queues take 64 KiB (service limit), which Base64 makes 48 KiB of body.
 MAX_BODY = 48 * 1024
 
-# Who waits longer than this waits for nothing: a mailbox move or an outage is over by then.
+# Dead-letter after 24 hours: outages and mailbox moves end sooner.
 MAX_AGE = timedelta(hours=24)
 
 # The first wait is longer than Graph's usual Retry-After for a busy mailbox (a few seconds).
@@ -52,12 +52,12 @@ def delayed_copy(envelope: Envelope) -> Envelope:
 
 
 def backoff(attempt: int) -> timedelta:
-    """How long to wait when nobody said: doubling, with jitter."""
+    """The wait where no service named one: doubles with each attempt, with jitter."""
     ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
     # Jitter over the upper half: workers that were refused together do not come back together.
     return timedelta(seconds=ceiling * (0.5 + random.random() / 2))  # noqa: S311 - spreads load, keeps no secret
 
 
 def spread(seconds: float) -> timedelta:
-    """At least `seconds`, which somebody asked of all of us, and up to one more."""
+    """The wait that a service asked for, and up to a second more."""
     return timedelta(seconds=seconds + random.random())  # noqa: S311 - spreads load, keeps no secret

@@ -1,4 +1,4 @@
-"""What operators count and are woken by: one line of log for each event, under a name that alert rules share.
+"""Telemetry events: one line of log each, under a name that the alert rules use too.
 
 The Functions host carries a worker's message text, not its `extra` fields, to Application Insights; so the fields
 are JSON behind the name, which KQL takes apart with `parse_json(substring(Message, strlen(event) + 1))`.

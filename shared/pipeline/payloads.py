@@ -1,4 +1,4 @@
-"""What the stages say to each other. Queue messages carry ids only; bodies live in Cosmos DB or in blobs."""
+"""The payloads of queue messages. They carry ids only; bodies are in Cosmos DB or in blobs."""
 
 from typing import Annotated, ClassVar, Literal
 
@@ -8,12 +8,12 @@ from shared.domain.base import Frozen, Instant
 from shared.domain.ids import ChunkId, IncidentId, PlanId, TargetId
 from shared.names import Stage
 
-# Id and trip name a blob: a message that somebody forged is not to name another one.
+# Id and trip are part of a blob's name: a forged message must not name another blob.
 HEALTH_ID = r"^health-[0-9a-f]{32}$"
 
 
 class IngestAlert(Frozen):
-    """A raw payload is kept: normalise it."""
+    """A raw payload is stored: normalise it."""
 
     stage: ClassVar[Stage] = Stage.INGEST_ALERT
     kind: Literal["ingest_alert"] = "ingest_alert"
@@ -54,7 +54,7 @@ class ApprovePlan(Frozen):
 
 
 class PullChunk(Frozen):
-    """Pull what is left to pull of this chunk."""
+    """Pull the targets of this chunk that are not pulled yet."""
 
     stage: ClassVar[Stage] = Stage.QUARANTINE
     kind: Literal["pull_chunk"] = "pull_chunk"
@@ -63,7 +63,7 @@ class PullChunk(Frozen):
 
 
 class UndoPull(Frozen):
-    """A person wants targets back where they were; no targets named means all of the incident."""
+    """A person wants targets restored. Without named targets: all of the case."""
 
     stage: ClassVar[Stage] = Stage.QUARANTINE
     kind: Literal["undo_pull"] = "undo_pull"
@@ -76,7 +76,7 @@ class UndoPull(Frozen):
 
 
 class RestoreChunk(Frozen):
-    """Put targets of this chunk back; none named means all of them."""
+    """Restore targets of this chunk. Without named targets: all of them."""
 
     stage: ClassVar[Stage] = Stage.QUARANTINE
     kind: Literal["restore_chunk"] = "restore_chunk"
@@ -95,7 +95,7 @@ class IncidentChanged(Frozen):
 
 
 class ChunkChanged(Frozen):
-    """Targets of this chunk reached a terminal state: write them down and count them."""
+    """Targets of this chunk may have reached a terminal state: record and count those that have."""
 
     stage: ClassVar[Stage] = Stage.REPORT
     kind: Literal["chunk_changed"] = "chunk_changed"
@@ -116,7 +116,7 @@ class CloseIncident(Frozen):
 
 
 class HealthCheck(Frozen):
-    """A message that visits stages and does nothing there but say so: `clawback doctor` sends it."""
+    """A message that visits stages and only leaves a report at each: `clawback doctor` sends it."""
 
     kind: Literal["health_check"] = "health_check"
     id: str = Field(pattern=HEALTH_ID)
@@ -127,7 +127,7 @@ class HealthCheck(Frozen):
 
     @property
     def stage(self) -> Stage:
-        """On whose queue it is."""
+        """The stage whose queue it is on."""
         return self.route[0]
 
 

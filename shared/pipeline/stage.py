@@ -1,13 +1,13 @@
 """The stage runner: parse → handle → outcome, the same for all stages.
 
-envelope ok? ──no──▶ park ("not an envelope")
-    │ payload ok? ──no──▶ park ("payload")
-    ▼ (a health check: say that it was here, send it on; the same outcomes)
+envelope ok? ──no──▶ dead-letter ("not an envelope")
+    │ payload ok? ──no──▶ dead-letter ("payload")
+    ▼ (a health check: leave a report, send it on; the same outcomes)
 handle(payload, deps)
     ├── Done ────────────────▶ the host deletes the message
-    ├── RetryLater(seconds) ───────▶ delayed copy, then the host deletes the message; out of patience: park
+    ├── RetryLater(seconds) ─▶ delayed copy, then the host deletes the message; past its maximum age: dead-letter
     │   UnavailableError, ConflictError: the same as Wait
-    ├── Reject(reason) ──────▶ park, then the host deletes the message
+    ├── Reject(reason) ──────▶ dead-letter, then the host deletes the message
     └── anything else ───────▶ raises: the host counts it, shows the message again, and in the end poisons it
 """
 
@@ -39,12 +39,12 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """Come back later, after `seconds` if they are known (Retry-After, a claim), else after the back-off."""
+    """Try again later: after `seconds` if they are known (Retry-After, end of a lease), else after the backoff."""
 
     reason: str
     seconds: float | None = None
     service: bool = False
-    """It is a service that we wait for, and not one another: an alert counts those."""
+    """Whether a service is what is waited for, and not another worker: an alert rule counts those."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Delivery(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class RunnerDeps:
-    """What the runner itself needs."""
+    """The services of the runner itself."""
 
     queue: MessageQueue
     dead_letters: DeadLetters
@@ -103,10 +103,10 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, runner: RunnerDeps
     except UnavailableError as error:
         outcome = RetryLater(str(error), error.retry_after, service=True)
     except ConflictError as error:
-        # Whoever was first has committed by now; there is no reason to wait long.
+        # The other worker has committed by now, so a short wait is enough.
         outcome = RetryLater(str(error), 0.0)
     except DeniedError as error:
-        # A grant is missing or was taken away: an administrator mends that, and the message waits for it.
+        # A grant is missing or was taken away. The message waits until an administrator restores it.
         emit(Event.DENIED, **about, reason=str(error))
         outcome = RetryLater(str(error))
     match outcome:
@@ -139,7 +139,7 @@ async def _outcome(stage: StageOf[D], envelope: Envelope, deps: D, runner: Runne
 
 
 async def dead_letter_poison(stage: names.Stage, delivery: Delivery, runner: RunnerDeps) -> None:
-    """Keep a message that the host gave up on. Raises only if keeping it failed."""
+    """Dead-letter a message that the host gave up on. Raises only if that failed."""
     try:
         correlation_id = Envelope.model_validate_json(delivery.body).correlation_id
     except ValidationError:

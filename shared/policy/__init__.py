@@ -104,7 +104,7 @@ class Policy(_Part):
 def decide(policy: Policy, facts: PolicyInput) -> Decision:
     """What policy says about the alert. Where no rule holds, a person decides."""
     if facts.alert.disposition is Disposition.ENRICH_ONLY:
-        # The source tells of something that it stopped itself: there is nothing to pull, whatever the rules say.
+        # The source stopped this mail itself: there is nothing to pull, so no rule is asked.
         return _decision(Action.IGNORE, "enrich only", ("the source asks for no action",), facts)
     for rule in policy.rules:
         if rule.holds(facts):

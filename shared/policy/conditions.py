@@ -7,8 +7,9 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.domain.alert import Alert, IndicatorType, Severity, ThreatType
+from shared.domain.alert import Alert, Severity, ThreatType
 from shared.domain.incident import Priority
+from shared.domain.indicators import IndicatorType
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,55 +1,23 @@
-"""Who is behind an address. Answers by key, and refusals, as in `shared.ports.mailboxes`."""
+"""Who has an address, and who received a mail. Answers by key, and refusals, as in `shared.ports.mailboxes`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from pydantic import ConfigDict
+
+from shared.domain.base import PART
 from shared.domain.ids import MailboxId
+from shared.domain.recipient import MailboxKind, Recipient
 from shared.ports.answers import Answer
-
-
-class RecipientKind(StrEnum):
-    """What an address of the tenant belongs to."""
-
-    USER = "user"
-    GUEST = "guest"
-    GROUP = "group"
-    CONTACT = "contact"
-    UNKNOWN = "unknown"
-    """No object of the tenant has this address: somebody outside, or a mistake, or not yet indexed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipient:
-    """A directory object that mail can be sent to."""
-
-    kind: RecipientKind
-    address: str
-    """The address that was asked for, or the primary one of a member; lower-cased."""
-    id: str | None = None
-    name: str | None = None
-    department: str | None = None
-    job_title: str | None = None
-    addresses: tuple[str, ...] = ()
-    """All SMTP addresses, primary first, lower-cased."""
-    hidden_membership: bool = False
-
-
-class MailboxKind(StrEnum):
-    """`mailboxSettings/userPurpose`, or what the refusal to tell it means."""
-
-    USER = "user"
-    SHARED = "shared"
-    ROOM = "room"
-    EQUIPMENT = "equipment"
-    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class TraceRow:
-    """One final recipient of a mail, as transport saw it."""
+    """One row of message trace: a mail at one of its final recipients. Kept as evidence."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = PART
 
     recipient: str
     status: str
@@ -65,7 +33,10 @@ class Directory(Protocol):
     """Entra ID and message trace."""
 
     async def resolve(self, addresses: Sequence[str]) -> dict[str, Answer[Recipient]]:
-        """Users first, then groups, then contacts; UNKNOWN where none has the address."""
+        """The recipient that has each address: users first, then groups, then contacts; UNKNOWN where none has it.
+
+        Names, departments and job titles come without characters that are not visible.
+        """
         ...
 
     async def members(self, group_ids: Sequence[str]) -> dict[str, Answer[tuple[Recipient, ...]]]:

@@ -1,4 +1,4 @@
-"""Bytes that are kept as they came, and large lists that queue messages only name."""
+"""Write-once blobs: raw payloads as they came, and large lists that queue messages only name."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Protocol
@@ -15,7 +15,7 @@ class EvidenceStore(Protocol):
     """
 
     async def keep(self, path: str, content: bytes, content_type: str = "application/octet-stream") -> RawPayload:
-        """Keep `content` under `path`, unless something is there: that stays then, and is what is told.
+        """Keep `content` under `path`. If something is there already, that stays, and is what the answer describes.
 
         A caller that needs its own bytes kept compares the returned hash, or reads what won.
         """

@@ -5,7 +5,7 @@ Where one could not be done, its answer is a `Refusal`: a fact about that mailbo
 raise UnavailableError or DeniedError only when nothing at all could be asked (no token, no connection).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -30,12 +30,12 @@ class Where(StrEnum):
     DELETIONS = "recoverableitemsdeletions"
     """What the user deleted and can recover."""
     PURGES = "recoverableitemspurges"
-    """What no client can reach any more."""
+    """What was deleted for good: no client can reach it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A mail in a mailbox, as far as we look at it. `id` is immutable."""
+    """A mail in a mailbox, with the properties that we read. `id` is immutable."""
 
     id: str
     internet_message_id: str
@@ -46,6 +46,15 @@ class Item:
     is_read: bool | None = None
     flag: dict[str, Any] = field(default_factory=dict)
     categories: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineFolder:
+    """The hidden folder of a mailbox that pulled mail goes to."""
+
+    id: str
+    paths: Mapping[str, str] = field(default_factory=dict)
+    """Display paths by id of those folders that were seen on the way; `folder_paths` tells the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +97,8 @@ class Mailboxes(Protocol):
         """Display paths from the mailbox's root, such as `Inbox/Projects`. NOT_FOUND if a folder is gone."""
         ...
 
-    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[str]]:
-        """The ids of the hidden folders that pulled mail goes to; made where missing."""
+    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[QuarantineFolder]]:
+        """The hidden folders that pulled mail goes to; made where missing."""
         ...
 
     async def move(self, moves: Sequence[tuple[MailboxId, str, str]]) -> dict[ItemKey, Answer[Item]]:

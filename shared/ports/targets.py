@@ -61,5 +61,5 @@ class TargetStore(Protocol):
         ...
 
     async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
-        """Chunks whose claim ended before `now` without being given back: their worker died."""
+        """At most `limit` chunks whose lease ended before `now` and was not given back: their worker died."""
         ...

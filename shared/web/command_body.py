@@ -1,4 +1,4 @@
-"""What every HTTP command has in common: a small body, and somebody who gives it."""
+"""What every HTTP command has in common: a small body, and the person who gives it."""
 
 from collections.abc import Mapping
 from typing import Annotated, TypeVar
@@ -59,7 +59,7 @@ def parse_command(body: bytes, model: type[C]) -> C:
 
 
 def caller(headers: Mapping[str, str], command: CommandBody) -> str:
-    """Who gives the command: whoever is signed in and may, or, where nobody signs in, whom the body names in `by`.
+    """The person who gives the command: who is signed in, or, without sign-in, who the body names in `by`.
 
     Raises:
         Problem: nobody-asks, not-allowed.

@@ -1,4 +1,4 @@
-"""HTTP answers: JSON, and RFC 9457 problem details for whatever goes wrong."""
+"""HTTP answers: JSON, CSV, and RFC 9457 problem details for every error."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
-    """An answer that is not the one the caller hoped for. What is in it is shown to the caller.
+    """An error that is answered to the caller as RFC 9457 problem details.
 
     Args:
         status: HTTP status.
@@ -78,15 +78,15 @@ def _unavailable(seconds: int) -> Problem:
 
 
 def with_problems(handler: Handler) -> Handler:
-    """Turn every exception of a handler into a problem; what is unexpected is logged, and told as 500."""
+    """Turn every exception of a handler into a problem. An unexpected one is logged and answered with 500."""
 
     @wraps(handler)
     async def answer(req: func.HttpRequest) -> func.HttpResponse:
         instance = f"urn:clawback:request:{fresh('r')}"
         try:
             return await handler(req)
-        except Problem as told:
-            problem = told
+        except Problem as raised:
+            problem = raised
         except NotFoundError:
             problem = Problem(404, "not-found", "There is no such record")
         except ConflictError:
@@ -94,7 +94,7 @@ def with_problems(handler: Handler) -> Handler:
         except UnavailableError as error:
             problem = _unavailable(int(error.retry_after or 5) + 1)
         except DeniedError as error:
-            # An administrator mends it; whoever sends alerts asks again meanwhile.
+            # An administrator has to restore the grant; senders of alerts try again meanwhile.
             emit(Event.DENIED, reason=str(error), instance=instance)
             problem = _unavailable(_MEND)
         except Exception:  # noqa: BLE001 - the last line before the caller; it is logged with its trace

@@ -1,7 +1,7 @@
-"""Who is signed in, and with which role: what App Service Authentication tells in headers.
+"""Who is signed in, and with which role, as App Service Authentication passes it in headers.
 
-It takes these headers away from whoever sends them from outside; but only where it is switched on, which it says
-itself. Elsewhere they are anybody's claim, and the function key is all that is asked for.
+Where it is switched on (it says so itself in a setting), it removes these headers from requests from outside. Elsewhere
+any caller can set them, and only the function key protects.
 """
 
 import base64
@@ -15,7 +15,7 @@ from shared.web.problems import Problem
 
 
 class AppRole(IntEnum):
-    """The app roles of infra/bicep/graph/main.bicep; each may what the ones before it may."""
+    """The app roles of infra/bicep/graph/main.bicep. Each includes the rights of those before it."""
 
     READER = 1
     RESPONDER = 2
@@ -33,12 +33,12 @@ def switched_on() -> bool:
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
-    """A header, whatever the case of its name."""
+    """A header; names are compared without case."""
     return next((value for key, value in headers.items() if key.lower() == name), None)
 
 
 def require(headers: Mapping[str, str], least: AppRole) -> None:
-    """Go on only if whoever is signed in has this role or a higher one.
+    """Check that the signed-in person has this role or a higher one.
 
     Raises:
         Problem: not-allowed.

@@ -69,6 +69,19 @@ async def test_a_part_of_a_chain(
     assert [entry["seq"] async for entry in store.entries(incident, after, to)] == found
 
 
+async def test_a_chain_that_is_longer_than_one_query_reads(store: ActivityStore, incident: IncidentId) -> None:
+    head, etag = Head(incident_id=incident), None
+    for start in range(0, 2100, 98):
+        head, entries = link(head, [an_event(number) for number in range(start, min(start + 98, 2100))])
+        await store.append(head, etag, entries, {})
+        kept = await store.head(incident)
+        etag = kept.etag if kept else None
+
+    assert [entry["seq"] async for entry in store.entries(incident, 5, 2050)] == list(range(6, 2051))
+    assert [entry["seq"] async for entry in store.entries(incident, 998, 1000)] == [999, 1000]
+    assert (await verify(head, store.entries(incident, 0, head.seq))).intact
+
+
 async def test_an_entry_is_never_there_twice(store: ActivityStore, incident: IncidentId) -> None:
     fact = AuditEvent(id="fact-1", kind="test", at=START, actor="test")
     head, entries = link(Head(incident_id=incident), [fact])

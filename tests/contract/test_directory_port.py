@@ -10,9 +10,11 @@ from local.emulators.graph.model import MailboxKind as Kind
 from local.emulators.graph.model import TraceRow as Row
 from shared.adapters.graph.directory import GraphDirectory
 from shared.domain.ids import MailboxId
+from shared.domain.message import visible
+from shared.domain.recipient import MailboxKind, Recipient, RecipientKind
 from shared.errors import DeniedError
 from shared.ports.answers import Refusal, RefusalKind
-from shared.ports.directory import Directory, MailboxKind, Recipient, RecipientKind, TraceRow
+from shared.ports.directory import Directory, TraceRow
 from tests.contract.graph_worlds import App, local_graph
 from tests.fakes.directory import FakeDirectory
 
@@ -32,17 +34,18 @@ def _user(
     department: str | None = None,
     job_title: str | None = None,
     user_type: str = "Member",
+    name: str = "",
 ) -> User:
     proxies = (*(f"smtp:{alias}" for alias in aliases), f"SMTP:{address}")
     return User(
-        key, address, address.partition("@")[0], mail=address.lower(), proxy_addresses=proxies,
+        key, address, name or address.partition("@")[0], mail=address.lower(), proxy_addresses=proxies,
         department=department, job_title=job_title, user_type=user_type,
     )  # fmt: skip
 
 
 USERS = (
     _user(ANN, "Ann@contoso.example", "a.example@contoso.example", department="Sales", job_title="Lead"),
-    _user(ODD, ODD_ADDRESS),
+    _user(ODD, ODD_ADDRESS, department="A\u202eccounts", name="O\u200b'Brien"),
     _user(SHARED, "info@contoso.example"),
     _user(GUEST, "guest@partner.example", user_type="Guest"),
     _user(HYBRID, "hybrid@contoso.example"),
@@ -102,8 +105,8 @@ def _fake() -> FakeDirectory:
             RecipientKind.GUEST if guest else kinds[type(found)],
             addresses[0],
             found.id,
-            found.display_name,
-            getattr(found, "department", None),
+            visible(found.display_name),
+            visible(getattr(found, "department", None)),
             getattr(found, "job_title", None),
             addresses,
             hidden_membership=getattr(found, "visibility", None) == "HiddenMembership",
@@ -175,6 +178,13 @@ async def test_a_person_is_told_with_all_addresses_primary_first(directory: Dire
     assert isinstance(ann, Recipient)
     assert ann.addresses == ("ann@contoso.example", "a.example@contoso.example")
     assert (ann.name, ann.department, ann.job_title) == ("Ann", "Sales", "Lead")
+
+
+async def test_what_cannot_be_seen_in_a_name_is_left_out(directory: Directory) -> None:
+    odd = (await directory.resolve([ODD_ADDRESS]))[ODD_ADDRESS]
+
+    assert isinstance(odd, Recipient)
+    assert (odd.name, odd.department) == ("O 'Brien", "A ccounts")
 
 
 async def test_a_group_tells_whether_its_members_are_hidden(directory: Directory) -> None:
@@ -250,7 +260,7 @@ async def test_the_trace_is_asked_by_sender_and_recipient(directory: Directory) 
     assert (len(by_sender), len(by_both), len(by_nobody)) == (3, 1, 0)
 
 
-async def test_nothing_is_asked_about_nothing(directory: Directory) -> None:
+async def test_an_empty_question_has_an_empty_answer(directory: Directory) -> None:
     assert await directory.resolve([]) == await directory.members([]) == {}
     assert await directory.transitive_members([]) == await directory.mailbox_kinds([]) == {}
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import hashlib
+from itertools import count
 from uuid import uuid4
 
 import pytest
 
 from shared.bootstrap import Services
-from shared.errors import NotFoundError
+from shared.errors import NotFoundError, UnavailableError
 from shared.ports.evidence import EvidenceStore
 from shared.ports.health import ProbeResult
 from tests.fakes.evidence import FakeEvidence
@@ -49,6 +50,39 @@ async def test_of_many_at_once_one_wins_and_all_are_told_which(evidence: Evidenc
 
     (winner,) = {kept.sha256 for kept in told}
     assert hashlib.sha256(await evidence.read(path)).hexdigest() == winner
+
+
+async def test_what_is_made_is_made_once(evidence: EvidenceStore) -> None:
+    path, made = f"plans/{uuid4().hex}.json", count(1)
+
+    async def make() -> bytes:
+        return b"%d" % next(made)
+
+    assert [await evidence.once(path, make) for _ in range(3)] == [b"1", b"1", b"1"]
+    assert await evidence.read(path) == b"1"
+
+
+async def test_of_many_that_make_it_at_once_all_get_the_same(evidence: EvidenceStore) -> None:
+    path, made = f"plans/{uuid4().hex}.json", count(1)
+
+    async def make() -> bytes:
+        await asyncio.sleep(0)
+        return b"%d" % next(made)
+
+    (winner,) = set(await asyncio.gather(*(evidence.once(path, make) for _ in range(8))))
+    assert await evidence.read(path) == winner
+
+
+async def test_what_could_not_be_made_is_not_kept(evidence: EvidenceStore) -> None:
+    path = f"plans/{uuid4().hex}.json"
+
+    async def make() -> bytes:
+        raise UnavailableError("trace")
+
+    with pytest.raises(UnavailableError):
+        await evidence.once(path, make)
+    with pytest.raises(NotFoundError):
+        await evidence.read(path)
 
 
 async def test_nothing_at_all_can_be_kept(evidence: EvidenceStore) -> None:

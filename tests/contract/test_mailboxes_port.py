@@ -9,7 +9,7 @@ import pytest
 
 from local.emulators.graph.model import Address, InboxRule
 from shared.ports.answers import Refusal, RefusalKind
-from shared.ports.mailboxes import ForwardingRule, Item, Where
+from shared.ports.mailboxes import ForwardingRule, Item, QuarantineFolder, Where
 from tests.contract.graph_worlds import (
     ANN,
     BEN,
@@ -78,10 +78,12 @@ async def get(world: World, mailbox: "MailboxId", item_id: str) -> Item:
 
 
 async def quarantine_folder(world: World, mailbox: "MailboxId") -> str:
-    return told((await world.port.quarantine_folders([mailbox]))[mailbox])
+    folder = (await world.port.quarantine_folders([mailbox]))[mailbox]
+    assert isinstance(folder, QuarantineFolder), folder
+    return folder.id
 
 
-def told(answer: str | Refusal) -> str:
+def text(answer: str | Refusal) -> str:
     assert isinstance(answer, str), answer
     return answer
 
@@ -127,7 +129,7 @@ async def test_an_item_tells_what_undo_needs(world: World) -> None:
 
 
 @pytest.mark.parametrize("message_id", HOSTILE)
-async def test_a_hostile_message_id_is_only_ever_itself(world: World, message_id: str) -> None:
+async def test_a_hostile_message_id_finds_only_its_own_message(world: World, message_id: str) -> None:
     wanted = world.put(ANN, Mail(message_id))
     for other in (*HOSTILE, "<innocent@contoso.example>"):
         if other != message_id:
@@ -136,7 +138,7 @@ async def test_a_hostile_message_id_is_only_ever_itself(world: World, message_id
     assert await find(world, ANN, message_id) == {wanted}
 
 
-async def test_half_a_character_finds_nothing_and_stops_nobody(world: World) -> None:
+async def test_a_lone_surrogate_finds_nothing_and_does_not_stop_the_others(world: World) -> None:
     wanted = world.put(ANN, Mail("<?@evil.example>"))
 
     asked = [(ANN, "<\ud83d@evil.example>"), (ANN, "<?@evil.example>")]
@@ -165,8 +167,22 @@ async def test_quarantine_folders_are_made_once_and_each_mailbox_has_its_own(wor
     again = await world.port.quarantine_folders([BEN, ANN])
 
     assert kinds(again) == [None] * 2
-    assert all(answer == again for answer in first)
-    assert again[ANN] != again[BEN]
+    ids_of = [{m: f.id for m, f in answers.items() if isinstance(f, QuarantineFolder)} for answers in (*first, again)]
+    assert all(found == ids_of[0] for found in ids_of)
+    assert ids_of[0][ANN] != ids_of[0][BEN]
+
+
+async def test_paths_that_come_with_the_quarantine_folder_equal_folder_paths(world: World) -> None:
+    world.make_folder(ANN, "Invoices")
+    in_folder, in_inbox = world.put(ANN, Mail(folder="Invoices")), world.put(ANN, Mail())
+
+    folder = (await world.port.quarantine_folders([ANN]))[ANN]
+
+    assert isinstance(folder, QuarantineFolder)
+    assert folder.paths[(await get(world, ANN, in_folder)).folder_id] == "Invoices"
+    assert folder.paths[(await get(world, ANN, in_inbox)).folder_id] == "Inbox"
+    asked = [(ANN, key) for key in folder.paths]
+    assert await world.port.folder_paths(asked) == {key: folder.paths[key[1]] for key in asked}
 
 
 async def test_a_moved_item_keeps_its_id_and_everything_else_of_it(world: World) -> None:
@@ -191,7 +207,7 @@ async def test_a_move_back_restores_exactly_what_was(world: World) -> None:
     wanted = world.put(ANN, Mail(flagged=True, categories=("Red",)))
     before = world.everything()
     there = await quarantine_folder(world, ANN)
-    inbox = told((await world.port.inboxes([ANN]))[ANN])
+    inbox = text((await world.port.inboxes([ANN]))[ANN])
 
     await world.port.move([(ANN, wanted, there)])
     await world.port.move([(ANN, wanted, inbox)])
@@ -199,7 +215,7 @@ async def test_a_move_back_restores_exactly_what_was(world: World) -> None:
     assert world.everything() == before
 
 
-async def test_what_is_not_there_is_not_found_and_the_rest_is_done(world: World) -> None:
+async def test_what_is_missing_is_not_found_and_the_rest_is_done(world: World) -> None:
     wanted = world.put(ANN, Mail())
     folder = await quarantine_folder(world, ANN)
 
@@ -212,12 +228,12 @@ async def test_what_is_not_there_is_not_found_and_the_rest_is_done(world: World)
     assert kinds(looked) == [RefusalKind.NOT_FOUND, None]
 
 
-async def test_an_answer_that_is_lost_does_not_say_that_nothing_happened(world: World) -> None:
+async def test_a_lost_answer_is_transient_though_the_move_happened(world: World) -> None:
     lost, kept = world.put(ANN, Mail()), world.put(BEN, Mail())
-    folders = await world.port.quarantine_folders([ANN, BEN])
+    folders = {mailbox: await quarantine_folder(world, mailbox) for mailbox in (ANN, BEN)}
     world.lose_next_move(ANN)
 
-    answers = await world.port.move([(ANN, lost, told(folders[ANN])), (BEN, kept, told(folders[BEN]))])
+    answers = await world.port.move([(ANN, lost, folders[ANN]), (BEN, kept, folders[BEN])])
 
     assert kinds(answers) == [RefusalKind.TRANSIENT, None]
     assert (await get(world, ANN, lost)).folder_id == folders[ANN]
@@ -236,7 +252,7 @@ async def test_marks_are_set_to_those_given(world: World) -> None:
     assert world.everything()[other] == before[other]
 
 
-async def test_what_was_answered_or_forwarded_is_told_with_its_recipients(world: World) -> None:
+async def test_replies_and_forwards_come_with_their_recipients(world: World) -> None:
     parent = "<it's+1@evil.example>"
     sent = Mail(folder="Sent Items", sender="ann@contoso.example")
     reply = replace(
@@ -267,7 +283,20 @@ async def test_what_was_answered_or_forwarded_is_told_with_its_recipients(world:
     }
 
 
-async def test_rules_that_send_mail_on_are_told(world: World) -> None:
+async def test_two_conditions_that_are_too_complex_are_asked_one_by_one() -> None:
+    async with local_world() as world:
+        parent = "<parent@evil.example>"
+        for name, mail in {"re": Mail(in_reply_to=parent), "fw": Mail(references=("<x@y.example>", parent))}.items():
+            world.put(ANN, replace(mail, message_id=f"<{name}@contoso.example>", folder="Sent Items"))
+        world.refuse_next(ANN, "InefficientFilter", 400)
+
+        copies = (await world.port.sent_descendants([(ANN, parent)]))[ANN, parent]
+
+    assert not isinstance(copies, Refusal)
+    assert {copy.internet_message_id for copy in copies} == {"<re@contoso.example>", "<fw@contoso.example>"}
+
+
+async def test_forwarding_rules_are_found(world: World) -> None:
     out = (Address("out@x.example"),)
     world.set_rules(
         ANN,
@@ -320,7 +349,7 @@ async def test_a_mailbox_between_databases_is_moving(world: World) -> None:
     assert kinds(await world.port.inboxes([ANN])) == [RefusalKind.MAILBOX_MOVING]
 
 
-async def test_nothing_is_asked_about_nothing(world: World) -> None:
+async def test_an_empty_question_has_an_empty_answer(world: World) -> None:
     port = world.port
 
     reads = (port.get, port.folder_paths, port.quarantine_folders, port.inboxes, port.sent_descendants)
@@ -328,7 +357,7 @@ async def test_nothing_is_asked_about_nothing(world: World) -> None:
     assert [await ask([]) for ask in (*reads, port.forwarding_rules, port.move, port.set_marks)] == [{}] * 8
 
 
-async def test_many_in_one_mailbox_and_many_at_a_time_are_all_done(world: World) -> None:
+async def test_many_requests_to_one_mailbox_are_all_done(world: World) -> None:
     items = [world.put(ANN, Mail()) for _ in range(90)]
     folder = await quarantine_folder(world, ANN)
 
@@ -352,7 +381,7 @@ async def test_a_hidden_folder_that_somebody_deleted_is_made_again() -> None:
         assert world.everything()[wanted][0] == "Clawback Quarantine"
 
 
-async def test_a_persons_own_folder_of_that_name_is_no_quarantine() -> None:
+async def test_a_visible_folder_of_the_same_name_is_not_used() -> None:
     async with local_world() as world:
         world.make_folder(ANN, "Clawback Quarantine")
 

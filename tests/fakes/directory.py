@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from shared.domain.ids import MailboxId
+from shared.domain.recipient import MailboxKind, Recipient, RecipientKind
 from shared.ports.answers import Answer, Refusal
-from shared.ports.directory import MailboxKind, Recipient, RecipientKind, TraceRow
+from shared.ports.directory import TraceRow
 from tests.fakes.checkpoints import Checkpoints
 
 

@@ -7,7 +7,16 @@ from typing import TypeVar, TypeVarTuple
 
 from shared.domain.ids import MailboxId
 from shared.ports.answers import Answer, Refusal, RefusalKind
-from shared.ports.mailboxes import FolderKey, ForwardingRule, Item, ItemKey, MessageKey, SentCopy, Where
+from shared.ports.mailboxes import (
+    FolderKey,
+    ForwardingRule,
+    Item,
+    ItemKey,
+    MessageKey,
+    QuarantineFolder,
+    SentCopy,
+    Where,
+)
 from tests.fakes.checkpoints import Checkpoints
 
 T = TypeVar("T")
@@ -32,7 +41,7 @@ class FakeMailboxes:
     """`Mailboxes`.
 
     `moves` counts the moves that happened, by item. `refusals` are answered instead of doing anything, each as
-    often as it is listed; with `lose`, the next moves of a mailbox happen and are answered as if nobody knew.
+    often as it is listed; the next moves of a mailbox in `lost` happen, and their answers are lost.
     """
 
     def __init__(self, checkpoints: Checkpoints | None = None) -> None:
@@ -84,9 +93,9 @@ class FakeMailboxes:
         self._checkpoint("folder paths")
         return {(m, f): self._answer(self._path, m, f) for m, f in dict.fromkeys(folders)}
 
-    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[str]]:
+    async def quarantine_folders(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[QuarantineFolder]]:
         self._checkpoint("before quarantine folders")
-        answers = {m: self._answer(self.folder, m, QUARANTINE) for m in dict.fromkeys(mailboxes)}
+        answers = {m: self._answer(self._quarantine, m) for m in dict.fromkeys(mailboxes)}
         self._checkpoint("after quarantine folders")
         return answers
 
@@ -139,6 +148,12 @@ class FakeMailboxes:
 
     def _get(self, mailbox: str, item_id: str) -> Answer[Item]:
         return self.boxes[mailbox].items.get(item_id, GONE)
+
+    def _quarantine(self, mailbox: str) -> QuarantineFolder:
+        folder = self.folder(mailbox, QUARANTINE)
+        hidden = {folder, *(self.folder(mailbox, place) for place in (Where.DELETIONS, Where.PURGES))}
+        top = {i: p for i, p in self.boxes[mailbox].folders.items() if "/" not in p and i not in hidden}
+        return QuarantineFolder(folder, top)
 
     def _path(self, mailbox: str, folder: str) -> Answer[str]:
         return self.boxes[mailbox].folders.get(folder, GONE)

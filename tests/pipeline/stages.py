@@ -35,6 +35,7 @@ from shared.pipeline.payloads import (
 )
 from shared.pipeline.stage import Delivery, RunnerDeps, StageOf, run
 from shared.policy import Policy
+from shared.policy.people import PolicyPeople
 from shared.settings import Settings
 from tests.fakes.activity import FakeActivity
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
@@ -77,7 +78,9 @@ class Pipeline(Tenant):
 
     def provide(self, deps: type[D]) -> D:
         """As the bootstrap does: each field is the service of its name."""
-        services = {**vars(self), "policy": Policy.model_validate(self.policy), "health": self.health}
+        policy = Policy.model_validate(self.policy)
+        people = PolicyPeople(policy, self.directory, self.now)
+        services = {**vars(self), "policy": policy, "policy_people": people, "health": self.health}
         return deps(**{field.name: services[field.name] for field in fields(deps)})  # type: ignore[arg-type]  # every Deps is a dataclass
 
     async def post(self, *recipients: str, number: int = 1) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from shared.domain.ids import fresh
 from shared.domain.incident import AlertLink, IncidentState, Plan
+from shared.domain.recipient import MailboxKind
 from shared.domain.target import TargetState
 from shared.pipeline.payloads import UndoPull
 from shared.ports.answers import Refusal, RefusalKind
-from shared.ports.directory import MailboxKind
 from shared.ports.mailboxes import Item, Where
 from tests.pipeline.stages import Pipeline
 from tests.unit.functions.tenant import DELIVERED, MESSAGE_ID, SENDER

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,17 +16,20 @@ import pytest
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient, TextBase64EncodePolicy
 
-from cli.api import Api, CommandError
+from cli import local_cloud
+from cli.access import Access
+from cli.api import Api
+from cli.errors import CommandError
 from cli.main import main
 from local import azurite
 from local.cloud import _Token, default_tenant
 from local.emulators.graph import model
 from local.stack import Stack
 from shared.domain.alert import alert_id
-from shared.domain.ids import AlertId, IncidentId
-from shared.names import POISON_SUFFIX, QUEUES, RAW_CONTAINER, Stage
+from shared.domain.ids import IncidentId
+from shared.names import POISON_SUFFIX, QUEUES, RAW_CONTAINER, SOURCES, Stage
 from shared.pipeline.envelope import new_envelope
-from shared.pipeline.payloads import EnrichAlert, IngestAlert
+from shared.pipeline.payloads import EnrichAlerts, IngestAlert
 from tests.pipeline.polling import wait
 from tests.unit.local.test_cloud import _token
 
@@ -73,6 +77,8 @@ def clawback(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     # `dead-letter` takes over the app's settings, for the rest of the process.
     apps = ("CLAWBACK_", "PipelineStorage__", "IDENTITY_")
     with patch.dict(os.environ, {k: v for k, v in os.environ.items() if not k.startswith(apps)}, clear=True):
+        # The SDKs' HTTP client is loaded already: in this process it would not read SSL_CERT_FILE any more.
+        stack.cloud.authority.trust_in_this_process()
         yield run
 
 
@@ -97,7 +103,7 @@ def folders(stack: Stack) -> list[list[str]]:
     return [sorted(item["folder"] for item in items) for items in mailboxes(stack).values()]
 
 
-def test_nothing_is_pulled_before_a_person_says_so(stack: Stack, clawback: Run, tmp_path: Path) -> None:
+def test_nothing_is_pulled_before_a_person_approves(stack: Stack, clawback: Run, tmp_path: Path) -> None:
     def reaches(state: str, **states: int) -> Any:
         return wait(
             lambda: incidents(clawback, ours),
@@ -115,8 +121,9 @@ def test_nothing_is_pulled_before_a_person_says_so(stack: Stack, clawback: Run, 
     assert {t["state"] for t in clawback("incident", "show", incident)["targets"]} == {"planned"}
 
     wrong = {"planId": plan["id"], "planHash": plan["hash"][::-1], "by": "Sam"}
-    with pytest.raises(CommandError, match=r"not the one that was approved.*urn:clawback:request:"):
-        Api(stack.url, stack.key).post(f"incidents/{incident}/approve", json.dumps(wrong).encode())
+    refused = pytest.raises(CommandError, match=r"not the one that was approved.*urn:clawback:request:")
+    with Api(Access(stack.url, stack.key)) as api, refused:
+        api.post(f"incidents/{incident}/approve", json.dumps(wrong).encode())
     assert reaches("awaiting_approval")["plans"] == [plan]
     assert mailboxes(stack) == untouched
 
@@ -140,6 +147,14 @@ def test_nothing_is_pulled_before_a_person_says_so(stack: Stack, clawback: Run, 
     assert {t["mailbox"]["address"]: t["state"] for t in told["targets"]} == {ADA: "restored", BEN: "quarantined"}
 
 
+def test_the_state_file_has_all_that_commands_need_and_only_its_owner_reads_it(stack: Stack, clawback: Run) -> None:
+    assert stat.S_IMODE(local_cloud.STATE.stat().st_mode) == 0o600
+    found = local_cloud.read()
+    assert (found.url, found.key, found.ca) == (stack.url, stack.key, stack.cloud.state.ca)
+    assert set(found.webhook_secrets) == set(SOURCES)
+    assert found.settings["PipelineStorage__blobServiceUri"] == stack.cloud.state.blob_url
+
+
 def dead_letters(clawback: Run, text: str) -> list[dict[str, Any]]:
     """What is dead-lettered under this id, or has it in its body."""
     return [
@@ -155,9 +170,9 @@ def put(stack: Stack, queue: str, text: str) -> str:
     return str(sent.id)
 
 
-def test_what_cannot_be_handled_is_dead_lettered_again(stack: Stack, clawback: Run) -> None:
-    payload = {"kind": "enrich_alert", "incidentId": "somebody@contoso.example"}
-    sound = EnrichAlert(incident_id=IncidentId("incident-1"), alert_id=AlertId("alert-1"))
+def test_a_replayed_message_that_still_fails_is_dead_lettered_again(stack: Stack, clawback: Run) -> None:
+    payload = {"kind": "enrich_alerts", "incidentIds": "somebody@contoso.example"}
+    sound = EnrichAlerts(incident_id=IncidentId("incident-1"))
     envelope = new_envelope(sound, correlation_id="poison", now=DELIVERED).model_copy(update={"payload": payload})
     key = f"enrich-{put(stack, QUEUES[Stage.ENRICH], envelope.model_dump_json())}"
     (first,) = wait(lambda: dead_letters(clawback, envelope.id))
@@ -171,10 +186,10 @@ def test_what_cannot_be_handled_is_dead_lettered_again(stack: Stack, clawback: R
     assert "replayedAt" not in {*first, *new}
 
 
-def test_only_what_is_ours_is_replayed(stack: Stack, clawback: Run) -> None:
+def test_only_messages_of_clawback_are_replayed(stack: Stack, clawback: Run) -> None:
     body = alert("mended", "<mended@evil.example>")
     evidence = f"raw/clawback/2026-11-24/{hashlib.sha256(body).hexdigest()}.json"
-    message = IngestAlert(source="clawback", evidence=evidence, received_at=DELIVERED)
+    message = IngestAlert(source="clawback", payload_path=evidence, received_at=DELIVERED)
     text = new_envelope(message, correlation_id="mended", now=DELIVERED).model_dump_json()
     # As if the host had given up on it, which takes it two minutes.
     key = f"ingest_alert-{put(stack, QUEUES[Stage.INGEST_ALERT] + POISON_SUFFIX, text)}"
@@ -188,5 +203,5 @@ def test_only_what_is_ours_is_replayed(stack: Stack, clawback: Run) -> None:
 
     key = f"report-{put(stack, QUEUES[Stage.REPORT], 'not ours')}"
     assert wait(lambda: dead_letters(clawback, key))[0]["reason"] == "envelope"
-    assert "no message of ours" in clawback("dead-letter", "replay", key, status=1)["error"]
+    assert "not a message of Clawback" in clawback("dead-letter", "replay", key, status=1)["error"]
     assert "replayedAt" not in dead_letters(clawback, key)[0]

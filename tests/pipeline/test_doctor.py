@@ -39,12 +39,12 @@ def tenant(path: Path) -> Path:
 def examine(
     stack: Stack, capsys: pytest.CaptureFixture[str], *options: str, wait: float = ALL_COME
 ) -> tuple[int, set[str]]:
-    """The exit status, and the names of what is not well. Each of those says what mends it."""
+    """The exit status, and the names of what is not well. Each of those says how to fix it."""
     capsys.readouterr()
     status = cli.main(["doctor", "--json", "--url", stack.url, "--key", stack.key, "--wait", str(wait), *options])
     told: dict[str, Any] = json.loads(capsys.readouterr().out)
     ill = [finding for finding in told["findings"] if not finding["ok"]]
-    assert all(finding["mend"] for finding in ill)
+    assert all(finding["fix"] for finding in ill)
     assert told["ok"] is (status == 0) is (not ill)
     return status, {finding["name"] for finding in ill}
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from azure.storage.blob import BlobServiceClient
 
+from cli.webhook import authentication
 from local import azurite
 from local.cloud import _Token
-from local.stack import Stack, authentication
+from local.stack import Stack
 from shared.names import RAW_CONTAINER
 from tests.pipeline.polling import wait
 from tests.unit.local.test_cloud import _token

@@ -14,8 +14,9 @@ from functions.ingest_alert.authentication import signed
 from functions.ingest_alert.models import Reading, VendorEvent, WrongShapeError, flaws_of
 from functions.ingest_alert.sources import Source
 from functions.ingest_alert.text import Text
-from shared.domain.alert import Disposition, Indicator, IndicatorType, Severity, ThreatType
+from shared.domain.alert import Disposition, Severity, ThreatType
 from shared.domain.base import Instant
+from shared.domain.indicators import MAX_URL, IndicatorType, parse, recognise
 from shared.domain.message import MAX_ADDRESS, Message, address, visible
 
 # A key or a GUID; the longest that a known vendor uses is under 100.
@@ -64,7 +65,7 @@ class IndicatorV1(_Open):
     """Something to recognise the threat by."""
 
     type: IndicatorType
-    value: Annotated[Text, Field(min_length=1, max_length=text.MAX_URL)]
+    value: Annotated[Text, Field(min_length=1, max_length=MAX_URL)]
 
 
 class AlertV1(_Open):
@@ -102,8 +103,10 @@ def read(document: Any) -> Reading:
                 campaign_id=visible(alert.campaign_id),
                 messages=tuple(_message(message) for message in alert.messages),
                 indicators=tuple(
-                    Indicator(type=i.type, value=visible(i.value, text.MAX_URL) or "", source=SOURCE_NAME)
+                    found
                     for i in alert.indicators
+                    # What is nothing of its declared type may be something else; the raw body keeps what is nothing.
+                    if (found := parse(i.type, i.value, SOURCE_NAME) or recognise(i.value, SOURCE_NAME))
                 ),
             ),
         )

@@ -15,9 +15,10 @@ from functions.ingest_alert import text
 from functions.ingest_alert.authentication import shared_secret
 from functions.ingest_alert.models import Flaw, Reading, VendorEvent, WrongShapeError, flaws_of
 from functions.ingest_alert.sources import Source
-from shared.domain.alert import Disposition, Indicator, Severity, ThreatType
+from shared.domain.alert import Disposition, Severity, ThreatType
 from shared.domain.base import Foreign, Instant
 from shared.domain.ids import derive
+from shared.domain.indicators import MAX_PER_ALERT, Indicator, recognise
 from shared.domain.message import Message, visible
 
 _NAME = "proofpoint_tap"
@@ -147,7 +148,7 @@ def _event(delivered: _Delivered) -> VendorEvent:
         title=visible(delivered.subject) or None,
         campaign_id=next((visible(t.campaign, _MAX_ID) for t in active if t.campaign), None),
         messages=(_message(delivered),),
-        indicators=tuple(dict.fromkeys(_indicators(delivered, active))),
+        indicators=tuple(dict.fromkeys(_indicators(delivered, active)))[:MAX_PER_ALERT],
     )
 
 
@@ -187,13 +188,13 @@ def _message(delivered: _Delivered) -> Message:
 
 
 def _indicators(delivered: _Delivered, active: list[_Threat]) -> Iterable[Indicator]:
-    found = [text.observable(threat.threat, _NAME) for threat in active]
+    found = [recognise(threat.threat, _NAME) for threat in active]
     for part in delivered.parts:
         # The bodies are parts too, with hashes that say nothing.
         if part.disposition == "attached" or part.sandbox == "threat":
-            found += [text.observable(part.sha256, _NAME), text.observable(part.md5, _NAME)]
-    found.append(text.observable(delivered.sender_ip, _NAME))
-    found.append(text.observable(_message(delivered).sender, _NAME))
+            found += [recognise(part.sha256, _NAME), recognise(part.md5, _NAME)]
+    found.append(recognise(delivered.sender_ip, _NAME))
+    found.append(recognise(_message(delivered).sender, _NAME))
     return (indicator for indicator in found if indicator)
 
 

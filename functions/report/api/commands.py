@@ -1,4 +1,4 @@
-"""`approve`, `undo` and `close`: checked here, so that a mistake is told at once; done by the pipeline."""
+"""`approve`, `undo` and `close`: checked here, so that the caller sees a mistake at once; done by the pipeline."""
 
 from collections.abc import Mapping
 
@@ -100,7 +100,7 @@ async def close(incident_id: str, headers: Mapping[str, str], body: bytes, deps:
     if incident.closed_at is not None:
         raise Problem(409, "incident-closed", "The incident is closed")
     if incident.unplanned:
-        # Its plan would be held in a case that nobody looks at any more.
+        # Its plan would be in a closed case, where no list shows it.
         raise Problem(409, "not-planned-yet", "An alert of the incident has no plan yet", "Ask again in a moment.")
     message = CloseIncident(
         incident_id=incident.id, command_id=fresh("cmd"), by=by, at=deps.now(), reason=command.reason

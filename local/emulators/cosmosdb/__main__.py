@@ -10,10 +10,7 @@ from pathlib import Path
 from local.emulators.cosmosdb.server import create_app
 from local.emulators.cosmosdb.store import Store
 from local.emulators.identity.tokens import SIGNING_KEY_SETTING, verify
-from local.emulators.serve import serve
-
-ADMIN_KEY_SETTING = "CLAWBACK_LOCAL_ADMIN_KEY"
-"""Environment variable with the key to `/_local/`: every user of the machine sees a command line."""
+from local.emulators.serve import ADMIN_KEY_SETTING, serve
 
 # The SDK asks for a token for the account's own host name first, without the port.
 AUDIENCES = ("https://127.0.0.1", "https://cosmos.azure.com")
@@ -26,10 +23,9 @@ def main() -> None:
     parser.add_argument("--db", default=":memory:", help="SQLite file, or :memory:")
     parser.add_argument("--tls-cert", type=Path, required=True)
     parser.add_argument("--tls-key", type=Path, required=True)
-    parser.add_argument("--admin-key", help=f"opens /_local/ (header x-local-admin); better set {ADMIN_KEY_SETTING}")
     parser.add_argument("--announce", action="store_true", help='print {"url": …} when ready (it always does)')
     arguments = parser.parse_args()
-    admin_key = os.environ.get(ADMIN_KEY_SETTING) or arguments.admin_key
+    admin_key = os.environ.get(ADMIN_KEY_SETTING)
     if not admin_key:
         parser.error(f"set {ADMIN_KEY_SETTING} to the key that opens /_local/")
 

@@ -56,7 +56,7 @@ class Call:
         return value
 
     def flag(self, name: str) -> bool:
-        """A request header that says True."""
+        """Whether a request header says true."""
         return (self.header(name) or "").lower() == "true"
 
     def document(self) -> Any:
@@ -92,7 +92,7 @@ class Call:
         self.range_number = key.range_number
         return key
 
-    def reach(self) -> query.Reach:
+    def feed_range(self) -> query.FeedRange:
         """The part of the container that a query or a feed names: a partition, a range, part of a range, or all of it.
 
         Raises:
@@ -102,12 +102,12 @@ class Call:
         if text is not None and text != "[]":
             prefix = self.target.key.prefix_from_header(text)
             if prefix is None:
-                return query.Reach(key=self.key())
+                return query.FeedRange(key=self.key())
             found = range_of(prefix)
             self.range_number = found.number
-            return query.Reach(range=found, hashes=(prefix, prefix + "FF"))
+            return query.FeedRange(range=found, hashes=(prefix, prefix + "FF"))
         start, end = self.header("x-ms-start-epk"), self.header("x-ms-end-epk")
-        return query.Reach(range=self._range(), hashes=None if start is None or end is None else (start, end))
+        return query.FeedRange(range=self._range(), hashes=None if start is None or end is None else (start, end))
 
     def _range(self) -> PartitionKeyRange | None:
         # Some clients put the container's _rid before it.

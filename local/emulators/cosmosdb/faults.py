@@ -1,4 +1,4 @@
-"""Faults on request, and what was asked so far."""
+"""Faults that a test asks for, and counts of requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.emulators.cosmosdb.errors import RATE_TOO_LARGE, CosmosError
 
 @dataclass(slots=True)
 class Fault:
-    """Answered instead of the next `times` requests of `operation` (None: any) to `container` (None: any).
+    """The answer to the next `times` requests of `operation` (None: any) to `container` (None: any).
 
     `done` lets the request be carried out first: only its answer is lost. `delay` is in seconds.
     """
@@ -39,8 +39,8 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Ledger:
-    """Faults that are waiting, and statistics since the last reset."""
+class RequestLog:
+    """Faults that wait for their request, and counts of requests since the last reset."""
 
     faults: list[Fault] = field(default_factory=list)
     by_operation: Counter[str] = field(default_factory=Counter)
@@ -60,13 +60,13 @@ class Ledger:
         return fault
 
     def reset(self) -> None:
-        """Forget what was asked; faults stay."""
+        """Set the counts to zero; faults stay."""
         self.by_operation.clear()
         self.by_status.clear()
         self.charge = 0.0
 
     def report(self) -> dict[str, Any]:
-        """What was asked since the last reset."""
+        """The counts since the last reset."""
         return {
             "requests": sum(self.by_operation.values()),
             "byOperation": dict(self.by_operation),

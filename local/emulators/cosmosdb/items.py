@@ -39,9 +39,6 @@ class Conditions:
     if_none_match: str | None = None
 
 
-NO_CONDITIONS: Final = Conditions()
-
-
 def check_document(container: Container, key: PartitionKey, document: Any) -> dict[str, Any]:
     """Raises CosmosError 400 unless the document has a usable id and lies in the partition."""
     if not isinstance(document, dict):

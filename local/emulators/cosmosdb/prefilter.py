@@ -105,7 +105,7 @@ def _partition_keys(constraints: Constraints, container: Container) -> list[str]
         constraint = constraints.get(path)
         if constraint is None or constraint.choices is None:
             return None
-        # Python takes true for 1 and so keeps one of them; as partition keys they are two.
+        # In Python true equals 1, so a set holds only one of them. As partition keys they differ.
         alike = [bool(value) if type(value) is int else int(value) for value in constraint.choices if value in (0, 1)]
         choices.append(sorted([*constraint.choices, *alike], key=repr))
     combinations = list(itertools.islice(itertools.product(*choices), _MAX_KEYS + 1))

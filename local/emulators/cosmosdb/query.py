@@ -66,10 +66,10 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """The part of a container that a request speaks of: a logical partition, a partition key range, or all of it.
+class FeedRange:
+    """The part of a container that a request reads: a logical partition, a partition key range, or all of it.
 
-    `hashes` narrows a range further (EPK, the end excluded).
+    `hashes` limits it further to effective partition keys from the first on, below the second.
     """
 
     key: PartitionKey | None = None
@@ -78,7 +78,7 @@ class Reach:
 
     @property
     def name(self) -> str:
-        """Stands in continuations: one that was made for another part is refused."""
+        """Part of each continuation, so that one for another feed range is refused."""
         if self.key is not None:
             return self.key.epk
         return "/".join((str(self.range.number) if self.range else "", *(self.hashes or ())))
@@ -91,16 +91,18 @@ class Reach:
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """The numbers of the partition key ranges, in which the service reads them."""
+        """The numbers of its partition key ranges, in the order in which they are read."""
+        if self.key is not None:
+            return (self.key.range_number,)
         return tuple(one.number for one in RANGES) if self.range is None else (self.range.number,)
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark:
-    """The last result of a page: the `count`th of all, from row `place` of the item `seq`.
+class _Position:
+    """Where a page ended: at the `count`th result, which came from row `place` of the item `seq`.
 
-    `part` is the item's partition key range and `keys` are its sort keys, as SQLite has them. `kept` names the results
-    of a DISTINCT or GROUP BY, which have no place in any one item: they are counted.
+    `part` is the item's partition key range and `keys` are its sort keys, as SQLite has them. Results of DISTINCT and
+    GROUP BY come from many items: `kept` names the list that holds them, and `count` is the place in it.
     """
 
     count: int = 0
@@ -111,27 +113,27 @@ class _Mark:
     kept: str = ""
 
     @classmethod
-    def read(cls, continuation: str | None, reach: Reach) -> _Mark:
+    def read(cls, continuation: str | None, feed_range: FeedRange) -> _Position:
         if not continuation:
             return cls()
         try:
             told = parse_json(base64.b64decode(continuation, validate=True), "continuation")
             name, kept, keys, count, part, seq, place = told
-            mark = cls(count, part, seq, place, tuple(keys), kept)
+            position = cls(count, part, seq, place, tuple(keys), kept)
         except (CosmosError, ValueError, TypeError, binascii.Error):
             raise _invalid_continuation() from None
-        whole = (mark.count, mark.part, mark.seq, mark.place, *mark.keys[::2])
+        whole = (position.count, position.part, position.seq, position.place, *position.keys[::2])
         if (
-            name != reach.name
+            name != feed_range.name
             or type(kept) is not str
             or not all(type(value) is int and -_SQLITE_LIMIT < value < _SQLITE_LIMIT for value in whole)
-            or not all(type(value) in (int, float, str) for value in mark.keys)
+            or not all(type(value) in (int, float, str) for value in position.keys)
         ):
             raise _invalid_continuation()
-        return mark
+        return position
 
-    def write(self, reach: Reach) -> str:
-        told = [reach.name, self.kept, self.keys, self.count, self.part, self.seq, self.place]
+    def write(self, feed_range: FeedRange) -> str:
+        told = [feed_range.name, self.kept, self.keys, self.count, self.part, self.seq, self.place]
         text = base64.b64encode(dumps(told).encode()).decode()
         if len(text) > MAX_CONTINUATION:
             raise not_supported("several pages of an ORDER BY over values of this length")
@@ -165,13 +167,13 @@ class _Scan:
 
 @dataclass(slots=True)
 class _Query:
-    """A query, compiled, over the part of a container that it asks."""
+    """A compiled query over one feed range."""
 
     store: Store
     container: Container
     select: tree.Select
     parameters: Mapping[str, Any]
-    reach: Reach
+    feed_range: FeedRange
     compiled: CompiledSelect = field(init=False)
     keys: tuple[_Key, ...] = field(init=False)
     scanned: int = 0
@@ -181,82 +183,84 @@ class _Query:
         self.keys = _sort_keys(self.select, self.container)
 
     def page(self, continuation: str | None, wanted: int) -> Page:
-        mark = _Mark.read(continuation, self.reach)
+        position = _Position.read(continuation, self.feed_range)
         counted = self.compiled.grouped or self.compiled.distinct
-        if continuation and (bool(mark.kept) is not counted or (not counted and len(mark.keys) != len(self.keys))):
+        if continuation and (
+            bool(position.kept) is not counted or (not counted and len(position.keys) != len(self.keys))
+        ):
             raise _invalid_continuation()
         if counted:
-            return self._kept_page(mark, wanted)
+            return self._kept_page(position, wanted)
         documents: list[str] = []
         size = 0
-        for following, document in self._window(mark):
+        for following, document in self._window(position):
             if documents and (len(documents) == wanted or size + len(document) > MAX_PAGE_BYTES):
-                return Page(documents, mark.write(self.reach), self.scanned)
+                return Page(documents, position.write(self.feed_range), self.scanned)
             documents.append(document)
             size += len(document)
-            mark = following
+            position = following
         return Page(documents, None, self.scanned)
 
-    def _kept_page(self, mark: _Mark, wanted: int) -> Page:
-        """A page of results that come from many items: all are worked out once, and kept until they are read."""
+    def _kept_page(self, position: _Position, wanted: int) -> Page:
+        """A page of results that come from many items: all are computed once, and kept for the next pages."""
         kept = self.container.kept
-        if mark.kept in kept:
-            results = kept[mark.kept]
-        elif mark.kept:
+        if position.kept in kept:
+            results = kept[position.kept]
+        elif position.kept:
             raise not_supported(f"more than {MAX_KEPT} queries with DISTINCT or GROUP BY that are being paged")
         else:
-            rows = ([loads(row.body)] for row in self._items(mark))
+            rows = ([loads(row.body)] for row in self._items(position))
             results = [dumps(result) for result in self.compiled.results(rows)]
         documents, size = list[str](), 0
-        for document in results[mark.count : mark.count + wanted]:
+        for document in results[position.count : position.count + wanted]:
             size += len(document)
             if documents and size > MAX_PAGE_BYTES:
                 break
             documents.append(document)
-        following = _Mark(count=mark.count + len(documents), kept=mark.kept or str(uuid.uuid4()))
+        following = _Position(count=position.count + len(documents), kept=position.kept or str(uuid.uuid4()))
         if following.count >= len(results):
             return Page(documents, None, self.scanned)
         kept[following.kept] = results
         while len(kept) > MAX_KEPT:
             kept.popitem(last=False)
-        return Page(documents, following.write(self.reach), self.scanned)
+        return Page(documents, following.write(self.feed_range), self.scanned)
 
-    def _window(self, mark: _Mark) -> Iterator[tuple[_Mark, str]]:
-        """The results after the mark that OFFSET, LIMIT and TOP let through, as JSON, each with its own mark."""
-        skip, take, count = self.compiled.skip, self.compiled.take, mark.count
+    def _window(self, position: _Position) -> Iterator[tuple[_Position, str]]:
+        """The results after the position, as OFFSET, LIMIT and TOP cut them: JSON texts with their positions."""
+        skip, take, count = self.compiled.skip, self.compiled.take, position.count
         if take is not None and count >= skip + take:
             return
-        for item, place, result in self._results(mark):
+        for item, place, result in self._results(position):
             count += 1
             if count > skip:
-                yield _Mark(count, item.part, item.seq, place, item.keys), result
+                yield _Position(count, item.part, item.seq, place, item.keys), result
             if take is not None and count >= skip + take:
                 return
 
-    def _results(self, mark: _Mark) -> Iterator[tuple[Row, int, str]]:
-        """Each result after the mark: its item, the number of its row among those that FROM makes of the item, JSON."""
+    def _results(self, position: _Position) -> Iterator[tuple[Row, int, str]]:
+        """Each result after the position: its item, the number of its row within the item, and its JSON text."""
         whole = self.select.star and not self.compiled.sources
-        for item in self._items(mark):
+        for item in self._items(position):
             if whole and self.compiled.where is None:
-                if item.seq != mark.seq:
+                if item.seq != position.seq:
                     yield item, 0, item.body
                 continue
             for place, env in enumerate(self.compiled.rows([loads(item.body)])):
-                if item.seq == mark.seq and place <= mark.place:
+                if item.seq == position.seq and place <= position.place:
                     continue
                 result = self.compiled.project(env)
                 if result is not UNDEFINED:
                     yield item, place, item.body if whole else dumps(result)
 
-    def _items(self, mark: _Mark) -> Iterator[Row]:
-        """The items that the WHERE clause may let through, from that of the mark on."""
+    def _items(self, position: _Position) -> Iterator[Row]:
+        """The items that the WHERE clause may let through, from that of the position on."""
         source = self.select.sources[0]
         where = self.select.where if source.collection is None else None
         narrowed = prefilter(where, source.alias, self.parameters, self.container)
-        index = self._index(narrowed, paged=mark != _Mark())
-        scope, values = self.reach.condition()
+        index = self._index(narrowed, paged=position != _Position())
+        scope, values = self.feed_range.condition()
         keys = tuple(key.sql for key in self.keys)
-        for scan in self._scans(mark, walked=index is not None):
+        for scan in self._scans(position, walked=index is not None):
             conditions = " AND ".join((scope, *scan.conditions, narrowed.sql))
             given = [*values, *scan.values, *narrowed.parameters]
             for item in self.store.select(self.container, conditions, given, scan.order, keys=keys, index=index):
@@ -264,47 +268,47 @@ class _Query:
                 yield item
 
     def _index(self, narrowed: Prefilter, *, paged: bool) -> str | None:
-        """The index that has the items in the order that is asked for, after what the WHERE clause says of them."""
+        """The index to walk: it starts with what the WHERE clause fixes, and then has the order of the query."""
         scope: tuple[str, ...] = ("part",)
-        if self.reach.key is not None or (narrowed.keys is not None and len(narrowed.keys) == 1):
+        if self.feed_range.key is not None or (narrowed.keys is not None and len(narrowed.keys) == 1):
             if not self.keys and not paged:
                 # One logical partition from its start: the primary key finds it.
                 return None
             scope = ("pk",)
         elif narrowed.keys is not None:
             return None
-        elif self.keys and self.reach.range is None:
+        elif self.keys and self.feed_range.range is None:
             scope = ()
         # An index can be walked both ways: it is made for the first key to ascend.
         backwards = bool(self.keys) and self.keys[0].descending
         order = (_Key(key.sql, key.descending is not backwards).ordered for key in self.keys)
         return self.store.index(self.container, (*scope, *narrowed.equal, *order))
 
-    def _scans(self, mark: _Mark, *, walked: bool) -> Iterator[_Scan]:
-        """What is still to be read, one scan after the other. `walked`: an index has the order, nothing is sorted."""
+    def _scans(self, position: _Position, *, walked: bool) -> Iterator[_Scan]:
+        """What is still to be read, one scan after the other. `walked`: an index has the items in their order."""
         if not self.keys:
             # Without an index to walk, a plus keeps SQLite from walking the whole table in the order of its key.
             plus = "" if walked else "+"
-            for part in self.reach.parts:
-                if part >= mark.part:
-                    since = mark.seq if part == mark.part else 0
+            for part in self.feed_range.parts:
+                if part >= position.part:
+                    since = position.seq if part == position.part else 0
                     yield _Scan((f"{plus}part = ?", f"{plus}seq >= ?"), [part, since], "seq")
             return
         # What has no value in one of the paths is left out.
         scope = [f"{key.sql} > 0" for key in self.keys[2::2]]
         values: list[Any] = []
-        if self.reach.range is not None:
+        if self.feed_range.range is not None:
             scope.append("part = ?")
-            values.append(self.reach.range.number)
+            values.append(self.feed_range.range.number)
         every = [*self.keys, _Key("seq", self.keys[0].descending)]
-        if not mark.keys:
+        if not position.keys:
             order = ", ".join(key.ordered for key in every)
             yield _Scan((*scope, f"{self.keys[0].sql} > 0"), values, order)
             return
-        # First the items with the mark's own sort keys, then those with the same keys but the last, which is later, and
-        # so on to those whose first key is later. Each of these is one stretch of the index.
+        # First come the items with the same sort keys, then those that differ in the last key only, and so on to those
+        # with a later first key. Each of these is one stretch of the index.
         same = [f"{key.sql} = ?" for key in self.keys]
-        told = [*mark.keys, mark.seq]
+        told = [*position.keys, position.seq]
         for place in range(len(self.keys), -1, -1):
             beyond = "<" if every[place].descending else ">"
             if place == len(self.keys):
@@ -322,7 +326,7 @@ def compile_query(select: tree.Select, parameters: Mapping[str, Any]) -> Compile
 
 
 def run(
-    store: Store, container: Container, request: Any, *, reach: Reach, continuation: str | None, limit: int
+    store: Store, container: Container, request: Any, *, feed_range: FeedRange, continuation: str | None, limit: int
 ) -> Page:
     """One page of a query.
 
@@ -330,7 +334,7 @@ def run(
         store: the account.
         container: the container.
         request: `{"query", "parameters": [{"name", "value"}]}`.
-        reach: the part of the container that is asked.
+        feed_range: the part of the container that is asked.
         continuation: from the page before.
         limit: how many results the client takes; not positive means as many as fit.
 
@@ -339,12 +343,12 @@ def run(
         CosmosError: 400, for a request or continuation that is none.
     """
     text, parameters = _request(request)
-    query = _Query(store, container, _parse(text), parameters, reach)
+    query = _Query(store, container, _parse(text), parameters, feed_range)
     return query.page(continuation, limit if limit > 0 else DEFAULT_PAGE)
 
 
-def route(container: Container, request: Any, *, crosses: bool, continuation: str | None) -> Reach:
-    """Where a query goes that names no part of the container: to the partition of its WHERE clause, or to all ranges.
+def route(container: Container, request: Any, *, crosses: bool, continuation: str | None) -> FeedRange:
+    """The feed range of a query that names none: the partition that its WHERE clause names, or all of the container.
 
     Args:
         container: the container.
@@ -355,8 +359,8 @@ def route(container: Container, request: Any, *, crosses: bool, continuation: st
     Raises:
         SqlError: 400, for what cannot be run.
         NotServableError: 400, for what the client has to merge.
-        CosmosError: 400 if the query is not allowed to go to all ranges, or for a continuation of another reach: the
-            service cannot go on over all ranges with what one of them told.
+        CosmosError: 400 if the query may not read all ranges, or for the continuation of one range: the service cannot
+            continue over all ranges from there.
     """
     text, parameters = _request(request)
     select = _parse(text)
@@ -365,17 +369,17 @@ def route(container: Container, request: Any, *, crosses: bool, continuation: st
     if source.collection is None:
         keys = prefilter(select.where, source.alias, parameters, container).keys
         if keys is not None and len(keys) == 1:
-            return Reach(key=key_of(keys[0]))
+            return FeedRange(key=key_of(keys[0]))
     if not crosses:
         raise bad_request(
             "Cross partition query is required but disabled. Please set x-ms-documentdb-query-enablecrosspartition to "
             "true, specify x-ms-documentdb-partitionkey, or revise your query to avoid this exception."
         )
-    _Mark.read(continuation, Reach())
+    _Position.read(continuation, FeedRange())
     if needs_merging(select):
         _sort_keys(select, container)
         raise NotServableError(make_plan(select, parameters))
-    return Reach()
+    return FeedRange()
 
 
 def plan(container: Container, request: Any, features: AbstractSet[str]) -> dict[str, Any]:
@@ -387,20 +391,24 @@ def plan(container: Container, request: Any, features: AbstractSet[str]) -> dict
     return make_plan(select, parameters, features)
 
 
-def read_feed(store: Store, container: Container, *, reach: Reach, continuation: str | None, limit: int) -> Page:
+def read_feed(
+    store: Store, container: Container, *, feed_range: FeedRange, continuation: str | None, limit: int
+) -> Page:
     """All items, range by range in the order of their creation, a page at a time."""
     query = {"query": "SELECT * FROM c"}
-    return run(store, container, query, reach=reach, continuation=continuation, limit=limit)
+    return run(store, container, query, feed_range=feed_range, continuation=continuation, limit=limit)
 
 
-def change_feed(store: Store, container: Container, *, reach: Reach, since: int, limit: int) -> tuple[list[str], int]:
+def change_feed(
+    store: Store, container: Container, *, feed_range: FeedRange, since: int, limit: int
+) -> tuple[list[str], int]:
     """Items written after the write number `since`, oldest first, and the write number that was reached.
 
     Latest version mode: an item that was written twice comes once, one that was deleted not at all.
     """
-    where, values = reach.condition()
-    if reach.range is not None:
-        where, values = f"{where} AND +part = ?", [*values, reach.range.number]
+    where, values = feed_range.condition()
+    if feed_range.range is not None:
+        where, values = f"{where} AND +part = ?", [*values, feed_range.range.number]
     wanted = limit if limit > 0 else DEFAULT_PAGE
     items = list(islice(store.changes(container, f"{where} AND lsn > ?", [*values, since]), wanted))
     reached = items[-1].lsn if len(items) == wanted else container.lsn

@@ -44,7 +44,7 @@ def caller_of(header: str, authorize: Authorize) -> Caller:
 
 
 def require(caller: Caller, action: str, container: str | None = None) -> None:
-    """Go on only if the caller was granted the action.
+    """Check that the caller was granted the action.
 
     Raises:
         CosmosError: 403, as the service words it.

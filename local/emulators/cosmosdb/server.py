@@ -23,7 +23,7 @@ from local.emulators.cosmosdb.call import (
     result_json,
 )
 from local.emulators.cosmosdb.errors import CosmosError, bad_request, not_found, not_supported, too_large
-from local.emulators.cosmosdb.faults import Ledger
+from local.emulators.cosmosdb.faults import RequestLog
 from local.emulators.cosmosdb.partition import RANGES
 from local.emulators.cosmosdb.values import parse_json
 
@@ -52,7 +52,7 @@ Handler = Callable[[Call], web.Response]
 
 
 class CosmosServer:
-    """The account: its store, who may call, and what was asked.
+    """The account: its store, who may call, and the log of requests.
 
     Args:
         store: databases and items.
@@ -62,7 +62,7 @@ class CosmosServer:
 
     def __init__(self, store: Store, *, authorize: Authorize, admin_key: str) -> None:
         self.store = store
-        self.ledger = Ledger()
+        self.log = RequestLog()
         self._authorize = authorize
         self._admin_key = admin_key
 
@@ -95,17 +95,17 @@ class CosmosServer:
         app.router.add_route("*", "/{rest:.*}", self._served("unknown", _refuse))
         return app
 
-    # The frame round every operation
+    # What is the same for every operation
 
     def _served(self, operation: str, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def serve(request: web.Request) -> web.Response:
             activity = str(uuid.uuid4())
             name = operation or _operation_of(request)
             where = request.match_info.get("container")
-            self.ledger.by_operation[name] += 1
+            self.log.by_operation[name] += 1
             charge = 0.0
             try:
-                fault = self.ledger.take(name, where)
+                fault = self.log.take(name, where)
                 if fault is not None and fault.delay:
                     await asyncio.sleep(fault.delay)
                 if fault is not None and fault.status and not fault.done:
@@ -129,8 +129,8 @@ class CosmosServer:
             response.headers["x-ms-activity-id"] = activity
             response.headers["x-ms-request-charge"] = f"{charge:.2f}"
             response.headers["x-ms-version"] = "2020-07-15"
-            self.ledger.charge += charge
-            self.ledger.by_status[str(response.status)] += 1
+            self.log.charge += charge
+            self.log.by_status[str(response.status)] += 1
             return response
 
         return serve
@@ -250,10 +250,10 @@ class CosmosServer:
         if call.flag("x-ms-cosmos-batch-atomic"):
             done, results = batch.run(self.store, call.target, call.key(), operations)
         else:
-            reach, go_on = call.reach(), call.flag("x-ms-cosmos-batch-continue-on-error")
-            if reach.range is None:
+            feed_range, go_on = call.feed_range(), call.flag("x-ms-cosmos-batch-continue-on-error")
+            if feed_range.range is None:
                 raise bad_request("A batch that is not atomic goes to one partition key range.")
-            results = batch.run_bulk(self.store, call.target, reach.range.number, operations, go_on=go_on)
+            results = batch.run_bulk(self.store, call.target, feed_range.range.number, operations, go_on=go_on)
             done = all(result.status < 400 for result in results)  # noqa: PLR2004 - where errors start
         return web.Response(
             body="[" + ",".join(result_json(result, minimal=call.minimal) for result in results) + "]",
@@ -268,12 +268,12 @@ class CosmosServer:
 
     def _query(self, call: Call) -> web.Response:
         rights.require(call.caller, rights.QUERY, call.target.id)
-        request, reach, continuation = parse_json(call.body), call.reach(), call.header("x-ms-continuation")
-        if reach == query.Reach():
-            reach = query.route(call.target, request, crosses=call.flag(_CROSSES), continuation=continuation)
-            call.range_number = reach.key.range_number if reach.key is not None else 0
+        request, feed_range, continuation = parse_json(call.body), call.feed_range(), call.header("x-ms-continuation")
+        if feed_range == query.FeedRange():
+            feed_range = query.route(call.target, request, crosses=call.flag(_CROSSES), continuation=continuation)
+            call.range_number = feed_range.key.range_number if feed_range.key is not None else 0
         page = query.run(
-            self.store, call.target, request, reach=reach, continuation=continuation, limit=call.limit
+            self.store, call.target, request, feed_range=feed_range, continuation=continuation, limit=call.limit
         )  # fmt: skip
         call.charge = _QUERY_UNITS + page.scanned * _READ_UNITS / 10
         return answer_page(call, page)
@@ -288,7 +288,7 @@ class CosmosServer:
         page = query.read_feed(
             self.store,
             call.target,
-            reach=call.reach(),
+            feed_range=call.feed_range(),
             continuation=call.header("x-ms-continuation"),
             limit=call.limit,
         )
@@ -303,7 +303,9 @@ class CosmosServer:
         if given != "*" and not _LSN.fullmatch(given):
             raise bad_request("Invalid Continuation Token")
         since = call.target.lsn if given == "*" else int(given)
-        bodies, reached = query.change_feed(self.store, call.target, reach=call.reach(), since=since, limit=call.limit)
+        bodies, reached = query.change_feed(
+            self.store, call.target, feed_range=call.feed_range(), since=since, limit=call.limit
+        )
         call.charge = _QUERY_UNITS
         headers = {"etag": f'"{reached}"'}
         if not bodies:
@@ -343,14 +345,14 @@ class CosmosServer:
         return web.json_response({}, status=201)
 
     def _add_fault(self, body: Any) -> web.Response:
-        self.ledger.add(body)
+        self.log.add(body)
         return web.json_response({}, status=201)
 
     def _stats(self, _: Any) -> web.Response:
-        return web.json_response(self.ledger.report())
+        return web.json_response(self.log.report())
 
     def _reset(self, _: Any) -> web.Response:
-        self.ledger.reset()
+        self.log.reset()
         return web.Response(status=204)
 
 

@@ -86,7 +86,7 @@ class Store:
         self._load()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._sql.close()
 
     def _check_version(self, path: str) -> None:
@@ -259,7 +259,7 @@ class Store:
         container.lsn += 1
 
     def changes(self, container: Container, where: str, parameters: list[Any]) -> Iterator[Item]:
-        """Living items under an SQL condition on the columns of the table, the one that was written first first."""
+        """Living items under an SQL condition on the columns of the table, in the order of their last writes."""
         rows = self._sql.execute(
             f"SELECT seq, lsn, etag, body FROM items_{container.number} "  # noqa: S608 - callers build conditions from constants
             f"WHERE (expires IS NULL OR expires > ?) AND {where} ORDER BY lsn",

@@ -11,13 +11,12 @@ import ssl
 from functools import partial
 from pathlib import Path
 
-from local.emulators.graph.admin import KEY_SETTING
 from local.emulators.graph.logs import keep_secrets_out
 from local.emulators.graph.model import load
 from local.emulators.graph.server import AUDIENCES, create_app
 from local.emulators.graph.state import TenantState
 from local.emulators.identity.tokens import SIGNING_KEY_SETTING, verify
-from local.emulators.serve import serve
+from local.emulators.serve import ADMIN_KEY_SETTING, serve
 
 
 def main() -> None:
@@ -27,16 +26,15 @@ def main() -> None:
     parser.add_argument("--tenant", type=Path, required=True, help="a file that local.emulators.graph.model.dump wrote")
     parser.add_argument("--tls-cert", type=Path, required=True)
     parser.add_argument("--tls-key", type=Path, required=True)
-    parser.add_argument("--admin-key", help=f"used if the environment has no {KEY_SETTING}; everybody can see it in ps")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="the least time that a request takes")
     parser.add_argument(
         "--hidden-in-messages", action="store_true", help="/users/{id}/messages finds items in hidden folders too"
     )
     parser.add_argument("--announce", action="store_true", help='print {"url": …} when ready (always done)')
     arguments = parser.parse_args()
-    admin_key = os.environ.get(KEY_SETTING) or arguments.admin_key
+    admin_key = os.environ.get(ADMIN_KEY_SETTING)
     if not admin_key:
-        parser.error(f"the environment variable {KEY_SETTING} is missing")
+        parser.error(f"the environment variable {ADMIN_KEY_SETTING} is missing")
 
     keep_secrets_out()
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -16,8 +16,6 @@ from local.emulators.graph.model import FORMAT, MailboxKind, Message, ModelError
 from local.emulators.graph.service import Graph
 
 HEADER = "x-local-admin"
-KEY_SETTING = "CLAWBACK_LOCAL_ADMIN_KEY"
-"""Environment variable with the key of `/_local/…`: a command line can be read by all users of a machine."""
 _Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 

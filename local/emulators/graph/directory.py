@@ -223,7 +223,9 @@ def get_by_ids(call: Call) -> Response:
         raise malformed_object_id(malformed[0])
     types = next((value for key, value in call.body().items() if key.lower() == "types"), None)
     known = {kind.name for kind in _READERS}
-    if types is not None and not (isinstance(types, list) and known.issuperset(types)):
+    if types is not None and not (isinstance(types, list) and all(isinstance(one, str) for one in types)):
+        raise bad_request("The parameter 'types' is a collection of strings.", "Request_BadRequest")
+    if types and not known.issuperset(types):
         unsupported(f"the types {types} in getByIds")
     found = [item for key in dict.fromkeys(ids) if (item := call.tenant.object(key)) is not None]
     if types:

@@ -56,7 +56,7 @@ def canonical_condition(condition: Expression, variable: str) -> Expression:
     key, value = f"{variable}/id", f"{variable}/value"
     parts = condition.parts if isinstance(condition, And) else (condition,)
     names = [one for one in parts if isinstance(one, Compare) and one.left.lower() == key.lower() and one.op == "eq"]
-    if len(names) != 1 or not isinstance(names[0].right.value, str):
+    if len(names) != 1 or names[0].cast or not isinstance(names[0].right.value, str):
         raise invalid_filter(f"A filter on extended properties names the id of one: {key} eq '…' and {value} …")
     wanted = canonical(names[0].right.value)
     rest = tuple(one for one in parts if one is not names[0])

@@ -5,7 +5,7 @@ incident asks thousands of mailboxes the same question.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -33,10 +33,14 @@ Predicate = Callable[[Any], bool]
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """What a path leads to: how it is read from an object, and what it is in the entity model."""
+    """What a path leads to: how it is read from an object, and what it is in the entity model.
+
+    `castable`: whether it is the value of an extended property, which is a string that may hold a number.
+    """
 
     read: Callable[[Any], Any]
     is_a: Property
+    castable: bool = False
 
 
 _Resolve = Callable[[str], _Value]
@@ -154,7 +158,7 @@ def _any(expression: AnyOf, resolve: _Resolve) -> Predicate:
     def inside(path: str) -> _Value:
         first, *below = path.split("/")
         if first == variable:
-            return _below(element, below)
+            return replace(_below(element, below), castable=of.name == extended.PROPERTY)
         resolve(path)
         return unsupported(f"'{path}' inside 'any', which is not a path of its variable '{variable}'")
 
@@ -190,9 +194,9 @@ def _text(name: str, value: _Value, argument: Literal) -> Predicate:
 
 
 def _cast(value: _Value, name: str) -> _Value:
-    """The value of an extended property, which is a string, as a number."""
+    """The value of an extended property as a number."""
     of = _single(value)
-    if name.lower() not in _CASTS or of.type != _STRING:
+    if name.lower() not in _CASTS or not value.castable:
         unsupported(f"a cast of '{of.name}' to {name}")
     kind, convert = _CASTS[name.lower()]
     read = value.read

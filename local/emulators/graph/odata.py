@@ -306,8 +306,11 @@ def parse_options(query: str) -> dict[str, str]:
         if not pair:
             continue
         name, _, value = pair.partition("=")
-        key = unquote_plus(name, errors="strict").lower()
+        try:
+            key, text = unquote_plus(name, errors="strict").lower(), unquote_plus(value, errors="strict")
+        except UnicodeDecodeError:
+            raise bad_request(f"The query option '{pair}' is not UTF-8.") from None
         if key in options:
             raise bad_request(f"Query option '{key}' was specified more than once.")
-        options[key] = unquote_plus(value, errors="strict")
+        options[key] = text
     return options

@@ -37,7 +37,9 @@ def cost(template: str, options: Mapping[str, str]) -> int:
     elif template == "/users":
         base = 2
     top = options.get("$top", "")
-    return max(1, base - ("$select" in options) + ("$expand" in options) - (top.isdigit() and int(top) < _DEFAULT_TOP))
+    # The request may still be refused: any text can be given as `$top`.
+    few = top.isascii() and top.isdigit() and len(top) <= len(str(_DEFAULT_TOP)) and int(top) < _DEFAULT_TOP
+    return max(1, base - ("$select" in options) + ("$expand" in options) - few)
 
 
 @dataclass(slots=True)

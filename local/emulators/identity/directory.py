@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from local.emulators import private
 from local.emulators.identity.tokens import Caller
 
 
@@ -55,8 +56,7 @@ class Directory:
 
 def dump(directory: Directory, path: Path) -> None:
     """Write the directory to a file that only its owner can read: it holds the endpoints' secrets."""
-    path.touch(mode=0o600)
-    path.write_text(json.dumps(asdict(directory), indent=1), encoding="utf-8")
+    private.write(path, json.dumps(asdict(directory), indent=1))
 
 
 def load(path: Path) -> Directory:

@@ -18,6 +18,11 @@ from shared.domain.ids import IncidentId, PlanId
 from shared.errors import NotFoundError
 from shared.ports.versioned import Versioned
 
+# Each part is a query of its own and ends within one page: what it costs does not depend on where in the chain it is.
+_ENTRIES_AT_ONCE = 1000
+# Cosmos DB keeps integers exactly up to here.
+_NO_END = 2**53
+
 
 class CosmosActivity:
     """`ActivityStore`."""
@@ -73,9 +78,18 @@ class CosmosActivity:
 
     async def entries(self, incident_id: IncidentId, after: int = 0, to: int | None = None) -> AsyncIterator[Document]:
         """See `ActivityStore.entries`."""
+        begin = after
+        while to is not None and begin < to:
+            end = min(begin + _ENTRIES_AT_ONCE, to)
+            async for entry in self._range(incident_id, begin, end):
+                yield entry
+            begin = end
+        if to is None:
+            async for entry in self._range(incident_id, after, _NO_END):
+                yield entry
+
+    async def _range(self, incident_id: IncidentId, after: int, to: int) -> AsyncIterator[Document]:
         container = await self._database.container("activity")
-        parameters = {"after": after} if to is None else {"after": after, "to": to}
-        until = "" if to is None else " AND c.seq <= @to"
-        text = f"SELECT * FROM c WHERE c.type = 'entry' AND c.seq > @after{until} ORDER BY c.seq"  # noqa: S608 - our own text only
-        async for stored in query(container, text, partition=incident_id, **parameters):
+        text = "SELECT * FROM c WHERE c.type = 'entry' AND c.seq > @after AND c.seq <= @to ORDER BY c.seq"
+        async for stored in query(container, text, partition=incident_id, after=after, to=to):
             yield content(stored)

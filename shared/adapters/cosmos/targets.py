@@ -5,7 +5,16 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from shared.adapters.cosmos.database import Database, document, one_of, query, readable, record, write_batch
+from shared.adapters.cosmos.database import (
+    Database,
+    document,
+    moment_text,
+    one_of,
+    query,
+    readable,
+    record,
+    write_batch,
+)
 from shared.domain.ids import ChunkId, IncidentId, TargetId
 from shared.domain.target import Chunk, Target
 from shared.errors import ConflictError, NotFoundError
@@ -83,11 +92,16 @@ class CosmosTargets:
     async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
         """See `TargetStore.abandoned`."""
         container = await self._database.container("targets")
-        # Moments are compared as text, which can be wrong within one second; claims last for minutes.
-        moment = Chunk(id=ChunkId(""), incident_id="", plan_id="", targets=0, lease_until=now).to_document()
-        text = "SELECT TOP @limit * FROM c WHERE c.type = 'chunk' AND c.leaseUntil < @now"
-        found = query(container, text, limit=limit, now=moment["leaseUntil"])
-        return [chunk async for stored in found if (chunk := readable(Chunk, _own(stored))) is not None]
+        # Moments are compared as text, which can be wrong within one second; leases last for minutes.
+        text = "SELECT * FROM c WHERE c.type = 'chunk' AND c.leaseUntil < @now"
+        found: list[Chunk] = []
+        async for stored in query(container, text, now=moment_text(now)):
+            if (chunk := readable(Chunk, _own(stored))) is not None:
+                found.append(chunk)
+            # Counted here and not by TOP: chunks that cannot be read must not take the places of others.
+            if len(found) == limit:
+                break
+        return found
 
     async def _find(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> AsyncIterator[dict[str, str]]:
         """Id and chunk of those of these targets that the incident has."""

@@ -30,7 +30,7 @@ _BY_CODE = {
     "errormailboxmoveinprogress": RefusalKind.MAILBOX_MOVING,
     "errormailboxstoreunavailable": RefusalKind.TRANSIENT,
     "mailboxinfostale": RefusalKind.TRANSIENT,
-    # Over quota: the owner or a retention job makes room.
+    # Over quota: passes when the owner or a retention job deletes something.
     "errorquotaexceeded": RefusalKind.TRANSIENT,
 }
 
@@ -46,7 +46,7 @@ _BY_STATUS = {
     HTTPStatus.TOO_MANY_REQUESTS: RefusalKind.THROTTLED,
 }
 
-# The reason of a target is stored and shown: a code is a word, not a page.
+# The code is stored as the reason of a target and shown: a longer one is cut.
 _MAX_CODE = 64
 
 
@@ -60,12 +60,12 @@ def classify(status: int, body: Any, headers: Any) -> Refusal | None:
     """
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return None
-    error = body.get("error") if isinstance(body, dict) else None
-    told = error if isinstance(error, dict) else {}
-    code = told.get("code")
+    found = body.get("error") if isinstance(body, dict) else None
+    error = found if isinstance(found, dict) else {}
+    code = error.get("code")
     code = code[:_MAX_CODE] if isinstance(code, str) and code else f"HTTP {status}"
     fields = {str(name).lower(): value for name, value in headers.items()} if isinstance(headers, Mapping) else {}
-    inner = told.get("innerError") or told.get("innererror")
+    inner = error.get("innerError") or error.get("innererror")
     request_id = fields.get("request-id") or (inner.get("request-id") if isinstance(inner, dict) else None)
     return Refusal(
         kind=_BY_CODE.get(code.lower()) or _kind_of(status),
@@ -79,7 +79,7 @@ def classify(status: int, body: Any, headers: Any) -> Refusal | None:
 def _kind_of(status: int) -> RefusalKind:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
         return RefusalKind.TRANSIENT
-    # A 404 whose code we do not know is no proof that anything is gone: it ends as failed, with its code.
+    # A 404 with an unknown code does not prove that anything is gone: the target fails, with the code as its reason.
     return _BY_STATUS.get(HTTPStatus(status), RefusalKind.PERMANENT) if status in _STATUSES else RefusalKind.PERMANENT
 
 
@@ -91,5 +91,5 @@ def _seconds(value: Any) -> float | None:
         seconds = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    # Longer than a day is no waiting time but a mistake, and "nan" is none either.
+    # Longer than a day is taken for an error of the server; "nan" is no number of seconds.
     return seconds if 0 <= seconds <= 86400 else None  # noqa: PLR2004 - as above

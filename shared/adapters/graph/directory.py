@@ -8,9 +8,12 @@ from shared.adapters.graph.documents import Document, id_of, moment, read, read_
 from shared.adapters.graph.gateway import EVENTUAL, GraphGateway, Request
 from shared.adapters.graph.odata import literal, query, segment
 from shared.domain.ids import MailboxId
+from shared.domain.message import address as smtp_address
+from shared.domain.message import visible
+from shared.domain.recipient import MailboxKind, Recipient, RecipientKind
 from shared.errors import DeniedError, UnavailableError
 from shared.ports.answers import Answer, Refusal
-from shared.ports.directory import MailboxKind, Recipient, RecipientKind, TraceRow
+from shared.ports.directory import TraceRow
 
 _USER = "id,displayName,mail,userPrincipalName,userType,department,jobTitle,proxyAddresses"
 _GROUP = "id,displayName,mail,proxyAddresses,visibility"
@@ -154,9 +157,9 @@ def _recipient(raw: Document, kind: RecipientKind) -> Recipient:
         kind=kind,
         address=addresses[0] if addresses else "",
         id=id_of(raw),
-        name=raw.get("displayName"),
-        department=raw.get("department"),
-        job_title=raw.get("jobTitle"),
+        name=visible(raw.get("displayName")),
+        department=visible(raw.get("department")),
+        job_title=visible(raw.get("jobTitle")),
         addresses=addresses,
         hidden_membership=raw.get("visibility") == "HiddenMembership",
     )
@@ -174,13 +177,13 @@ def _addresses(raw: Document) -> tuple[str, ...]:
 
 def _row(raw: Document) -> TraceRow:
     return TraceRow(
-        recipient=(raw.get("recipientAddress") or "").lower(),
+        recipient=smtp_address(raw.get("recipientAddress")) or "",
         status=raw.get("status") or "",
         received_at=moment(raw.get("receivedDateTime")),
         internet_message_id=raw.get("messageId") or "",
         network_message_id=raw.get("id"),
-        subject=raw.get("subject"),
-        sender=(raw.get("senderAddress") or "").lower() or None,
+        subject=visible(raw.get("subject")),
+        sender=smtp_address(raw.get("senderAddress")),
     )
 
 

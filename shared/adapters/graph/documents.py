@@ -1,7 +1,8 @@
-"""What Graph's JSON about mailboxes is in the port's words."""
+"""From Graph's JSON about mailboxes to the types of the port."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -23,12 +24,12 @@ REFERENCES = "String 0x1039"
 # What the languages of Outlook and other clients put before the subject of a forward.
 _FORWARD = re.compile(r"^\s*(fwd?|wg|tr|rv|enc|i|vs|doorst|pd|vb|továbbítás|转发|転送)\s*[:\uff1a]", re.IGNORECASE)
 
-# Done, and answered with something else than the documented shape: look before doing it again.
+# Graph answered 2xx with another shape than the documented one: it was done; look before doing it again.
 UNEXPECTED = Refusal(RefusalKind.TRANSIENT, "UnexpectedAnswer", HTTPStatus.OK)
 
 
 def read(answer: Answer[D], how: Callable[[D], T]) -> Answer[T]:
-    """The answer in our words; a refusal stays what it is, and what cannot be read is one."""
+    """The answer as a type of the port. A refusal stays one; an answer of another shape is `UNEXPECTED`."""
     if isinstance(answer, Refusal):
         return answer
     try:
@@ -84,8 +85,8 @@ def marks_of(item: Item) -> Document:
 
 def _answers_to(raw: Document, message_id: str) -> bool:
     # Graph compares without regard to case.
-    told = {prop["id"]: prop["value"] for prop in raw.get("singleValueExtendedProperties") or ()}
-    return told.get(IN_REPLY_TO) == message_id or message_id in (told.get(REFERENCES) or "")
+    values = {prop["id"]: prop["value"] for prop in raw.get("singleValueExtendedProperties") or ()}
+    return values.get(IN_REPLY_TO) == message_id or message_id in (values.get(REFERENCES) or "")
 
 
 def sent_copies(rows: Iterable[Document], message_id: str) -> tuple[SentCopy, ...]:
@@ -129,8 +130,27 @@ def _address(person: Document | None) -> str | None:
     return address(((person or {}).get("emailAddress") or {}).get("address"))
 
 
+@dataclass(frozen=True, slots=True)
+class TopFolders:
+    """The folders below the root of what people see."""
+
+    root: str | None
+    """The root's id; None if there is no folder below it."""
+    hidden: str | None
+    """The id of the hidden quarantine folder, if there is one."""
+    paths: dict[str, str]
+    """Display paths by id, which here are names."""
+
+
+def top_folders(rows: list[Document], quarantine: str) -> TopFolders:
+    """What the list of these folders tells. Should there be two hidden folders of this name, all take the same one."""
+    hidden = [id_of(row) for row in rows if row["isHidden"] is True and row["displayName"] == quarantine]
+    root = next((str(row["parentFolderId"]) for row in rows), None)
+    return TopFolders(root, min(hidden, default=None), {id_of(row): str(row["displayName"]) for row in rows})
+
+
 class Climb:
-    """The way from a folder up to the root of what people see, one folder an answer.
+    """The path of a folder, read from the folder up to the root of what people see: one folder for each answer.
 
     Args:
         mailbox: whose folder it is.
@@ -141,7 +161,7 @@ class Climb:
     def __init__(self, mailbox: MailboxId, root: Answer[str], folder: Answer[Document]) -> None:
         self.mailbox = mailbox
         self.next: str | None = None
-        """The folder to ask for; None at the end of the way."""
+        """The folder to ask for; None when the path is complete."""
         self._root = root
         self._names: list[str] = []
         self._refusal = root if isinstance(root, Refusal) else None

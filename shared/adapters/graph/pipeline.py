@@ -21,7 +21,7 @@ from shared.errors import DeniedError, UnavailableError
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
-# A line of log for each batch would be most of what we log, and says nothing that our events do not.
+# httpx logs a line for each request, which would be most of our log and tells nothing that our events do not.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 # Microsoft Graph's application id URI: what a token for it is asked for, wherever it is served.
@@ -30,8 +30,8 @@ SCOPE = "https://graph.microsoft.com/.default"
 _READ_TIMEOUT = 100.0
 _CONNECT_TIMEOUT = 10.0
 
-# Repeats are the queue's business: the SDK would send a move again that may have happened. Graph's API does not
-# redirect, and a POST that is led elsewhere is not ours to follow.
+# Retries are delayed queue messages: the SDK would send a move again that may have happened. Graph's API does not
+# redirect, and we follow no redirect of a POST.
 _OPTIONS = {
     RetryHandlerOption.get_key(): RetryHandlerOption(should_retry=False),
     RedirectHandlerOption.get_key(): RedirectHandlerOption(should_redirect=False),

@@ -30,10 +30,13 @@ const code = async (promise) => {
   }
 };
 const spread = async (container, count = 20) => {
-  for (let n = 0; n < count; n += 1) {
-    await container.items.create({
-      id: `${n}`, pk: SPREAD[n % 4], n, even: n % 2 === 0, team: n % 3 === 0 ? "red" : "blue", tags: [`t${n % 2}`, "all"],
-    });
+  for (const [place, pk] of SPREAD.entries()) {
+    const operations = [];
+    for (let n = place; n < count; n += SPREAD.length) {
+      const item = { id: `${n}`, pk, n, even: n % 2 === 0, team: n % 3 === 0 ? "red" : "blue", tags: [`t${n % 2}`, "all"] };
+      operations.push({ operationType: BulkOperationType.Create, resourceBody: item });
+    }
+    await container.items.batch(operations, pk);
   }
 };
 const all = async (container, query, options) => (await container.items.query(query, options).fetchAll()).resources;

@@ -25,7 +25,10 @@ DOCUMENTS: Final[list[dict[str, Any]]] = [
         "id": "duval", "pk": "c", "name": "duval", "city": "Lyon", "rank": 2, "joined": "2025-01-15T00:00:00.0000000Z",
         "address": {"street": "Quai 3"}, "active": True, "score": 7, "tags": [], "children": [],
     },
-    {"id": "endo", "pk": "d", "name": "Endo", "city": "Oslo", "rank": 4, "active": False, "score": "n/a", "a-b": {"c d": 5}},
+    {
+        "id": "endo", "pk": "d", "name": "Endo", "city": "Oslo", "rank": 4, "active": False, "score": "n/a",
+        "a-b": {"c d": 5},
+    },
 ]  # fmt: skip
 
 _IDS: Final = ["berg", "costa", "duval", "endo"]
@@ -59,7 +62,10 @@ SAMPLES: Final = [
     Sample("SELECT c.name, c.city FROM c WHERE c.id = 'berg'", [{"name": "Berg", "city": "Oslo"}]),
     Sample("SELECT c.name AS family, c.address.zip FROM c WHERE c.id = 'berg'", [{"family": "Berg", "zip": "0155"}]),
     Sample('SELECT c["name"] FROM c WHERE c["id"] = "costa"', [{"name": "Costa"}]),
-    Sample("SELECT {'who': c.name, 'where': c.city} AS row FROM c WHERE c.rank = 1", [{"row": {"who": "Costa", "where": "Porto"}}]),
+    Sample(
+        "SELECT {'who': c.name, 'where': c.city} AS row FROM c WHERE c.rank = 1",
+        [{"row": {"who": "Costa", "where": "Porto"}}],
+    ),
     Sample("SELECT VALUE c.name FROM c", ["Berg", "Costa", "duval", "Endo"]),
     Sample("SELECT VALUE {'n': c.name} FROM c WHERE c.rank < 2", [{"n": "Costa"}]),
     Sample("SELECT VALUE [c.city, c.rank] FROM c WHERE c.rank = 2", [["Lyon", 2]]),
@@ -75,8 +81,14 @@ SAMPLES: Final = [
     Sample("SELECT VALUE k.name FROM k IN c.children", ["Ada", "Bo", "Cid"]),
     Sample("SELECT k.grade FROM k IN c.children WHERE k.grade > 4", [{"grade": 5}, {"grade": 8}]),
     Sample("SELECT VALUE COUNT(1) FROM k IN c.children", [3]),
-    Sample("SELECT c.id, k.name FROM c JOIN k IN c.children", [{"id": "berg", "name": "Ada"}, {"id": "berg", "name": "Bo"}, {"id": "costa", "name": "Cid"}]),
-    Sample("SELECT k.name, p.kind FROM c JOIN k IN c.children JOIN p IN k.pets", [{"name": "Ada", "kind": "cat"}, {"name": "Ada", "kind": "dog"}, {"name": "Cid", "kind": "dog"}]),
+    Sample(
+        "SELECT c.id, k.name FROM c JOIN k IN c.children",
+        [{"id": "berg", "name": "Ada"}, {"id": "berg", "name": "Bo"}, {"id": "costa", "name": "Cid"}],
+    ),
+    Sample(
+        "SELECT k.name, p.kind FROM c JOIN k IN c.children JOIN p IN k.pets",
+        [{"name": "Ada", "kind": "cat"}, {"name": "Ada", "kind": "dog"}, {"name": "Cid", "kind": "dog"}],
+    ),
     Sample("SELECT VALUE k.name FROM c JOIN k IN c.children JOIN p IN k.pets WHERE p.kind = 'cat'", ["Ada"]),
     Sample("SELECT VALUE k.name FROM c JOIN (SELECT VALUE k FROM k IN c.children WHERE k.grade < 5) AS k", ["Bo"]),
     Sample("SELECT VALUE t FROM c JOIN t IN c.tags", ["boat", "ski", "ski"]),
@@ -117,8 +129,14 @@ SAMPLES: Final = [
     _where("EXISTS(SELECT VALUE t FROM t IN c.tags WHERE t = 'ski')", "berg", "costa"),
     _where("NOT EXISTS(SELECT VALUE k FROM k IN c.children)", "duval", "endo"),
     _where("(SELECT VALUE COUNT(1) FROM k IN c.children) > 1", "berg"),
-    Sample("SELECT c.id, ARRAY(SELECT VALUE k.name FROM k IN c.children) AS names FROM c WHERE c.rank = 3", [{"id": "berg", "names": ["Ada", "Bo"]}]),
-    Sample("SELECT c.id, (SELECT VALUE MAX(k.grade) FROM k IN c.children) AS best FROM c WHERE c.rank < 3", [{"id": "costa", "best": 8}, {"id": "duval"}]),
+    Sample(
+        "SELECT c.id, ARRAY(SELECT VALUE k.name FROM k IN c.children) AS names FROM c WHERE c.rank = 3",
+        [{"id": "berg", "names": ["Ada", "Bo"]}],
+    ),
+    Sample(
+        "SELECT c.id, (SELECT VALUE MAX(k.grade) FROM k IN c.children) AS best FROM c WHERE c.rank < 3",
+        [{"id": "costa", "best": 8}, {"id": "duval"}],
+    ),
     # ORDER BY, OFFSET LIMIT, TOP
     Sample("SELECT VALUE c.id FROM c ORDER BY c.name", ["berg", "costa", "endo", "duval"], ordered=True),
     Sample("SELECT VALUE c.id FROM c ORDER BY c.rank DESC", ["endo", "berg", "duval", "costa"], ordered=True),
@@ -139,10 +157,16 @@ SAMPLES: Final = [
     Sample("SELECT VALUE AVG(c.rank) FROM c", [2.5]),
     Sample("SELECT VALUE MIN(c.name) FROM c", ["Berg"]),
     Sample("SELECT VALUE MAX(c.rank) FROM c", [4]),
-    Sample("SELECT COUNT(1) AS n, SUM(c.rank) AS s, AVG(c.score) AS a FROM c", [{"n": 1, "s": 3, "a": 7.5}], partition="a"),
+    Sample(
+        "SELECT COUNT(1) AS n, SUM(c.rank) AS s, AVG(c.score) AS a FROM c", [{"n": 1, "s": 3, "a": 7.5}], partition="a"
+    ),
     Sample("SELECT VALUE SUM(c.score) FROM c", [], partition="d"),
     Sample("SELECT c.city, COUNT(1) AS n FROM c GROUP BY c.city", [{"city": "Oslo", "n": 1}], partition="a"),
-    Sample("SELECT k.grade > 4 AS high, COUNT(1) AS n FROM c JOIN k IN c.children GROUP BY k.grade > 4", [{"high": True, "n": 1}, {"high": False, "n": 1}], partition="a"),
+    Sample(
+        "SELECT k.grade > 4 AS high, COUNT(1) AS n FROM c JOIN k IN c.children GROUP BY k.grade > 4",
+        [{"high": True, "n": 1}, {"high": False, "n": 1}],
+        partition="a",
+    ),
     # Type functions
     _where("IS_DEFINED(c.joined)", "berg", "costa", "duval"),
     _where("IS_NULL(c.nothing)", "berg"),
@@ -241,4 +265,4 @@ SAMPLES: Final = [
     _where("udf.f(c.rank)"),
     _where("FullTextContains(c.name, 'Berg')", "berg"),
     Sample("SELECT VALUE c.id FROM c ORDER BY RANK FullTextScore(c.name, 'Berg')", []),
-]  # fmt: skip
+]

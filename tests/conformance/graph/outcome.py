@@ -1,4 +1,4 @@
-"""What became of a case."""
+"""The outcome of a case."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -41,7 +41,7 @@ _REFUSALS = frozenset({400, 501})
 
 
 class World:
-    """The client and the mailbox that it asks."""
+    """The client and its mailbox."""
 
     def __init__(self, client: GraphServiceClient, adapter: GraphRequestAdapter, mailbox: str) -> None:
         self.client = client
@@ -436,7 +436,7 @@ async def _subscriptions(world: World) -> object:
 
 
 class _Credential(AsyncTokenCredential):
-    """One token, as long as it lasts."""
+    """A credential with one token."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -469,7 +469,7 @@ async def _world(url: str, token: str, mailbox: str, ca: str) -> AsyncIterator[W
 
 
 async def run(url: str, token: str, mailbox: str, ca: str) -> list[Outcome]:
-    """Run all cases, one after the other, and tell the outcome of each."""
+    """Run all cases, one after the other; the outcome of each."""
     outcomes = []
     async with _world(url, token, mailbox, ca) as world:
         for name, call in _CASES.items():
@@ -481,7 +481,7 @@ async def run(url: str, token: str, mailbox: str, ca: str) -> list[Outcome]:
                 result = Result.REFUSED if status in _REFUSALS else Result.DIFFERENT
                 told = getattr(error, "error", None)
                 detail = f"{status} {told.code}: {told.message}" if told else f"{status} {error}"
-            except Exception as error:  # noqa: BLE001 - whatever a client trips over is a difference
+            except Exception as error:  # noqa: BLE001 - any error of a client is a difference
                 result, detail = Result.DIFFERENT, f"{type(error).__name__}: {error}"
             outcomes.append(Outcome(name, result, " ".join(detail.split())[:300]))
     return outcomes

@@ -24,9 +24,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT))
 
-from local.emulators.graph.admin import KEY_SETTING  # noqa: E402 - after the path is set
 from local.emulators.graph.model import dump  # noqa: E402
-from local.emulators.identity.tokens import SIGNING_KEY_SETTING, Caller, issue  # noqa: E402
+from local.emulators.identity.tokens import SIGNING_KEY_SETTING, Caller, issue  # noqa: E402 - after the path is set
+from local.emulators.serve import ADMIN_KEY_SETTING  # noqa: E402 - after the path is set
 from local.process import Child, python  # noqa: E402
 from local.tls import LocalAuthority  # noqa: E402
 from tests.conformance.graph import python_sdk  # noqa: E402
@@ -51,7 +51,7 @@ _SECONDS = 120
 
 
 def main() -> int:
-    """Run both clients, print the results, and tell whether they are the expected ones."""
+    """Run both clients and print the results; 1 if they are not the expected ones."""
     with tempfile.TemporaryDirectory() as folder:
         outcomes = _run_clients(Path(folder))
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
@@ -71,7 +71,7 @@ def _run_clients(folder: Path) -> list[Outcome]:
     now = datetime.now(UTC)
     dump(tenant(now), folder / "tenant.json")
     key = uuid.uuid4().hex * 2
-    environment = {**os.environ, SIGNING_KEY_SETTING: key, KEY_SETTING: uuid.uuid4().hex}
+    environment = {**os.environ, SIGNING_KEY_SETTING: key, ADMIN_KEY_SETTING: uuid.uuid4().hex}
     command = python(
         "-m", "local.emulators.graph", "--tenant", str(folder / "tenant.json"),
         "--tls-cert", str(authority.certificate), "--tls-key", str(authority.key),
@@ -125,7 +125,7 @@ def _listed(outcomes: list[Outcome], result: Result, expected: Mapping[str, Mapp
 
 
 def _surprises(outcomes: list[Outcome], expected: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """What is not as `expected.json` says, in words."""
+    """The outcomes that differ from `expected.json`, one line each."""
     found = {(one.case, str(one.result)): one.detail for one in outcomes if one.result is not Result.PASSED}
     listed = {(case, result) for result, cases in expected.items() for case in cases}
     return [

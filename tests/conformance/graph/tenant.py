@@ -1,4 +1,4 @@
-"""The tenant that both clients ask: one mailbox for each, with the same content, so that neither disturbs the other."""
+"""The tenant of both clients: each has a mailbox of its own, with the same content, so that cases do not conflict."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""A Clawback of which only the HTTP API is there, and says what the test wants it to say."""
+"""An HTTP server that answers as the test tells it to."""
 
 import json
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ class Asked:
 
 
 class StubApi:
-    """`answers` by path; whatever else is asked for is refused with 404. `asked` is what came in."""
+    """`answers` by path, 404 for all other paths. `asked` holds the requests that came in."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
@@ -36,8 +36,8 @@ class StubApi:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 length = int(self.headers.get("Content-Length", 0))
-                told = {name.lower(): value for name, value in self.headers.items()}
-                stub.asked.append(Asked(self.command, self.path, told, self.rfile.read(length)))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                stub.asked.append(Asked(self.command, self.path, headers, self.rfile.read(length)))
                 answer = stub.answers.get(self.path, Answer(status=404))
                 self.send_response(answer.status)
                 for name, value in answer.headers.items():

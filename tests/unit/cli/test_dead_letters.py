@@ -8,15 +8,15 @@ from typing import cast
 
 import pytest
 
-from cli import dead_letters
-from cli.api import REFUSED, UNREACHABLE, USAGE
+from cli import operator_services
+from cli.errors import REFUSED, UNREACHABLE, USAGE
 from cli.main import main
 from shared.bootstrap import Services
-from shared.domain.ids import AlertId, IncidentId
+from shared.domain.ids import IncidentId
 from shared.errors import DeniedError, NotFoundError, UnavailableError
 from shared.names import Stage
 from shared.pipeline.envelope import MAX_BODY, Envelope, new_envelope
-from shared.pipeline.payloads import EnrichAlert
+from shared.pipeline.payloads import EnrichAlerts
 from shared.ports.dead_letters import DeadLetter
 from tests.fakes.clock import START
 from tests.fakes.dead_letters import FakeDeadLetters
@@ -28,10 +28,10 @@ def services(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     made = SimpleNamespace(dead_letters=FakeDeadLetters(), queue=FakeQueue())
 
     @asynccontextmanager
-    async def ours() -> AsyncIterator[Services]:
+    async def opened() -> AsyncIterator[Services]:
         yield cast("Services", made)
 
-    monkeypatch.setattr(dead_letters, "_services", ours)
+    monkeypatch.setattr(operator_services, "opened", opened)
     return made
 
 
@@ -41,11 +41,11 @@ def _dead_letter(services: SimpleNamespace, message_id: str, body: bytes, days: 
 
 
 def _envelope() -> Envelope:
-    payload = EnrichAlert(incident_id=IncidentId("incident-1"), alert_id=AlertId("alert-1"))
+    payload = EnrichAlerts(incident_id=IncidentId("incident-1"))
     return new_envelope(payload, correlation_id="incident-1", now=START).model_copy(update={"attempt": 7})
 
 
-def test_the_list_is_safe_to_look_at(services: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_is_safe_for_a_terminal(services: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     _dead_letter(services, "young", b"", days=1, detail="\x1b[2Jbad")
     _dead_letter(services, "old", b"")
     assert main(["dead-letter", "list"]) == 0
@@ -56,7 +56,7 @@ def test_the_list_is_safe_to_look_at(services: SimpleNamespace, capsys: pytest.C
     assert [message["messageId"] for message in json.loads(capsys.readouterr().out)] == ["old", "young"]
 
 
-def test_a_replayed_message_is_on_its_queue_with_new_patience(
+def test_a_replayed_message_is_on_its_queue_with_a_new_age(
     services: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _dead_letter(services, "m", _envelope().model_dump_json().encode())
@@ -69,40 +69,38 @@ def test_a_replayed_message_is_on_its_queue_with_new_patience(
     assert services.dead_letters.messages["enrich-m"].replayed_at is not None
 
 
-def test_what_is_no_message_of_ours_stays_where_it_is(
+def test_a_message_of_somebody_else_is_not_replayed(
     services: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _dead_letter(services, "m", b"\xff not ours")
     assert main(["dead-letter", "replay", "enrich-m"]) == REFUSED
-    assert "no message of ours" in capsys.readouterr().err
+    assert "not a message of Clawback" in capsys.readouterr().err
     assert services.queue.waiting == []
     assert services.dead_letters.messages["enrich-m"].replayed_at is None
 
 
-def test_what_is_not_dead_lettered_is_refused(services: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_id_is_refused(services: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dead-letter", "replay", "enrich-x", "--json"]) == REFUSED
-    assert "nothing is dead-lettered under enrich-x" in json.loads(capsys.readouterr().err)["error"]
+    assert "no dead letter has the id enrich-x" in json.loads(capsys.readouterr().err)["error"]
 
 
-def test_what_is_too_large_to_be_ours_stays_where_it_is(
+def test_a_message_that_is_too_large_is_not_replayed(
     services: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     large = _envelope().model_copy(update={"payload": {"padding": "x" * MAX_BODY}})
     _dead_letter(services, "m", large.model_dump_json().encode())
     assert main(["dead-letter", "replay", "enrich-m"]) == REFUSED
-    assert "larger than any message" in capsys.readouterr().err
+    assert "larger than a message" in capsys.readouterr().err
     assert services.dead_letters.messages["enrich-m"].replayed_at is None
 
 
-def test_incomplete_settings_are_told_by_name(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_incomplete_settings_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("PipelineStorage__blobServiceUri", "https://nowhere.example.com")
     assert main(["dead-letter", "list"]) == USAGE
     assert "CLAWBACK_COSMOS_ENDPOINT" in capsys.readouterr().err
 
 
-def test_the_local_ones_are_not_taken_for_a_deployeds(
+def test_local_dead_letters_are_not_shown_for_a_deployment(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("PipelineStorage__blobServiceUri", raising=False)
@@ -111,7 +109,7 @@ def test_the_local_ones_are_not_taken_for_a_deployeds(
     assert "PipelineStorage__blobServiceUri" in capsys.readouterr().err
 
 
-def test_it_needs_to_know_where(
+def test_without_settings_and_local_cloud_it_is_wrong_usage(
     tmp_path: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(str(tmp_path))
@@ -122,15 +120,15 @@ def test_it_needs_to_know_where(
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "said"),
+    ("error", "status", "text"),
     [
         (UnavailableError("list dead letters"), UNREACHABLE, "not available now: list dead letters"),
         (NotFoundError("list dead letters"), REFUSED, "there is no container dead-letters"),
         (DeniedError("list dead letters"), REFUSED, "you may not: list dead letters"),
     ],
 )
-def test_a_service_that_does_not_answer_is_told_in_words(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, status: int, said: str
+def test_a_service_that_refuses_is_a_message_and_a_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, status: int, text: str
 ) -> None:
     class Refusing(FakeDeadLetters):
         async def all(self) -> AsyncIterator[DeadLetter]:
@@ -143,6 +141,6 @@ def test_a_service_that_does_not_answer_is_told_in_words(
 
     for name in ("PipelineStorage__queueServiceUri", "PipelineStorage__blobServiceUri", "CLAWBACK_COSMOS_ENDPOINT"):
         monkeypatch.setenv(name, "https://nowhere.example.com")
-    monkeypatch.setattr(dead_letters, "OperatorServices", Broken)
+    monkeypatch.setattr(operator_services, "OperatorServices", Broken)
     assert main(["dead-letter", "list"]) == status
-    assert said in capsys.readouterr().err
+    assert text in capsys.readouterr().err

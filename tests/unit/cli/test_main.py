@@ -1,14 +1,19 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.api import LOCAL, REFUSED, UNREACHABLE, USAGE
+from cli.errors import INTERRUPTED, PIPE_CLOSED, REFUSED, UNREACHABLE, USAGE
+from cli.local_cloud import DIRECTORY
 from cli.main import main
 from functions.ingest_alert.authentication import signature
 from tests.unit.cli.stub_api import Answer, StubApi
 
+ROOT = Path(__file__).parents[3]
 INCIDENT: dict[str, Any] = {
     "id": "incident-1",
     "state": "awaiting_approval",
@@ -32,7 +37,10 @@ INCIDENT: dict[str, Any] = {
     "counts": {"states": {"quarantined": 2}},
     "messages": [{"internetMessageId": "<1@evil.example>", "sender": "ceo@evil.example", "subject": "Pay\x1b[2J"}]
     + [{"networkMessageId": str(number)} for number in range(11)],
+    "commands": [{"id": "cmd-1", "kind": "undo", "by": "Sam", "at": "2026-03-02T10:00:00Z", "reason": "a mistake"}],
 }
+LISTS = ("alerts", "messages", "plans", "commands")
+HEADER = {name: value for name, value in INCIDENT.items() if name not in LISTS}
 TARGETS = [
     {
         "id": f"target-{name}",
@@ -57,22 +65,62 @@ def api(stub: StubApi) -> StubApi:
     return stub
 
 
-def _said_json(capsys: pytest.CaptureFixture[str]) -> Any:
+def _printed_json(capsys: pytest.CaptureFixture[str]) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_without_a_command_it_says_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([])
-    assert ended.value.code == USAGE
-    assert "usage: clawback" in capsys.readouterr().err
+def test_without_a_command_it_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == USAGE
+    assert capsys.readouterr().err == "clawback: Missing command.\nTry `clawback --help`.\n"
 
 
-def test_help_tells_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["--help"])
-    assert ended.value.code == 0
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_names_the_exit_statuses(capsys: pytest.CaptureFixture[str], option: str) -> None:
+    assert main([option]) == 0
     assert "3 unreachable" in " ".join(capsys.readouterr().out.split())
+
+
+COMMANDS = [
+    (),
+    ("local",),
+    ("local", "up"),
+    ("alert",),
+    ("alert", "submit"),
+    ("incident",),
+    ("incident", "list"),
+    ("incident", "show"),
+    ("approve",),
+    ("undo",),
+    ("close",),
+    ("export",),
+    ("dead-letter",),
+    ("dead-letter", "list"),
+    ("dead-letter", "replay"),
+    ("doctor",),
+    ("demo",),
+    ("demo-crash",),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: tuple[str, ...]) -> None:
+    assert main([*command, "--help"]) == 0
+    assert f"Usage: {' '.join(('clawback', *command))} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_wrong_option_is_wrong_usage(capsys: pytest.CaptureFixture[str], command: tuple[str, ...]) -> None:
+    assert main([*command, "--wrong\x1b[2J"]) == USAGE
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    assert "\x1b" not in error
+
+
+def test_help_loads_nothing_heavy() -> None:
+    program = "import sys; from cli.main import main; main(['--help']); print([*sys.modules], file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    heavy = {"rich", "httpx", "pydantic", "azure.core", "yaml", "local", "shared.domain", "shared.bootstrap"}
+    assert not {name for name in heavy if f"'{name}'" in done.stderr}
 
 
 def test_list(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +130,7 @@ def test_list(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert "incident-1" in text
     assert not {"\x1b", "\u202e"} & set(text)
     assert main(["incident", "list", "--top", "5", "--json"]) == 0
-    assert _said_json(capsys) == {"incidents": [INCIDENT]}
+    assert _printed_json(capsys) == {"incidents": [INCIDENT]}
 
 
 def test_show(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,11 +139,12 @@ def test_show(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     for expected in (
         "alert alert-1 from clawback, high: not decided yet",
         "alert alert-2 from clawback, low: automatic by rule 'all'",
-        "mail <1@evil.example> from ceo@evil.example: Pay",
-        "and 2 mails more",
+        "message <1@evil.example> from ceo@evil.example: Pay",
+        "and 2 more messages",
         "plan plan-2: 3 targets, awaiting_approval",
-        "needs a person: too many",
+        "needs approval: too many",
         "note: no trace",
+        "undo requested by Sam at 2026-03-02T10:00:00Z: a mistake",
         "ada@contoso.example",
         "bob@contoso.example",
     ):
@@ -103,19 +152,20 @@ def test_show(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert not {"\x1b", "\u202e"} & set(text)
 
 
-def test_show_for_scripts_has_every_target_once(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_as_json_has_every_part_once(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["incident", "show", "incident-1", "--json"]) == 0
-    assert _said_json(capsys) == {"incident": INCIDENT, "counts": INCIDENT["counts"], "targets": TARGETS}
+    lists = {name: INCIDENT[name] for name in LISTS}
+    assert _printed_json(capsys) == {"incident": HEADER, "counts": INCIDENT["counts"], **lists, "targets": TARGETS}
 
 
 def test_approve_names_exactly_the_plan_that_waits(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["approve", "incident-1", "--by", "Sam", "--reason", "seen"]) == 0
     sent = api.sent("/api/incidents/incident-1/approve")
     assert sent == {"planId": "plan-2", "planHash": "h2", "by": "Sam", "reason": "seen"}
-    assert capsys.readouterr().out == "approval of plan-2 (3 targets) is asked for (cmd-approve)\n"
+    assert capsys.readouterr().out == "approval of plan-2 (3 targets) is requested (cmd-approve)\n"
 
 
-def test_where_several_plans_wait_one_has_to_be_named(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+def test_if_several_plans_wait_one_has_to_be_named(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     several = {**INCIDENT, "plans": [{**INCIDENT["plans"][1], "id": name} for name in ("plan-2", "plan-3")]}
     api.answers["/api/incidents/incident-1?top=1"] = Answer.json({"incident": several})
 
@@ -127,9 +177,9 @@ def test_where_several_plans_wait_one_has_to_be_named(api: StubApi, capsys: pyte
     assert main(["approve", "incident-1", "--by", "Sam", "--plan", "plan-9"]) == REFUSED
 
 
-def test_approve_for_scripts(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+def test_approve_as_json(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["approve", "incident-1", "--by", "Sam", "--json"]) == 0
-    assert _said_json(capsys) == [{"commandId": "cmd-approve"}]
+    assert _printed_json(capsys) == [{"commandId": "cmd-approve"}]
 
 
 def test_nothing_to_approve_is_refused(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -142,7 +192,7 @@ def test_nothing_to_approve_is_refused(api: StubApi, capsys: pytest.CaptureFixtu
 def test_undo_of_everything_names_no_targets(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["undo", "incident-1", "--by", "Sam"]) == 0
     assert api.sent("/api/incidents/incident-1/undo") == {"by": "Sam", "reason": ""}
-    assert capsys.readouterr().out == "undo is asked for (cmd-undo)\n"
+    assert capsys.readouterr().out == "undo is requested (cmd-undo)\n"
 
 
 def test_undo_of_one_mailbox(api: StubApi) -> None:
@@ -150,7 +200,7 @@ def test_undo_of_one_mailbox(api: StubApi) -> None:
     assert api.sent("/api/incidents/incident-1/undo")["targets"] == ["target-bob"]
 
 
-def test_undo_of_a_stranger_asks_for_nothing(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+def test_undo_of_an_unknown_mailbox_sends_nothing(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [
         "undo",
         "incident-1",
@@ -169,29 +219,28 @@ def test_undo_of_a_stranger_asks_for_nothing(api: StubApi, capsys: pytest.Captur
 def test_close(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["close", "incident-1", "--by", "Sam", "--reason", "done", "--json"]) == 0
     assert api.sent("/api/incidents/incident-1/close") == {"by": "Sam", "reason": "done"}
-    assert _said_json(capsys) == {"commandId": "cmd-close"}
+    assert _printed_json(capsys) == {"commandId": "cmd-close"}
 
 
-def test_a_command_needs_somebody_who_asks() -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(["close", "incident-1"])
-    assert ended.value.code == USAGE
+def test_a_command_needs_the_person_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["close", "incident-1"]) == USAGE
+    assert "--by" in capsys.readouterr().err
 
 
-def test_export(api: StubApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export(api: StubApi, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert main(["export", "incident-1"]) == 0
-    assert "ada" in capsys.readouterr().out
+    assert capfdbinary.readouterr().out == b'"recipient"\r\n"ada"\r\n'
     out = tmp_path / "new" / "activity.csv"
     assert main(["export", "incident-1", "--out", str(out)]) == 0
     assert out.read_bytes() == b'"recipient"\r\n"ada"\r\n'
 
 
-def test_export_of_all_of_it(api: StubApi, tmp_path: Path) -> None:
+def test_export_as_json(api: StubApi, tmp_path: Path) -> None:
     out = tmp_path / "incident.json"
     assert main(["export", "incident-1", "--json", "--out", str(out)]) == 0
-    told = json.loads(out.read_text())
-    assert told.keys() == {"incident", "counts", "targets", "verification"}
-    assert told["targets"] == TARGETS
+    found = json.loads(out.read_text())
+    assert found.keys() == {"incident", "counts", *LISTS, "targets", "verification"}
+    assert found["targets"] == TARGETS
 
 
 def test_an_alert_is_signed(stub: StubApi, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,7 +253,7 @@ def test_an_alert_is_signed(stub: StubApi, tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == "accepted as r: a\n"
 
 
-def test_another_source_shows_its_secret(stub: StubApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_source_sends_its_secret(stub: StubApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLAWBACK_WEBHOOK_SECRET", "s3cret")
     stub.answers["/api/alerts/proofpoint_tap"] = Answer.json({"receiptId": "r", "alertIds": []}, 202)
     (tmp_path / "alert.json").write_bytes(b"{}")
@@ -219,7 +268,7 @@ def test_an_alert_without_file_or_secret_is_wrong_usage(
     assert main(["alert", "submit", "missing.json"]) == USAGE
     assert "missing.json: No such file" in capsys.readouterr().err
     (tmp_path / "alert.json").write_bytes(b"{}")
-    assert not LOCAL.exists()
+    assert not DIRECTORY.exists()
     assert main(["alert", "submit", "alert.json"]) == USAGE
     assert "Give --secret" in capsys.readouterr().err
     assert stub.asked == []
@@ -232,20 +281,114 @@ def test_an_error_is_json_for_scripts(stub: StubApi, capsys: pytest.CaptureFixtu
     assert json.loads(captured.err) == {"error": "404 Not Found"}
 
 
-def test_what_refuses_has_no_say_over_the_terminal(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_made_safe_for_the_terminal(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     stub.answers["/api/incidents/i?top=1"] = Answer.json({"title": "\x1b[2J\u202eno", "detail": "\x9b1m"}, 409)
     assert main(["incident", "show", "i"]) == REFUSED
     assert not {"\x1b", "\x9b", "\u202e"} & set(capsys.readouterr().err)
 
 
-def test_an_answer_of_another_kind_is_unreachable(stub: StubApi) -> None:
-    stub.answers["/api/incidents?top=20"] = Answer(b"<html>")
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"incidents": 1}', b'{"incidents": [1]}'])
+def test_an_answer_of_another_kind_is_unreachable(stub: StubApi, body: bytes) -> None:
+    stub.answers["/api/incidents?top=20"] = Answer(body)
     assert main(["incident", "list"]) == UNREACHABLE
 
 
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"incident": []}', b'{"incident": {"alerts": {}}}'])
+def test_a_case_of_another_kind_is_unreachable(stub: StubApi, body: bytes) -> None:
+    stub.answers["/api/incidents/i?top=1"] = Answer(body)
+    assert main(["incident", "show", "i"]) == UNREACHABLE
+
+
+@pytest.mark.parametrize("secret", ["schl\u00fcssel", "two\nlines", "\udcff"])
+def test_a_secret_that_no_header_can_have_is_not_printed(
+    stub: StubApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], secret: str
+) -> None:
+    (tmp_path / "alert.json").write_bytes(b"{}")
+    assert main(["alert", "submit", "alert.json", "--source", "proofpoint_tap", "--secret", secret]) == USAGE
+    error = capsys.readouterr().err
+    assert "the secret is wrong" in error
+    assert secret not in error
+    assert stub.asked == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["incident", "show", ""],
+        ["incident", "show", ".."],
+        ["incident", "show", "\udcff"],
+        ["incident", "list", "--top", "0"],
+        ["incident", "list", "--top", "many"],
+        ["incident", "list", "--url", "https://[::1"],
+        ["alert", "submit", "."],
+        ["alert", "submit", "\udcff"],
+        ["doctor", "--unused", "nobody"],
+        ["doctor", "--wait", "-1"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_argument_is_wrong_usage(
+    stub: StubApi, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main([*arguments, "--json"]) == USAGE
+    assert json.loads(capsys.readouterr().err)["error"]
+    assert stub.asked == []
+
+
+def test_japanese_is_printed_as_it_is(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+    stub.answers["/api/incidents?top=20"] = Answer.json({"incidents": [{"title": "請求書のご確認"}]})
+    assert main(["incident", "list", "--json"]) == 0
+    assert "請求書のご確認" in capsys.readouterr().out
+
+
+def _run(stub: StubApi, *arguments: str, encoding: str = "utf-8", **options: Any) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments], env=environment, stderr=subprocess.PIPE, check=False, **options
+    )
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_narrow_code_page_is_no_failure(stub: StubApi, encoding: str) -> None:
+    body = {"incidents": [{"id": "incident-1", "title": "請求書 é 😀"}]}
+    stub.answers["/api/incidents?top=20"] = Answer.json(body)
+    done = _run(stub, "incident", "list", "--json", encoding=encoding, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout.decode(encoding)) == body
+    done = _run(stub, "incident", "list", encoding=encoding, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"incident-1" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [["--json"], []])
+def test_a_closed_pipe_is_no_traceback(stub: StubApi, arguments: list[str]) -> None:
+    stub.answers["/api/incidents?top=20"] = Answer.json({"incidents": [{"id": f"incident-{n}"} for n in range(5000)]})
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written, "wb") as pipe:
+        done = _run(stub, "incident", "list", *arguments, stdout=pipe)
+    assert (done.returncode, done.stderr) == (PIPE_CLOSED, b"")
+
+
+def test_export_into_a_closed_pipe_is_no_traceback(api: StubApi) -> None:
+    for options in ([], ["--json"]):
+        read, written = os.pipe()
+        os.close(read)
+        with os.fdopen(written, "wb") as pipe:
+            done = _run(api, "export", "incident-1", *options, stdout=pipe)
+        assert (done.returncode, done.stderr) == (PIPE_CLOSED, b"")
+
+
+def test_help_into_a_closed_pipe_is_no_traceback(stub: StubApi) -> None:
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written, "wb") as pipe:
+        assert _run(stub, "--help", stdout=pipe).stderr == b""
+
+
 def test_ctrl_c_ends_as_shells_expect(stub: StubApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(given: object) -> int:
+    def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("cli.commands.list_incidents", interrupted)
-    assert main(["incident", "list"]) == 130
+    monkeypatch.setattr("cli.api.Api.get", interrupted)
+    assert main(["incident", "list"]) == INTERRUPTED

@@ -69,7 +69,7 @@ def test_stop_leaves_no_process_and_no_state(tmp_path: Path) -> None:
     inner = [process for pid in pids for process in psutil.Process(pid).children(recursive=True)]
     assert inner
     cloud.stop()
-    _, alive = psutil.wait_procs(inner, timeout=10)
+    _, alive = psutil.wait_procs(inner, timeout=60)
     assert [process for process in alive if process.status() != psutil.STATUS_ZOMBIE] == []
     with pytest.raises(FileNotFoundError):
         read_state(tmp_path)

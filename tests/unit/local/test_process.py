@@ -31,7 +31,7 @@ import signal; signal.pause()
 
 def _gone(*pids: int) -> bool:
     processes = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    _, alive = psutil.wait_procs(processes, timeout=10)
+    _, alive = psutil.wait_procs(processes, timeout=60)
     return all(process.status() == psutil.STATUS_ZOMBIE for process in alive if process.is_running())
 
 
@@ -60,6 +60,15 @@ def test_nothing_is_left_when_the_parent_is_killed(tmp_path: Path) -> None:
     assert _gone(announced["pid"], announced["inner"])
 
 
+def test_its_log_and_the_files_that_it_makes_are_for_their_owner_only(tmp_path: Path) -> None:
+    script = f"import pathlib; pathlib.Path({str(tmp_path / 'made')!r}).touch(); print('{{}}', flush=True)"
+    child = Child(python("-c", script), environment=ENVIRONMENT, log=tmp_path / "x.log")
+    child.announced()
+    child.kill()
+    for name in ("made", "x.log"):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0
+
+
 def test_one_that_ends_early_tells_its_last_words(tmp_path: Path) -> None:
     child = Child(python("-c", "print('no such port')"), environment=ENVIRONMENT, log=tmp_path / "x.log")
     with pytest.raises(StartError, match="no such port"):
@@ -70,7 +79,7 @@ def test_one_that_ends_early_tells_its_last_words(tmp_path: Path) -> None:
 def test_one_that_stays_silent_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     child = Child(python("-c", "import signal; signal.pause()"), environment=ENVIRONMENT, log=tmp_path / "silent.log")
     with pytest.raises(StartError, match="was not ready"):
-        child.announced(timeout=0.1)
+        child.announced(timeout=0)
     child.kill()
 
 

@@ -43,6 +43,15 @@ def test_a_second_start_uses_the_same_files(tmp_path: Path) -> None:
     assert LocalAuthority(tmp_path).ca.read_bytes() == first
 
 
+def test_a_key_that_others_could_read_is_not_used_again(tmp_path: Path) -> None:
+    authority = LocalAuthority(tmp_path)
+    first = authority.key.read_bytes()
+    authority.key.chmod(0o644)
+    again = LocalAuthority(tmp_path)
+    assert again.key.read_bytes() != first
+    assert again.key.stat().st_mode & 0o077 == 0
+
+
 def test_the_key_is_private(tmp_path: Path) -> None:
     authority = LocalAuthority(tmp_path)
     assert authority.key.stat().st_mode & 0o077 == 0

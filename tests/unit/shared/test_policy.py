@@ -13,14 +13,13 @@ from shared.bootstrap import Services
 from shared.domain.alert import (
     Alert,
     Disposition,
-    Indicator,
-    IndicatorType,
     RawPayload,
     Severity,
     ThreatType,
     alert_id,
 )
 from shared.domain.incident import Action, Priority
+from shared.domain.indicators import Indicator, IndicatorType
 from shared.domain.message import Message
 from shared.policy import Policy, PolicyError, PolicyInput, Protected, decide, load_policy
 from shared.policy.conditions import CONDITIONS, parse_conditions

@@ -14,10 +14,10 @@ class Accumulator(Protocol):
     """One aggregate over one group."""
 
     def add(self, value: Any) -> None:
-        """Take in the value of one row."""
+        """Add the value of one row."""
 
     def result(self) -> Any:
-        """What the aggregate comes to."""
+        """The value of the aggregate."""
 
 
 class _Count:

@@ -14,7 +14,7 @@ from local.emulators.cosmosdb.values import MAX_EXACT_INTEGER, UNDEFINED, dumps,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The service stops REPLICATE and friends at its 10,000 byte limit for computed strings; ours keeps memory in check.
+# The service limits computed strings to 10,000 bytes; here the limit protects memory.
 MAX_REPLICATED_CHARS: Final = 10_000
 
 
@@ -263,7 +263,7 @@ def _number_map(name: str, change: Callable[[float], float]) -> None:
 
 
 def _round(value: float) -> float:
-    # Halves go away from zero; Python's own round takes them to the even neighbour.
+    # Halves are rounded away from zero; Python's round() takes the even neighbour.
     return math.copysign(math.floor(abs(value) + 0.5), value) if type(value) is float else value
 
 
@@ -340,5 +340,5 @@ def _datetime_to_timestamp(text: Any) -> Any:
 
 
 def known_functions() -> str:
-    """For messages: what there is."""
+    """The names of all functions, for error messages."""
     return json.dumps(sorted(FUNCTIONS))

@@ -71,7 +71,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 def _value(kind: Kind, text: str, position: int) -> Any:
     if kind is Kind.NUMBER:
-        # Beyond a double's reach digits need no exactness, and Python refuses to count thousands of them.
+        # Python refuses to convert thousands of digits to an int; a float is as exact as the service.
         return number(int(text)) if text.isdigit() and len(text) <= _EXACT_DIGITS else number(float(text))
     if kind is Kind.STRING:
         value = _ESCAPE.sub(_unescape, text[1:-1]) if "\\" in text else text[1:-1]

@@ -195,7 +195,7 @@ def _like_pattern(pattern: str, escape: str) -> re.Pattern[str]:
         elif end > 0:
             content = pattern[index + 1 : end]
             if "--" in content:
-                # A set operation to come, to Python; a range without an end, to the service.
+                # Python warns of a future set operation; the service sees a range without an end.
                 raise SqlError(f"The LIKE pattern {pattern!r} is invalid: a range needs two ends.", code="SC2056")
             negation = "^" if content.startswith("^") else ""
             ranges = "-".join(re.escape(part) for part in content[len(negation) :].split("-"))

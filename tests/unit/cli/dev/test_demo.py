@@ -1,5 +1,4 @@
 import io
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -10,6 +9,7 @@ from local.emulators.graph.model import Mailbox, Tenant, User
 from local.tenant.generate import Expected, Generated
 
 if TYPE_CHECKING:
+    from cli.api import Api
     from local.stack import Stack
 
 WANTED = Expected(
@@ -28,7 +28,7 @@ FOUND: dict[str, Any] = {
 }
 
 
-def test_what_is_as_it_must_be_does_not_differ() -> None:
+def test_a_target_that_ended_as_expected_does_not_differ() -> None:
     assert _difference(WANTED, FOUND) is None
 
 
@@ -44,12 +44,12 @@ def test_what_is_as_it_must_be_does_not_differ() -> None:
     ],
 )
 def test_each_difference_is_seen(change: dict[str, Any]) -> None:
-    told = _difference(WANTED, {**FOUND, **change})
-    assert told is not None
-    assert told.startswith("ada@contoso.example: ")
+    difference = _difference(WANTED, {**FOUND, **change})
+    assert difference is not None
+    assert difference.startswith("ada@contoso.example: ")
 
 
-def test_a_claim_is_counted_and_what_speaks_against_it_is_shown() -> None:
+def test_claims_are_counted_and_their_problems_printed() -> None:
     console = screen.console()
     console.file = out = io.StringIO()
     checks = Checks(console)
@@ -71,7 +71,7 @@ def _item(folder: str, message_id: str = "<x@evil.example>", **changes: Any) -> 
         ({"a": _item("Inbox")}, {"a": _item(QUARANTINE)}, ""),
         ({"a": _item("Recoverable Items/Purges")}, {"a": _item("Recoverable Items/Purges")}, ""),
         ({"a": _item("Inbox", "<other>")}, {"a": _item("Inbox", "<other>")}, ""),
-        ({"a": _item("Inbox")}, {"a": _item("Inbox")}, "no copy is left where anybody could open it"),
+        ({"a": _item("Inbox")}, {"a": _item("Inbox")}, "no copy is left where a person can open it"),
         ({"a": _item("Inbox")}, {"a": _item("Recoverable Items/Deletions")}, "no copy is left"),
         ({"a": _item("Inbox", "<other>")}, {"a": _item(QUARANTINE, "<other>")}, "nothing else was touched"),
         ({"a": _item("Inbox", "<other>")}, {"a": _item("Inbox", "<other>", isRead=True)}, "nothing else was touched"),
@@ -79,7 +79,7 @@ def _item(folder: str, message_id: str = "<x@evil.example>", **changes: Any) -> 
         ({}, {"a": _item("Inbox", "<other>")}, "nothing was added"),
     ],
 )
-def test_the_mailboxes_themselves_are_the_proof(
+def test_the_proof_is_read_from_the_mailboxes(
     before: dict[str, dict[str, Any]], after: dict[str, dict[str, Any]], failed: str
 ) -> None:
     console = screen.console()
@@ -87,8 +87,8 @@ def test_the_mailboxes_themselves_are_the_proof(
     ada = User("u1", "ada@contoso.example", "Ada", mail="Ada@contoso.example")
     tenant = Tenant("t", "Contoso", "contoso.example", users=(ada,), mailboxes=(Mailbox("u1"),))
     made = Generated(tenant, alert={}, expected=(WANTED,), undo=None)
-    stack = SimpleNamespace(url="http://127.0.0.1:1", key="k")
-    demonstration = Demonstration(cast("Stack", stack), made, console, checks := Checks(console))
+    checks = Checks(console)
+    demonstration = Demonstration(cast("Stack", None), cast("Api", None), made, console, checks)
     demonstration._prove({"u1": before}, {"u1": after})
     assert checks.failed == bool(failed)
     assert f"✗ {failed}" in out.getvalue() or not failed

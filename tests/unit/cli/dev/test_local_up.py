@@ -4,39 +4,46 @@ from pathlib import Path
 
 import pytest
 
-from cli.api import LOCAL, REFUSED
-from cli.dev.local_up import _answers
+from cli.dev.local_up import running
+from cli.errors import REFUSED, USAGE
+from cli.local_cloud import STATE
 from cli.main import main
-from local.stack import API_FILE
 
 
 @pytest.fixture
 def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> socket.socket:
-    """A local cloud that is up, as far as another process can see."""
+    """What another process sees of a local cloud that runs."""
     monkeypatch.chdir(tmp_path)
     listening = socket.create_server(("127.0.0.1", 0))
-    LOCAL.mkdir(parents=True)
-    (LOCAL / API_FILE).write_text(json.dumps({"url": f"http://127.0.0.1:{listening.getsockname()[1]}", "key": "k"}))
+    STATE.parent.mkdir(parents=True)
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    STATE.write_text(json.dumps({"url": url, "key": "k", "ca": "", "webhookSecrets": {}, "settings": {}}))
     return listening
 
 
-def test_a_second_one_does_not_take_the_first_ones_place(
-    taken: socket.socket, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_one_in_the_same_folder_is_refused(taken: socket.socket, capsys: pytest.CaptureFixture[str]) -> None:
     with taken:
         assert main(["local", "up"]) == REFUSED
     assert "already" in capsys.readouterr().err
-    assert (LOCAL / API_FILE).exists()
+    assert STATE.exists()
 
 
-def test_what_a_killed_one_left_is_in_nobodys_way(taken: socket.socket) -> None:
+def test_the_file_of_a_killed_one_is_ignored(taken: socket.socket) -> None:
     taken.close()
-    assert _answers() is None
+    assert running() is None
 
 
-@pytest.mark.usefixtures("taken")
-@pytest.mark.parametrize("left", ["", "{}", '{"url": "no address"}', '{"url": "http://127.0.0.1:99999"}'])
-def test_nor_is_what_it_wrote_half(taken: socket.socket, left: str) -> None:
+@pytest.mark.parametrize("url", [None, "no address", "http://127.0.0.1:99999", "http://[::1"])
+def test_a_damaged_file_is_ignored(taken: socket.socket, url: str | None) -> None:
     taken.close()
-    (LOCAL / API_FILE).write_text(left)
-    assert _answers() is None
+    state = {"key": "k", "ca": "", "webhookSecrets": {}, "settings": {}}
+    STATE.write_text(json.dumps({**state, "url": url} if url else state))
+    assert running() is None
+
+
+def test_an_unknown_scenario_is_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["local", "up", "--scenario", "unknown"]) == USAGE
+    assert "there are: crash, phishing" in capsys.readouterr().err

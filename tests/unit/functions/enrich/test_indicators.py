@@ -1,11 +1,10 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from functions.enrich.indicators import collect, normalised
-from shared.domain.alert import Alert, Indicator, IndicatorType, RawPayload, alert_id
+from functions.enrich.indicators import collect
+from shared.domain.alert import Alert, RawPayload, alert_id
+from shared.domain.indicators import MAX_PER_ALERT, Indicator, IndicatorType
 from shared.domain.message import Message
 
 T = IndicatorType
@@ -27,43 +26,8 @@ def alert(*indicators: Indicator, sender: str | None = None) -> Alert:
     )
 
 
-@pytest.mark.parametrize(
-    ("kind", "value", "expected"),
-    [
-        (T.URL, "HTTPS://Evil.Example/Path?q=A#top", "https://evil.example/Path?q=A"),
-        (T.URL, "hxxps://evil[.]example/login", "https://evil.example/login"),
-        (T.URL, "hXXp://evil(.)example", "http://evil.example/"),
-        (T.URL, "evil.example/x", "http://evil.example/x"),
-        (T.URL, "https://bank.example@evil.example:8443/", "https://evil.example:8443/"),
-        (T.URL, "http://[2001:DB8::1]:80/", "http://[2001:db8::1]:80/"),
-        (T.URL, "javascript:alert(1)", None),
-        (T.URL, "http://[broken", None),
-        (T.URL, "http://evil.example:99999/", None),
-        (T.URL, "", None),
-        (T.DOMAIN, "Evil[.]Example.", "evil.example"),
-        (T.DOMAIN, "bücher.example", "xn--bcher-kva.example"),
-        (T.DOMAIN, "not a domain", None),
-        (T.DOMAIN, "a" * 300 + ".example", None),
-        (T.SHA256, "A" * 64, "a" * 64),
-        (T.SHA256, "a" * 63, None),
-        (T.MD5, "0123456789abcdef0123456789ABCDEF", "0123456789abcdef0123456789abcdef"),
-        (T.IPV4, "192.0.2[.]7", "192.0.2.7"),
-        (T.IPV4, "192.0.2.700", None),
-        (T.SENDER, "Name <X@Evil.Example>", "x@evil.example"),
-        (T.SENDER, "nobody", None),
-    ],
-)
-def test_one_spelling(kind: IndicatorType, value: str, expected: str | None) -> None:
-    found = normalised(indicator(kind, value))
-    assert (found and found.value) == expected
-
-
-def test_an_address_gets_the_type_of_its_version() -> None:
-    found = normalised(indicator(T.IPV4, "2001:DB8:0::1"))
-    assert found == indicator(T.IPV6, "2001:db8::1")
-
-
-def test_collects_hosts_and_senders_once_and_sorted() -> None:
+def test_hosts_and_senders_are_collected_once_and_sorted() -> None:
+    # As the last release kept them: each as its source wrote it.
     found = collect(
         alert(
             indicator(T.URL, "http://evil.example/b"),
@@ -82,17 +46,10 @@ def test_collects_hosts_and_senders_once_and_sorted() -> None:
     ]
 
 
-def test_a_flood_is_bounded() -> None:
-    assert len(collect(alert(*(indicator(T.DOMAIN, f"d{i}.example") for i in range(3000))))) == 1000
-
-
-@given(st.sampled_from(list(IndicatorType)), st.text(max_size=60))
-def test_any_text_is_refused_or_has_a_spelling_that_stays(kind: IndicatorType, value: str) -> None:
-    found = normalised(indicator(kind, value))
-    assert found is None or normalised(found) == found
+def test_the_number_of_indicators_has_a_limit() -> None:
+    assert len(collect(alert(*(indicator(T.DOMAIN, f"d{i}.example") for i in range(3000))))) == MAX_PER_ALERT
 
 
 @pytest.mark.parametrize("url", ["http://a]@[v1.a[/", "http://[v1.a[b]/", "http://]%v1.[v1.a["])
-def test_a_url_that_no_parser_takes_twice_stops_nothing(url: str) -> None:
-    given = Indicator(type=IndicatorType.URL, value=url, source="tap")
-    assert {found.type for found in collect(alert(given))} <= {IndicatorType.URL, IndicatorType.SENDER}
+def test_a_url_that_no_parser_takes_stops_nothing(url: str) -> None:
+    assert {found.type for found in collect(alert(indicator(T.URL, url)))} <= {T.URL, T.SENDER}

@@ -16,7 +16,7 @@ from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.tenant import INCIDENT, LEASE_SECONDS, MESSAGE_ID, Tenant
 
 # The dry run says how many places there are; should the stage get more of them, this number is to follow.
-PLACES = 47
+PLACES = 52
 
 
 async def first_alert(checkpoints: Checkpoints) -> Tenant:
@@ -25,6 +25,7 @@ async def first_alert(checkpoints: Checkpoints) -> Tenant:
     tenant.person("eve")
     tenant.group("sales", ann, bob)
     tenant.sent("ann", MESSAGE_ID, "<1@contoso.example>", "out@partner.example")
+    tenant.traced("ann@contoso.example")
     await tenant.alert("sales")
     return tenant
 

@@ -7,12 +7,12 @@ import pytest
 
 from shared.domain.alert import RawPayload
 from shared.domain.incident import AlertStep, IncidentState, PlanState
+from shared.domain.recipient import MailboxKind, Recipient, RecipientKind
 from shared.domain.target import TargetState
 from shared.errors import ConflictError, DeniedError, UnavailableError
 from shared.pipeline.payloads import ChunkChanged, IncidentChanged, PullChunk
 from shared.pipeline.stage import Done
 from shared.ports.answers import Refusal, RefusalKind
-from shared.ports.directory import MailboxKind, Recipient, RecipientKind
 from shared.ports.mailboxes import ForwardingRule, Item
 from tests.unit.functions.tenant import (
     ALERT,

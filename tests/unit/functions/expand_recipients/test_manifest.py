@@ -12,30 +12,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functions.expand_recipients.manifest import ManifestSummary, freeze, identified, manifest_path, read_manifest
-from functions.expand_recipients.tree import Mail, Offer, Tree
+from functions.expand_recipients.tree import Delivery, Mail, Path, Tree
 from shared.domain.batch import MAX_BATCH_BYTES, batch_size, check_batch
 from shared.domain.ids import AlertId, IncidentId, PlanId, TargetId
 from shared.domain.incident import Plan, PlanState
 from shared.domain.message import Message
+from shared.domain.recipient import Recipient, RecipientKind
 from shared.domain.target import MAX_CHUNK_TARGETS, Chunk, Hop, Mailbox, Target, TargetState, Via, target_id
 from shared.errors import NotFoundError
-from shared.ports.directory import Recipient, RecipientKind
 from tests.fakes.clock import START
 from tests.fakes.evidence import FakeEvidence
 
 INCIDENT, ALERT, PLAN = IncidentId("incident-1"), AlertId("alert-1"), PlanId("plan-1")
 MAIL = Message(internet_message_id="<a@evil.example>", sender="x@evil.example", subject="Rechnung ü")
-WAY = (Hop(via=Via.ALERT, name="tap", ref=ALERT),)
+FROM_ALERT = Path(Hop(via=Via.ALERT, name="tap", ref=ALERT))
 DRAFT = Plan(id=PLAN, incident_id=INCIDENT, alert_ids=(ALERT,), created_at=START, state=PlanState.DRAFT)
 PATH = manifest_path(INCIDENT, PLAN)
 
 
 def tree(people: Sequence[int], contacts: int = 0, mail: Message = MAIL) -> Tree:
     made = Tree()
-    made.add_mail(Mail(mail, WAY))
+    made.add_mail(Mail(mail, FROM_ALERT))
     recipients = [Recipient(RecipientKind.USER, f"u{n}@contoso.example", f"id-{n}") for n in people]
     recipients += [Recipient(RecipientKind.CONTACT, f"c{n}@partner.example", f"c-{n}") for n in range(contacts)]
-    made.arrive((r, Offer(mail.key, r.address, WAY, 0)) for r in recipients)
+    made.take(Delivery(mail.key, recipient, FROM_ALERT) for recipient in recipients)
     return made
 
 
@@ -61,14 +61,18 @@ async def read(content: list[bytes]) -> tuple[ManifestSummary, list[tuple[Chunk,
     return await read_manifest(PATH, evidence, add), chunks
 
 
-def test_targets_tell_who_what_and_by_which_way() -> None:
+def test_targets_tell_who_what_and_by_which_path() -> None:
     first, second = frozen(tree([1], contacts=1))
     assert first.state is TargetState.MAILBOX_MISSING
     assert first.reason == "mail_contact"
     assert first.id == target_id(INCIDENT, "c0@partner.example", MAIL.key)
     assert second.id == target_id(INCIDENT, "id-1", MAIL.key)
     assert (second.internet_message_id, second.sender) == ("<a@evil.example>", "x@evil.example")
-    assert (second.hops, second.state, second.mailbox.address) == (WAY, TargetState.PLANNED, "u1@contoso.example")
+    assert (second.hops, second.state, second.mailbox.address) == (
+        FROM_ALERT.hops,
+        TargetState.PLANNED,
+        "u1@contoso.example",
+    )
     assert (second.incident_id, second.plan_id) == (INCIDENT, PLAN)
 
 
@@ -82,9 +86,9 @@ def test_what_the_incident_has_already_is_left_out() -> None:
 async def test_chunks_fit_one_transaction_and_keep_mailboxes_together() -> None:
     made = tree(list(range(250)))
     other = Message(internet_message_id="<b@evil.example>")
-    made.add_mail(Mail(other, WAY))
-    made.arrive(
-        (Recipient(RecipientKind.USER, f"u{n}@contoso.example", f"id-{n}"), Offer(other.key, "", WAY, 0))
+    made.add_mail(Mail(other, FROM_ALERT))
+    made.take(
+        Delivery(other.key, Recipient(RecipientKind.USER, f"u{n}@contoso.example", f"id-{n}"), FROM_ALERT)
         for n in range(250)
     )
     summary, chunks = await read(lines(made))
@@ -173,7 +177,7 @@ async def test_protected_mailboxes_are_counted_once_and_only_where_there_is_some
             chunk_id=f"{PLAN}.0000",
             mailbox=Mailbox(id=name, address=f"{name}@contoso.example", protected=True),
             message_key=mail,
-            hops=WAY,
+            hops=FROM_ALERT.hops,
             internet_message_id="<a@evil.example>",
             state=state,
         )

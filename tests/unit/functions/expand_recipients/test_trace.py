@@ -1,14 +1,20 @@
+import json
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from functions.expand_recipients.trace import Trace, arrived, delivered_at, expanded
+from functions.expand_recipients.trace import MAX_AGE, Trace, Traces, delivered_at, delivered_to, expanded
+from shared.domain.ids import IncidentId
 from shared.domain.message import Message
 from shared.errors import DeniedError, UnavailableError
 from shared.ports.directory import TraceRow
+from tests.fakes.clock import FakeClock
+from tests.fakes.evidence import FakeEvidence
 
+INCIDENT = IncidentId("inc-1")
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
 MAIL = Message(
     internet_message_id="<a@evil.example>",
@@ -46,9 +52,12 @@ def row(recipient: str = "ann@contoso.example", status: str = "delivered", **cha
     return TraceRow(recipient=recipient, status=status, **given)
 
 
-def trace(directory: Tracing, *, patient: bool = True) -> tuple[Trace, Counter[str]]:
+def trace(
+    directory: Tracing, *, may_wait: bool = True, evidence: FakeEvidence | None = None, now: datetime = NOW
+) -> tuple[Trace, Counter[str]]:
     notes: Counter[str] = Counter()
-    return Trace(directory, now=NOW, patient=patient, notes=notes), notes  # type: ignore[arg-type]  # one method of it
+    traces = Traces(INCIDENT, evidence or FakeEvidence(), FakeClock(now))
+    return Trace(directory, traces, now=now, may_wait=may_wait, notes=notes), notes  # type: ignore[arg-type]  # one method of it
 
 
 async def test_rows_of_another_message_are_left_out() -> None:
@@ -78,21 +87,94 @@ async def test_a_message_from_the_future_is_not_asked_for() -> None:
     assert notes == {"trace_out_of_range": 1}
 
 
-async def test_budget_bounds_the_requests_of_a_plan() -> None:
+async def test_the_requests_of_a_search_have_a_limit() -> None:
     directory = Tracing()
     tracing, notes = trace(directory)
-    for _ in range(25):
-        await tracing.of(MAIL)
+    for number in range(25):
+        await tracing.of(MAIL.model_copy(update={"internet_message_id": f"<{number}@evil.example>"}))
     assert len(directory.asked) == 20
-    assert notes == {"trace_budget_used": 5}
+    assert notes == {"trace_limit_reached": 5}
 
 
-async def test_unavailable_is_waited_for_only_while_there_is_patience() -> None:
+async def test_a_message_is_asked_for_once_for_the_whole_case() -> None:
+    evidence, directory = FakeEvidence(), Tracing(row(), row("bob@contoso.example", received_at=None))
+    first = await trace(directory, evidence=evidence)[0].of(MAIL)
+    # Another search of the case, in another process, whose limit it does not touch.
+    nobody = Tracing(error=AssertionError())
+    assert await trace(nobody, evidence=evidence)[0].of(MAIL) == first
+    assert len(directory.asked) == 1
+    assert list(evidence.blobs) == [f"trace/{INCIDENT}/{MAIL.key}.json"]
+    assert json.loads(evidence.blobs[f"trace/{INCIDENT}/{MAIL.key}.json"])["rows"][0]["internetMessageId"] == (
+        MAIL.internet_message_id
+    )
+
+
+async def test_two_searches_at_the_same_time_have_the_same_rows() -> None:
+    evidence = FakeEvidence()
+
+    class Slow(Tracing):
+        async def trace(self, **asked: Any) -> tuple[TraceRow, ...]:
+            await trace(Tracing(row("bob@contoso.example")), evidence=evidence)[0].of(MAIL)
+            return await super().trace(**asked)
+
+    rows = await trace(Slow(row("ann@contoso.example")), evidence=evidence)[0].of(MAIL)
+    assert [found.recipient for found in rows] == ["bob@contoso.example"]
+
+
+@pytest.mark.parametrize("age", [MAX_AGE, 5 * MAX_AGE])
+async def test_an_alert_that_comes_later_asks_again(age: timedelta) -> None:
+    evidence = FakeEvidence()
+    await trace(Tracing(row()), evidence=evidence)[0].of(MAIL)
+    directory = Tracing(row(), row("bob@contoso.example"))
+    for _ in range(3):
+        rows = await trace(directory, evidence=evidence, now=NOW + age)[0].of(MAIL)
+        assert [found.recipient for found in rows] == ["ann@contoso.example", "bob@contoso.example"]
+    assert len(directory.asked) == 1
+
+
+async def test_what_was_known_stays_known_where_transport_has_forgotten() -> None:
+    evidence = FakeEvidence()
+    first = await trace(Tracing(row()), evidence=evidence)[0].of(MAIL)
+    assert await trace(Tracing(), evidence=evidence, now=NOW + MAX_AGE)[0].of(MAIL) == first
+
+
+@pytest.mark.parametrize("error", [UnavailableError("trace"), DeniedError("trace"), None])
+async def test_what_was_not_answered_or_answered_with_nothing_is_not_kept(error: Exception | None) -> None:
+    evidence = FakeEvidence()
+    assert await trace(Tracing(error=error), may_wait=False, evidence=evidence)[0].of(MAIL) == ()
+    assert evidence.blobs == {}
+    assert len(await trace(Tracing(row()), evidence=evidence)[0].of(MAIL)) == 1
+
+
+async def test_evidence_that_cannot_be_read_is_no_answer_of_the_trace() -> None:
+    class Down(FakeEvidence):
+        async def once(self, path: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+            raise UnavailableError("evidence")
+
+    tracing, notes = trace(Tracing(row()), may_wait=False, evidence=Down())
+    with pytest.raises(UnavailableError):
+        await tracing.of(MAIL)
+    assert notes == {}
+
+
+async def test_an_identified_message_is_asked_for_once_for_the_whole_case() -> None:
+    evidence, directory = FakeEvidence(), Tracing(row())
+    unknown = MAIL.model_copy(update={"internet_message_id": None, "network_message_id": "NMID-1"})
+    for recipients in (("ann@contoso.example",), ("bob@contoso.example",)):
+        found = await trace(directory, evidence=evidence)[0].identify(
+            unknown.model_copy(update={"recipients": recipients})
+        )
+        assert found is not None
+        assert found.internet_message_id == "<a@evil.example>"
+    assert len(directory.asked) == 1
+
+
+async def test_unavailable_is_waited_for_only_for_some_time() -> None:
     tracing, notes = trace(Tracing(error=UnavailableError("trace", 300.0)))
     with pytest.raises(UnavailableError):
         await tracing.of(MAIL)
     assert notes == {}
-    tracing, notes = trace(Tracing(error=UnavailableError("trace", 300.0)), patient=False)
+    tracing, notes = trace(Tracing(error=UnavailableError("trace", 300.0)), may_wait=False)
     assert await tracing.of(MAIL) == ()
     assert notes == {"trace_unavailable": 1}
 
@@ -190,5 +272,5 @@ def test_statuses() -> None:
         row("d@x.example", "quarantined"),
         row("g@x.example", "expanded"),
     ]
-    assert arrived(rows) == ["a@x.example", "b@x.example"]
+    assert delivered_to(rows) == ["a@x.example", "b@x.example"]
     assert expanded(rows) == ["g@x.example"]

@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.ingest_alert import text
-from shared.domain.alert import IndicatorType
 
 
 @pytest.mark.parametrize(
@@ -39,41 +38,10 @@ def test_addresses(raw: str | list[str] | None, expected: tuple[str, ...]) -> No
     assert text.addresses(raw) == expected
 
 
-SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-
-
-@pytest.mark.parametrize(
-    ("raw", "kind", "value"),
-    [
-        ("https://Evil.example/Path", IndicatorType.URL, "https://Evil.example/Path"),
-        ("evil.example/Path", IndicatorType.URL, "evil.example/Path"),
-        ("evil.example:8080/x", IndicatorType.URL, "evil.example:8080/x"),
-        ("Evil.example", IndicatorType.DOMAIN, "evil.example"),
-        (SHA256.upper(), IndicatorType.SHA256, SHA256),
-        ("b10a8db164e0754105b7a99be72e3fe5", IndicatorType.MD5, "b10a8db164e0754105b7a99be72e3fe5"),
-        ("192.0.2.1", IndicatorType.IPV4, "192.0.2.1"),
-        ("2001:DB8::1", IndicatorType.IPV6, "2001:db8::1"),
-        ("Bad@evil.example", IndicatorType.SENDER, "bad@evil.example"),
-    ],
-)
-def test_a_thing_is_known_by_its_look(raw: str, kind: IndicatorType, value: str) -> None:
-    found = text.observable(raw, "s")
-    assert found is not None
-    assert (found.type, found.value) == (kind, value)
-
-
-@pytest.mark.parametrize(
-    "raw", [None, "", "a word or two", "https://e.example/\u202egpj", "http://" + "x" * 3000, "word"]
-)
-def test_what_is_nothing_is_none(raw: str | None) -> None:
-    assert text.observable(raw, "s") is None
-
-
 @given(st.text(st.characters(), max_size=300))
 def test_hostile_text_breaks_nothing(raw: str) -> None:
     text.message_id(raw)
     text.addresses(raw)
-    text.observable(raw, "s")
 
 
 def test_half_of_a_surrogate_pair_is_replaced() -> None:

@@ -1,6 +1,7 @@
 """Locate, record, move, verify: what becomes of a target, and that nothing else is touched."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -66,7 +67,7 @@ async def test_the_mail_of_another_sender_under_the_same_message_id_is_left_alon
     assert world.mailboxes.snapshot() == before
 
 
-async def test_more_copies_than_the_brake_allows_are_left_alone() -> None:
+async def test_more_copies_than_the_limit_allows_are_left_alone() -> None:
     world = World()
     for number in range(world.deps.policy.limits.copies_per_mailbox + 1):
         world.mail("ann", "Inbox", number)
@@ -78,7 +79,7 @@ async def test_more_copies_than_the_brake_allows_are_left_alone() -> None:
     assert not world.mailboxes.moves
 
 
-async def test_purged_and_never_there_are_told_apart() -> None:
+async def test_purged_mail_and_mail_that_never_arrived_have_different_states() -> None:
     world = World()
     world.mail("ann", str(Where.PURGES))
     world.mailboxes.add_box("bob")
@@ -102,7 +103,7 @@ async def test_purged_and_never_there_are_told_apart() -> None:
         (RefusalKind.PERMANENT, TargetState.FAILED),
     ],
 )
-async def test_a_refusal_that_is_a_fact_ends_the_target_with_its_code(kind: RefusalKind, state: TargetState) -> None:
+async def test_a_permanent_refusal_ends_the_target_with_its_code(kind: RefusalKind, state: TargetState) -> None:
     world = World()
     world.mail("ann", "Inbox")
     world.mail("bob", "Inbox")
@@ -159,7 +160,7 @@ async def test_a_move_whose_answer_was_lost_is_not_done_again() -> None:
     assert world.mailboxes.moves == {"ann/1": 1}
 
 
-async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_copy_that_returns_before_the_last_search_is_not_quarantined(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")
@@ -180,6 +181,32 @@ async def test_a_copy_that_comes_back_between_move_and_look_is_not_called_gone(m
     assert world.target("ann").state is TargetState.QUARANTINED
 
 
+@pytest.mark.parametrize("wrong", [("folder_id", "ann:Inbox"), ("id", "another")])
+async def test_an_answer_that_does_not_show_the_copy_in_the_hidden_folder_is_no_proof(
+    wrong: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World()
+    world.mail("ann", "Inbox")
+    await world.plan("ann")
+    real = world.mailboxes.move
+
+    async def answer_wrongly(moves: Moves) -> dict[ItemKey, Answer[Item]]:
+        monkeypatch.setattr(world.mailboxes, "move", real)
+        answers = await real(moves)
+        ((key, item),) = answers.items()
+        assert isinstance(item, Item)
+        name, value = wrong
+        return {key: replace(item, folder_id=value) if name == "folder_id" else replace(item, id=value)}
+
+    monkeypatch.setattr(world.mailboxes, "move", answer_wrongly)
+
+    assert isinstance(await handle(PULL, world.deps), RetryLater)
+    assert world.target("ann").state is TargetState.LOCATED
+    assert await handle(PULL, world.deps) == Done()
+    assert world.target("ann").state is TargetState.QUARANTINED
+    assert world.mailboxes.moves == {"ann/1": 1}
+
+
 async def test_what_undo_needs_is_committed_before_anything_is_moved(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.mail("ann", "Inbox/Invoices", 2)
@@ -187,13 +214,13 @@ async def test_what_undo_needs_is_committed_before_anything_is_moved(monkeypatch
     seen: list[object] = []
     real = world.mailboxes.move
 
-    async def look_first(moves: Moves) -> dict[ItemKey, Answer[Item]]:
+    async def check_first(moves: Moves) -> dict[ItemKey, Answer[Item]]:
         target = world.target("ann")
         original = target.copies[0].original
         seen.append((target.state, original.folder_path, original.is_read, original.flag))
         return await real(moves)
 
-    monkeypatch.setattr(world.mailboxes, "move", look_first)
+    monkeypatch.setattr(world.mailboxes, "move", check_first)
     await handle(PULL, world.deps)
 
     assert seen == [(TargetState.LOCATED, "Inbox/Invoices", True, {"flagStatus": "notFlagged"})]
@@ -208,7 +235,7 @@ async def test_nothing_moves_before_a_plan_is_approved() -> None:
     assert not world.mailboxes.moves
 
 
-async def test_a_claimed_chunk_is_waited_for() -> None:
+async def test_a_chunk_with_a_lease_is_retried_when_the_lease_ends() -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")
@@ -216,11 +243,11 @@ async def test_a_claimed_chunk_is_waited_for() -> None:
     until = world.now.now.replace(minute=1)
     await world.targets.commit(header.value.model_copy(update={"lease_until": until}), header.etag, [])
 
-    assert await handle(PULL, world.deps) == RetryLater("claimed", LEASE_SECONDS)
+    assert await handle(PULL, world.deps) == RetryLater("leased", LEASE_SECONDS)
     assert not world.mailboxes.moves
 
 
-async def test_pulled_twice_is_pulled_once() -> None:
+async def test_the_same_message_twice_pulls_once() -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")
@@ -234,7 +261,7 @@ async def test_pulled_twice_is_pulled_once() -> None:
     assert world.mailboxes.moves == {"ann/1": 1}
 
 
-async def test_a_refusal_to_move_is_not_a_move(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_move_ends_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann")

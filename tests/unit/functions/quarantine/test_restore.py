@@ -40,7 +40,7 @@ async def test_undo_leaves_every_mailbox_exactly_as_it_was() -> None:
     assert world.target("ann").reason is None
 
 
-async def test_only_the_targets_that_are_named_come_back() -> None:
+async def test_only_the_named_targets_are_restored() -> None:
     world = await pulled("Inbox")
     named = RESTORE.model_copy(update={"targets": (world.target("ann").id,)})
 
@@ -49,7 +49,7 @@ async def test_only_the_targets_that_are_named_come_back() -> None:
     assert world.states == {"ann": TargetState.RESTORED, "bob": TargetState.QUARANTINED}
 
 
-async def test_marks_that_the_move_changed_are_mended() -> None:
+async def test_marks_that_the_move_changed_are_set_again() -> None:
     world = await pulled("Inbox")
     box = world.mailboxes.boxes["ann"]
     world.mail("ann", QUARANTINE, 1, is_read=True, flag={"flagStatus": "complete"}, categories=())
@@ -59,7 +59,7 @@ async def test_marks_that_the_move_changed_are_mended() -> None:
     assert box.items["ann/1"] == world.before["ann"]["ann/1"]
 
 
-async def test_a_folder_that_is_gone_is_said_and_the_inbox_takes_its_mail() -> None:
+async def test_mail_of_a_deleted_folder_goes_to_the_inbox_and_the_reason_says_so() -> None:
     world = await pulled("Inbox/Invoices")
     del world.mailboxes.boxes["ann"].folders["ann:Inbox/Invoices"]
 
@@ -71,7 +71,7 @@ async def test_a_folder_that_is_gone_is_said_and_the_inbox_takes_its_mail() -> N
     assert world.mailboxes.boxes["ann"].items["ann/1"].folder_id == world.mailboxes.folder("ann", "Inbox")
 
 
-async def test_what_cannot_come_back_stays_quarantined_and_says_why() -> None:
+async def test_a_copy_that_cannot_be_restored_stays_quarantined_with_a_reason() -> None:
     world = await pulled("Inbox")
     del world.mailboxes.boxes["ann"].items["ann/1"]
 
@@ -83,7 +83,7 @@ async def test_what_cannot_come_back_stays_quarantined_and_says_why() -> None:
 
 
 @pytest.mark.parametrize("kind", [RefusalKind.THROTTLED, RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING])
-async def test_a_passing_refusal_waits(kind: RefusalKind) -> None:
+async def test_a_temporary_refusal_is_retried(kind: RefusalKind) -> None:
     world = await pulled("Inbox")
     world.mailboxes.refuse("ann", kind, after=9.0)
 
@@ -93,7 +93,7 @@ async def test_a_passing_refusal_waits(kind: RefusalKind) -> None:
     assert world.mailboxes.snapshot() == world.before
 
 
-async def test_undo_of_what_was_never_pulled_keeps_it_from_being_pulled() -> None:
+async def test_undo_before_the_pull_prevents_the_pull() -> None:
     world = World()
     world.mail("ann", "Inbox")
     await world.plan("ann", state=PlanState.AWAITING_APPROVAL)
@@ -106,7 +106,7 @@ async def test_undo_of_what_was_never_pulled_keeps_it_from_being_pulled() -> Non
     assert not world.mailboxes.moves
 
 
-async def test_a_pull_that_comes_late_does_not_pull_again_what_was_put_back() -> None:
+async def test_a_late_pull_message_does_not_pull_restored_mail_again() -> None:
     world = await pulled("Inbox")
     await handle(RESTORE, world.deps)
 
@@ -133,8 +133,8 @@ async def test_undo_in_the_middle_of_a_pull_finishes_it_first() -> None:
 
 
 def approval(**changes: str) -> ApprovePlan:
-    told = {"plan_hash": "f" * 64, "command_id": "cmd-2", "by": "Ann Analyst", **changes}
-    return ApprovePlan(incident_id=INCIDENT, plan_id=PLAN, at=World().now(), **told)
+    fields = {"plan_hash": "f" * 64, "command_id": "cmd-2", "by": "Ann Analyst", **changes}
+    return ApprovePlan(incident_id=INCIDENT, plan_id=PLAN, at=World().now(), **fields)
 
 
 async def test_an_approval_releases_the_plan_that_it_names_once() -> None:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from shared.domain.recipient import Recipient, RecipientKind
 from shared.errors import ClawbackError, DeniedError, NotFoundError, UnavailableError
 from shared.health.check import ROUND, TRIPS, Asked, HealthDeps, about_us, fingerprint, stop, visit
 from shared.names import WEB_SENDS_TO, Stage
 from shared.pipeline.payloads import HealthCheck
 from shared.ports.answers import Refusal, RefusalKind
-from shared.ports.directory import Recipient, RecipientKind
 from shared.ports.health import Probe, ProbeResult, look
 from shared.settings import Settings
 from tests.fakes.checkpoints import Checkpoints, ProcessDied

@@ -24,7 +24,7 @@ class Service:
         return {w: self.answers[w].pop(0) if self.answers.get(w) else w for w in wanted}
 
 
-async def test_only_what_failed_in_passing_is_asked_again() -> None:
+async def test_only_transient_refusals_are_asked_again() -> None:
     service = Service(b=[FLAKY], c=[BUSY], d=[MISSING])
     assert await ask(service, ["a", "b", "c", "d"]) == {"a": "a", "b": "b", "c": BUSY, "d": MISSING}
     assert service.calls == [["a", "b", "c", "d"], ["b"]]
@@ -42,7 +42,7 @@ async def test_a_service_that_says_how_long_is_not_asked_at_once() -> None:
     assert len(service.calls) == 1
 
 
-async def test_nothing_wanted_nothing_asked() -> None:
+async def test_an_empty_question_is_not_asked() -> None:
     service = Service()
     assert await ask(service, []) == {}
     assert service.calls == []
@@ -54,10 +54,10 @@ def test_the_longest_wait_counts() -> None:
     assert caught.value.retry_after == 9.0
 
 
-def test_a_missing_right_is_told() -> None:
+def test_a_missing_right_raises_denied() -> None:
     with pytest.raises(DeniedError, match="resolve: Authorization_RequestDenied"):
         raise_for_refusals("resolve", ["x", DENIED])
 
 
-def test_facts_are_no_reason_to_stop() -> None:
+def test_permanent_refusals_do_not_raise() -> None:
     raise_for_refusals("resolve", ["x", MISSING])

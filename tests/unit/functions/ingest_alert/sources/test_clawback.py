@@ -7,7 +7,8 @@ import pytest
 
 from functions.ingest_alert.models import VendorEvent, WrongShapeError
 from functions.ingest_alert.sources.clawback import AlertV1, read
-from shared.domain.alert import Disposition, IndicatorType, Severity, ThreatType
+from shared.domain.alert import Disposition, Severity, ThreatType
+from shared.domain.indicators import IndicatorType
 
 ROOT = Path(__file__).parents[5]
 EVENTS = ROOT / "tests" / "events" / "clawback"

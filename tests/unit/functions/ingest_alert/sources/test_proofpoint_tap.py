@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from functions.ingest_alert.models import VendorEvent, WrongShapeError
 from functions.ingest_alert.sources.proofpoint_tap import read
-from shared.domain.alert import Disposition, IndicatorType, Severity, ThreatType
+from shared.domain.alert import Disposition, Severity, ThreatType
+from shared.domain.indicators import IndicatorType
 
 EVENTS = Path(__file__).parents[4] / "events" / "proofpoint_tap"
 
@@ -57,7 +58,7 @@ def test_a_complete_event() -> None:
     # Never the header's list: the envelope knows who got it.
     assert message.recipients == ("ann@contoso.example", "bruce.wayne@contoso.example")
     assert {(i.type, i.value) for i in found.indicators} == {
-        (IndicatorType.URL, "login.sender.example/Pay?x=1"),
+        (IndicatorType.URL, "http://login.sender.example/Pay?x=1"),
         (IndicatorType.SHA256, "2fab740f143fc1aa4c1cd0146d334c5593b1428f6d062b2c406e5efe8abe95ca"),
         (IndicatorType.MD5, "b10a8db164e0754105b7a99be72e3fe5"),
         (IndicatorType.IPV4, "192.0.2.255"),

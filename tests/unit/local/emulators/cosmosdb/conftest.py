@@ -153,7 +153,7 @@ def single(world: World) -> ContainerProxy:
 @pytest.fixture
 def ask() -> Callable[..., list[Any]]:
     """Runs a query over documents in memory: `ask(documents, text, **parameters)`."""
-    from local.emulators.cosmosdb.query import Reach, run  # noqa: PLC0415
+    from local.emulators.cosmosdb.query import FeedRange, run  # noqa: PLC0415
     from local.emulators.cosmosdb.values import dumps, loads  # noqa: PLC0415
 
     def ask(documents: list[Any], text: str, **parameters: Any) -> list[Any]:
@@ -168,7 +168,7 @@ def ask() -> Callable[..., list[Any]]:
                 "query": text,
                 "parameters": [{"name": f"@{name}", "value": value} for name, value in parameters.items()],
             }
-            page = run(store, container, loads(dumps(request)), reach=Reach(), continuation=None, limit=-1)
+            page = run(store, container, loads(dumps(request)), feed_range=FeedRange(), continuation=None, limit=-1)
             return [loads(document) for document in page.documents]
         finally:
             store.close()

@@ -13,7 +13,7 @@ from local.emulators.cosmosdb.store import Store
     "operations",
     [None, {}, [], ["Create"], [{}], [{"operationType": "Destroy"}], [{"operationType": []}], [{"operationType": {}}]],
 )
-def test_what_is_no_list_of_operations_is_400(operations: Any) -> None:
+def test_a_bad_list_of_operations_is_400(operations: Any) -> None:
     with pytest.raises(CosmosError) as error:
         batch.check(operations)
     assert error.value.status == 400

@@ -1,13 +1,17 @@
 """Patch operations, one by one."""
 
 import copy
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from local.emulators.cosmosdb.container import Container
 from local.emulators.cosmosdb.errors import CosmosError
 from local.emulators.cosmosdb.patch import apply
+from local.emulators.cosmosdb.values import dumps
 
 DOCUMENT = {
     "id": "1",
@@ -120,6 +124,37 @@ def test_no_list_of_operations_is_400(container: Container, specification: Any) 
     with pytest.raises(CosmosError) as error:
         apply(container, {"id": "1", "pk": "a"}, specification)
     assert error.value.status == 400
+
+
+odd_values = st.recursive(
+    st.sampled_from([None, True, 0, -1, 1.5, 10**308, 1.7e308, "", "a", "/a", "/list/0", "\0", "set"]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2), st.dictionaries(st.sampled_from(["op", "a"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+odd_paths = st.one_of(
+    odd_values, st.sampled_from(["/n", "/list", "/list/-", "/list/1", "/list/9", "/o/k", "/o/~", "//", "/~1/", "/new"])
+)
+odd_operations = st.fixed_dictionaries(
+    {},
+    optional={
+        "op": st.one_of(st.sampled_from(["add", "set", "replace", "remove", "incr", "move"]), odd_values),
+        "path": odd_paths,
+        "from": odd_paths,
+        "value": odd_values,
+    },
+)
+
+
+@given(st.one_of(odd_values, st.lists(st.one_of(odd_operations, odd_values), max_size=3)))
+def test_an_odd_patch_is_done_or_refused(specification: Any) -> None:
+    container = Container.parse({"id": "c", "partitionKey": {"paths": ["/pk"]}}, database="db")
+    document = copy.deepcopy(DOCUMENT)
+    with suppress(CosmosError):
+        apply(container, document, specification)
+    assert (document["id"], document["pk"]) == ("1", "a")
+    dumps(document)
 
 
 def test_a_patch_does_not_nest_deeper_than_an_item_may() -> None:

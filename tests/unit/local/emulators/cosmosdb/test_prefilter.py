@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.emulators.cosmosdb.query import Reach, run
+from local.emulators.cosmosdb.query import FeedRange, run
 from local.emulators.cosmosdb.sql.evaluate import Scope, compile_select
 from local.emulators.cosmosdb.sql.parser import parse
 from local.emulators.cosmosdb.store import Store
@@ -58,7 +58,7 @@ def test_a_query_finds_what_a_scan_finds(documents: list[Any], condition: str, a
         stored.sort(key=lambda env: container.key.of(env[0]).range_number)
         expected = list(compile_select(parse(text), Scope({}, 1, parameters, root=True)).results(iter(stored)))
         request = {"query": text, "parameters": [{"name": name, "value": parameters[name]} for name in parameters]}
-        page = run(store, container, request, reach=Reach(), continuation=None, limit=-1)
+        page = run(store, container, request, feed_range=FeedRange(), continuation=None, limit=-1)
         assert [loads(document) for document in page.documents] == expected
     finally:
         store.close()
@@ -72,11 +72,16 @@ def test_a_query_of_one_partition_looks_at_its_items_only() -> None:
             for number in range(50):
                 document = {"id": str(number), "pk": f"p{number % 10}", "n": number}
                 store.put(container, container.key.of(document), document)
-        reach = Reach(key=container.key.from_header('["p3"]'))
-        page = run(store, container, {"query": "SELECT * FROM c"}, reach=reach, continuation=None, limit=-1)
+        feed_range = FeedRange(key=container.key.from_header('["p3"]'))
+        page = run(store, container, {"query": "SELECT * FROM c"}, feed_range=feed_range, continuation=None, limit=-1)
         assert (len(page.documents), page.scanned) == (5, 5)
         page = run(
-            store, container, {"query": "SELECT * FROM c WHERE c.n = 7"}, reach=Reach(), continuation=None, limit=-1
+            store,
+            container,
+            {"query": "SELECT * FROM c WHERE c.n = 7"},
+            feed_range=FeedRange(),
+            continuation=None,
+            limit=-1,
         )
         assert (len(page.documents), page.scanned) == (1, 1)
     finally:

@@ -73,7 +73,7 @@ async def test_a_continuation_goes_on_where_the_page_ended(single: Any) -> None:
     first = [item async for item in await anext(pages)]
     token = pages.continuation_token
     assert first == ["0", "3", "6", "9"]
-    # What is deleted before the mark, or added after it, shifts nothing.
+    # What is deleted before the position, or added after it, shifts nothing.
     await single.delete_item("3", "p0")
     await single.create_item({"id": "10", "pk": "p7", "n": 1})
     rest: list[Any] = []
@@ -122,6 +122,40 @@ async def test_what_is_not_supported_is_named(single: Any, query: str, named: st
         await texts(single, query, partition_key="a")
     assert error.value.status_code == 400
     assert named in str(error.value)
+
+
+async def test_an_order_over_all_partitions_holds_while_items_are_added(single: Any) -> None:
+    await fill(single)
+    told: list[Any] = []
+    query = "SELECT VALUE c.n FROM c ORDER BY c.n"
+    async for page in single.query_items(query, max_item_count=2).by_page():
+        told += [item async for item in page]
+        for place, partition in enumerate(("p0", "p7", "p2")):
+            n = -len(told) - place / 4
+            await single.create_item({"id": f"later{n}", "pk": partition, "n": n})
+    assert [n for n in told if n > 0] == list(range(1, 11))
+    assert len(set(told)) == len(told)
+
+
+async def test_an_ordered_continuation_of_a_feed_range(single: Any) -> None:
+    """The way to page an ordered list over all partitions with tokens: one token for each feed range."""
+    await fill(single)
+    query = "SELECT VALUE c.n FROM c ORDER BY c.n DESC"
+    told: list[list[int]] = []
+    async for feed_range in single.read_feed_ranges():
+        told.append([])
+        token = None
+        while True:
+            pages = single.query_items(query, feed_range=feed_range, max_item_count=2).by_page(token)
+            try:
+                told[-1] += [item async for item in await anext(pages)]
+            except StopAsyncIteration:
+                break
+            token = pages.continuation_token
+            if token is None:
+                break
+            await single.create_item({"id": f"later{len(told)}{told[-1][-1]}", "pk": "p0", "n": 100})
+    assert told == [[10, 7, 4, 1], [9, 6, 3], [], [8, 5, 2]]
 
 
 async def test_an_ordered_continuation_over_all_ranges_is_refused(single: Any) -> None:

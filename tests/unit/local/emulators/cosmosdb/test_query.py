@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from local.emulators.cosmosdb.errors import CosmosError
 from local.emulators.cosmosdb.partition import RANGES, key_of
-from local.emulators.cosmosdb.query import MAX_KEPT, Page, Reach, change_feed, read_feed, run
+from local.emulators.cosmosdb.query import MAX_KEPT, FeedRange, Page, change_feed, read_feed, run
 from local.emulators.cosmosdb.store import MAX_QUERY_INDEXES, Store
 from local.emulators.cosmosdb.values import loads
 
@@ -22,7 +22,7 @@ CONTAINER = {
         "compositeIndexes": [[{"path": "/x"}, {"path": "/y", "order": "descending"}]],
     },
 }
-ALL = Reach()
+ALL = FeedRange()
 
 values = st.sampled_from([None, True, 0, 1, 1.5, "a", "b", [1], {"a": 1}])
 documents = st.lists(
@@ -62,21 +62,21 @@ def store_of(documents: list[Any]) -> Store:
     return store
 
 
-reaches = st.sampled_from([ALL, *(Reach(range=one) for one in RANGES), Reach(key=key_of('["a"]'))])
+feed_ranges = st.sampled_from([ALL, *(FeedRange(range=one) for one in RANGES), FeedRange(key=key_of('["a"]'))])
 
 
-@given(documents=documents, query=queries, reach=reaches, size=st.integers(1, 4))
+@given(documents=documents, query=queries, feed_range=feed_ranges, size=st.integers(1, 4))
 @settings(deadline=None, max_examples=300)
-def test_pages_make_the_whole(documents: list[Any], query: str, reach: Reach, size: int) -> None:
+def test_pages_make_the_whole(documents: list[Any], query: str, feed_range: FeedRange, size: int) -> None:
     store = store_of(documents)
     try:
         container = store.container("db", "c")
-        whole = run(store, container, {"query": query}, reach=reach, continuation=None, limit=-1)
+        whole = run(store, container, {"query": query}, feed_range=feed_range, continuation=None, limit=-1)
         assert whole.continuation is None
         pieces: list[str] = []
         continuation = None
         while True:
-            page = run(store, container, {"query": query}, reach=reach, continuation=continuation, limit=size)
+            page = run(store, container, {"query": query}, feed_range=feed_range, continuation=continuation, limit=size)
             assert len(page.documents) <= size
             pieces += page.documents
             continuation = page.continuation
@@ -88,10 +88,10 @@ def test_pages_make_the_whole(documents: list[Any], query: str, reach: Reach, si
         store.close()
 
 
-@given(documents=documents, later=documents, query=queries, reach=reaches, size=st.integers(1, 3))
+@given(documents=documents, later=documents, query=queries, feed_range=feed_ranges, size=st.integers(1, 3))
 @settings(deadline=None, max_examples=200)
 def test_what_is_added_and_deleted_meanwhile_hides_and_repeats_nothing(
-    documents: list[Any], later: list[Any], query: str, reach: Reach, size: int
+    documents: list[Any], later: list[Any], query: str, feed_range: FeedRange, size: int
 ) -> None:
     """What was there from the first page to the last comes once, whatever happens between pages."""
     if "TOP" in query or "OFFSET" in query or "DISTINCT" in query or "GROUP" in query:
@@ -99,11 +99,11 @@ def test_what_is_added_and_deleted_meanwhile_hides_and_repeats_nothing(
     store = store_of(documents)
     try:
         container = store.container("db", "c")
-        whole = run(store, container, {"query": query}, reach=reach, continuation=None, limit=-1).documents
+        whole = run(store, container, {"query": query}, feed_range=feed_range, continuation=None, limit=-1).documents
         pieces: list[str] = []
         continuation = None
         while True:
-            page = run(store, container, {"query": query}, reach=reach, continuation=continuation, limit=size)
+            page = run(store, container, {"query": query}, feed_range=feed_range, continuation=continuation, limit=size)
             pieces += page.documents
             continuation = page.continuation
             if continuation is None:
@@ -118,12 +118,19 @@ def test_what_is_added_and_deleted_meanwhile_hides_and_repeats_nothing(
         store.close()
 
 
-def pages_of(store: Store, query: str, reach: Reach, size: int) -> list[Page]:
+def pages_of(store: Store, query: str, feed_range: FeedRange, size: int) -> list[Page]:
     container = store.container("db", "c")
-    pages = [run(store, container, {"query": query}, reach=reach, continuation=None, limit=size)]
+    pages = [run(store, container, {"query": query}, feed_range=feed_range, continuation=None, limit=size)]
     while pages[-1].continuation is not None:
         pages.append(
-            run(store, container, {"query": query}, reach=reach, continuation=pages[-1].continuation, limit=size)
+            run(
+                store,
+                container,
+                {"query": query},
+                feed_range=feed_range,
+                continuation=pages[-1].continuation,
+                limit=size,
+            )
         )
     return pages
 
@@ -150,8 +157,8 @@ def test_a_page_reads_its_own_items_only(query: str, one_partition: bool) -> Non
         ]
     )
     key = store.container("db", "c").key.from_header('["a"]')
-    reach = Reach(key=key) if one_partition else Reach(range=RANGES[key.range_number])
-    pages = pages_of(store, query, reach, 10)
+    feed_range = FeedRange(key=key) if one_partition else FeedRange(range=RANGES[key.range_number])
+    pages = pages_of(store, query, feed_range, 10)
     assert len(pages) == (10 if "type" in query else 20)
     # The last result of the page before, ten results, and one that tells whether there is another page.
     assert max(page.scanned for page in pages) <= 12
@@ -172,7 +179,14 @@ def test_sqlite_searches_and_does_not_sort(query: str, plan: str) -> None:
     store = store_of([{"pk": "a"}])
     statements: list[str] = []
     store._sql.set_trace_callback(statements.append)
-    run(store, store.container("db", "c"), {"query": query}, reach=Reach(range=RANGES[0]), continuation=None, limit=5)
+    run(
+        store,
+        store.container("db", "c"),
+        {"query": query},
+        feed_range=FeedRange(range=RANGES[0]),
+        continuation=None,
+        limit=5,
+    )
     store._sql.set_trace_callback(None)
     (statement,) = [text for text in statements if text.startswith("SELECT")]
     steps = [str(step[3]) for step in store._sql.execute(f"EXPLAIN QUERY PLAN {statement}")]
@@ -187,13 +201,13 @@ def test_results_of_too_many_queries_are_not_kept() -> None:
     store = store_of([{"pk": "a", "x": number} for number in range(3)])
     container = store.container("db", "c")
     request = {"query": "SELECT DISTINCT VALUE c.x FROM c"}
-    first = run(store, container, request, reach=ALL, continuation=None, limit=1)
-    again = run(store, container, request, reach=ALL, continuation=first.continuation, limit=5)
+    first = run(store, container, request, feed_range=ALL, continuation=None, limit=1)
+    again = run(store, container, request, feed_range=ALL, continuation=first.continuation, limit=5)
     assert (first.documents, again.documents) == (["0"], ["1", "2"])
     for _ in range(MAX_KEPT):
-        run(store, container, request, reach=ALL, continuation=None, limit=1)
+        run(store, container, request, feed_range=ALL, continuation=None, limit=1)
     with pytest.raises(CosmosError, match="DISTINCT or GROUP BY"):
-        run(store, container, request, reach=ALL, continuation=first.continuation, limit=5)
+        run(store, container, request, feed_range=ALL, continuation=first.continuation, limit=5)
     store.close()
 
 
@@ -201,7 +215,7 @@ def test_more_orders_than_there_are_indexes_are_sorted() -> None:
     store = store_of([{"pk": "a", f"p{number}": 1} for number in range(MAX_QUERY_INDEXES + 2)])
     for number in range(MAX_QUERY_INDEXES + 2):
         query = f"SELECT VALUE c.id FROM c ORDER BY c.p{number}"  # noqa: S608 - a test's own text
-        (page,) = pages_of(store, query, Reach(range=RANGES[0]), 5)
+        (page,) = pages_of(store, query, FeedRange(range=RANGES[0]), 5)
         assert page.documents == (
             [f'"{number}"'] if store.container("db", "c").key.of({"pk": "a"}).range_number == 0 else []
         )
@@ -212,27 +226,30 @@ def test_a_continuation_is_good_for_its_own_part_only() -> None:
     store = store_of([{"pk": name, "x": 1} for name in "aabb"])
     container = store.container("db", "c")
     request = {"query": "SELECT * FROM c"}
-    reach = Reach(key=container.key.from_header('["a"]'))
-    token = run(store, container, request, reach=reach, continuation=None, limit=1).continuation
+    feed_range = FeedRange(key=container.key.from_header('["a"]'))
+    token = run(store, container, request, feed_range=feed_range, continuation=None, limit=1).continuation
     for other, query in (
-        (Reach(key=container.key.from_header('["b"]')), "SELECT * FROM c"),
+        (FeedRange(key=container.key.from_header('["b"]')), "SELECT * FROM c"),
         (ALL, "SELECT * FROM c"),
-        (Reach(range=RANGES[0]), "SELECT * FROM c"),
-        (reach, "SELECT * FROM c ORDER BY c.x"),
-        (reach, "SELECT DISTINCT * FROM c"),
+        (FeedRange(range=RANGES[0]), "SELECT * FROM c"),
+        (feed_range, "SELECT * FROM c ORDER BY c.x"),
+        (feed_range, "SELECT DISTINCT * FROM c"),
     ):
         with pytest.raises(CosmosError, match="Invalid Continuation Token"):
-            run(store, container, {"query": query}, reach=other, continuation=token, limit=1)
+            run(store, container, {"query": query}, feed_range=other, continuation=token, limit=1)
     store.close()
 
 
-def test_ranges_of_hashes_share_out_a_container() -> None:
+def test_ranges_of_hashes_cover_a_container() -> None:
     store = store_of([{"pk": name} for name in "abcdefgh"])
     container = store.container("db", "c")
     middle = 31 * "F"
-    halves = [Reach(hashes=("", f"1{middle}")), Reach(hashes=(f"1{middle}", "FF"))]
+    halves = [FeedRange(hashes=("", f"1{middle}")), FeedRange(hashes=(f"1{middle}", "FF"))]
     told = [
-        [loads(text)["id"] for text in read_feed(store, container, reach=half, continuation=None, limit=-1).documents]
+        [
+            loads(text)["id"]
+            for text in read_feed(store, container, feed_range=half, continuation=None, limit=-1).documents
+        ]
         for half in halves
     ]
     assert all(told)
@@ -240,21 +257,21 @@ def test_ranges_of_hashes_share_out_a_container() -> None:
     store.close()
 
 
-def test_the_change_feed_goes_on_from_what_it_reached() -> None:
+def test_the_change_feed_continues_from_its_token() -> None:
     store = store_of([{"pk": "a"}, {"pk": "b"}, {"pk": "a"}])
     container = store.container("db", "c")
-    bodies, reached = change_feed(store, container, reach=ALL, since=0, limit=2)
+    bodies, reached = change_feed(store, container, feed_range=ALL, since=0, limit=2)
     assert [loads(body)["id"] for body in bodies] == ["0", "1"]
-    bodies, reached = change_feed(store, container, reach=ALL, since=reached, limit=2)
+    bodies, reached = change_feed(store, container, feed_range=ALL, since=reached, limit=2)
     assert [loads(body)["id"] for body in bodies] == ["2"]
-    assert change_feed(store, container, reach=ALL, since=reached, limit=2) == ([], reached)
+    assert change_feed(store, container, feed_range=ALL, since=reached, limit=2) == ([], reached)
     store.close()
 
 
 def test_a_page_ends_at_four_megabytes() -> None:
     store = store_of([{"pk": "a", "text": "x" * 1_500_000} for _ in range(4)])
     container = store.container("db", "c")
-    page = run(store, container, {"query": "SELECT * FROM c"}, reach=ALL, continuation=None, limit=-1)
+    page = run(store, container, {"query": "SELECT * FROM c"}, feed_range=ALL, continuation=None, limit=-1)
     assert len(page.documents) == 2
     assert page.continuation is not None
     store.close()
@@ -264,9 +281,9 @@ def test_values_too_long_for_a_header_are_not_paged_by() -> None:
     store = store_of([{"pk": "a", "x": "x" * 7000} for _ in range(2)])
     container = store.container("db", "c")
     request = {"query": "SELECT * FROM c ORDER BY c.x"}
-    assert len(run(store, container, request, reach=ALL, continuation=None, limit=-1).documents) == 2
+    assert len(run(store, container, request, feed_range=ALL, continuation=None, limit=-1).documents) == 2
     with pytest.raises(CosmosError, match="ORDER BY over values of this length"):
-        run(store, container, request, reach=ALL, continuation=None, limit=1)
+        run(store, container, request, feed_range=ALL, continuation=None, limit=1)
     store.close()
 
 
@@ -292,12 +309,19 @@ def test_values_too_long_for_a_header_are_not_paged_by() -> None:
         "[" * 5000,
     ],
 )
-def test_a_continuation_that_is_none_is_400(told: str) -> None:
+def test_a_bad_continuation_is_400(told: str) -> None:
     continuation = base64.b64encode(told.encode()).decode() if told != "!" else told
     store = store_of([{"pk": "a"}])
     container = store.container("db", "c")
     with pytest.raises(CosmosError) as error:
-        run(store, container, {"query": "SELECT * FROM c ORDER BY c.x"}, reach=ALL, continuation=continuation, limit=1)
+        run(
+            store,
+            container,
+            {"query": "SELECT * FROM c ORDER BY c.x"},
+            feed_range=ALL,
+            continuation=continuation,
+            limit=1,
+        )
     assert error.value.status == 400
     store.close()
 
@@ -306,10 +330,10 @@ def test_a_continuation_that_is_none_is_400(told: str) -> None:
     "request_body",
     [None, [], {}, {"query": 5}, {"query": "SELECT * FROM c", "parameters": [1]}, {"query": "x", "parameters": {}}],
 )
-def test_a_request_that_is_none_is_400(request_body: Any) -> None:
+def test_a_bad_request_is_400(request_body: Any) -> None:
     store = store_of([])
     container = store.container("db", "c")
     with pytest.raises(CosmosError) as error:
-        run(store, container, request_body, reach=ALL, continuation=None, limit=1)
+        run(store, container, request_body, feed_range=ALL, continuation=None, limit=1)
     assert error.value.status == 400
     store.close()

@@ -34,7 +34,7 @@ async def test_the_same_id_is_another_item_in_another_partition(single: Any) -> 
         await single.create_item({"id": "1", "pk": "a"})
 
 
-async def test_upsert_makes_and_overwrites(single: Any) -> None:
+async def test_upsert_creates_and_replaces(single: Any) -> None:
     await single.upsert_item({"id": "1", "pk": "a", "n": 1})
     await single.upsert_item({"id": "1", "pk": "a", "m": 2})
     item = await single.read_item("1", "a")
@@ -70,7 +70,7 @@ async def test_a_bad_id_is_refused(single: Any, identifier: Any) -> None:
         await single.create_item({"id": identifier, "pk": "a"})
 
 
-async def test_a_patch_obeys_its_condition(single: Any) -> None:
+async def test_a_patch_checks_its_condition(single: Any) -> None:
     await single.create_item({"id": "1", "pk": "a", "state": "found", "n": 1})
     operations = [{"op": "incr", "path": "/n", "value": 2}, {"op": "set", "path": "/state", "value": "moved"}]
     patched = await single.patch_item("1", "a", operations, filter_predicate='from c where c.state = "found"')
@@ -129,7 +129,7 @@ async def test_a_batch_takes_a_hundred_operations(single: Any) -> None:
     assert [n async for n in single.query_items("SELECT VALUE COUNT(1) FROM c", partition_key="a")] == [100]
 
 
-async def test_items_live_as_long_as_they_say(world: Any, single: Any) -> None:
+async def test_items_expire_by_their_ttl(world: Any, single: Any) -> None:
     await single.create_item({"id": "short", "pk": "a", "ttl": 10})
     await single.create_item({"id": "long", "pk": "a"})
     world.clock.now += 9

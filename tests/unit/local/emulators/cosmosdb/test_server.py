@@ -69,14 +69,14 @@ async def test_the_all_versions_feed_is_refused(world: Any) -> None:
 
 
 @pytest.mark.parametrize("since", ["x", "-1", "²", "9" * 30, "9" * 5000])
-async def test_a_change_feed_from_nowhere_is_400(world: Any, since: str) -> None:
+async def test_a_change_feed_with_a_bad_continuation_is_400(world: Any, since: str) -> None:
     headers = {"A-IM": "Incremental Feed", "If-None-Match": f'"{since}"'}
     status, body, _ = await world.raw("GET", "dbs/db/colls/single/docs", **headers)
     assert status == 400
     assert "Continuation" in body["message"]
 
 
-async def test_a_service_that_is_away_is_told(world: Any, single: Any) -> None:
+async def test_an_unavailable_service_is_an_error_to_the_caller(world: Any, single: Any) -> None:
     await single.create_item({"id": "1", "pk": "a"})
     await world.admin("POST", "faults", {"status": 503, "operation": "create", "times": 50})
     with pytest.raises(exceptions.CosmosHttpResponseError) as error:
@@ -103,7 +103,7 @@ async def test_hostile_headers_are_400(world: Any, headers: dict[str, str]) -> N
     assert status == 400
 
 
-async def test_throttling_is_waited_for(world: Any, single: Any) -> None:
+async def test_the_client_waits_when_it_is_throttled(world: Any, single: Any) -> None:
     await single.create_item({"id": "1", "pk": "a"})
     fault = {"status": 429, "operation": "read", "container": "single", "times": 2, "retry_after_ms": 1}
     assert (await world.admin("POST", "faults", fault))[0] == 201
@@ -112,7 +112,7 @@ async def test_throttling_is_waited_for(world: Any, single: Any) -> None:
     assert stats["byStatus"]["429"] == 2
 
 
-async def test_throttling_without_end_is_told(world: Any, single: Any) -> None:
+async def test_endless_throttling_is_an_error(world: Any, single: Any) -> None:
     await single.create_item({"id": "1", "pk": "a"})
     await world.admin("POST", "faults", {"status": 429, "operation": "read", "times": 50, "retry_after_ms": 1})
     with pytest.raises(exceptions.CosmosHttpResponseError) as error:
@@ -128,7 +128,7 @@ async def test_an_answer_can_get_lost_after_the_write(world: Any, single: Any) -
     assert (await single.read_item("1", "a"))["id"] == "1"
 
 
-async def test_what_was_asked_is_counted(world: Any, single: Any) -> None:
+async def test_requests_are_counted(world: Any, single: Any) -> None:
     await single.read()
     assert (await world.admin("POST", "stats/reset"))[0] == 204
     await single.create_item({"id": "1", "pk": "a"})
@@ -162,7 +162,7 @@ async def test_what_was_asked_is_counted(world: Any, single: Any) -> None:
         ),
     ],
 )
-async def test_the_local_paths_refuse_nonsense(world: Any, method: str, path: str, body: Any) -> None:
+async def test_the_local_paths_refuse_bad_bodies(world: Any, method: str, path: str, body: Any) -> None:
     assert (await world.admin(method, path, body))[0] == 400
 
 

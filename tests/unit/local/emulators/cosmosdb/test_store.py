@@ -7,7 +7,7 @@ import pytest
 
 from local.emulators.cosmosdb import items
 from local.emulators.cosmosdb.errors import CosmosError
-from local.emulators.cosmosdb.items import NO_CONDITIONS, Conditions
+from local.emulators.cosmosdb.items import Conditions
 from local.emulators.cosmosdb.store import Store
 from local.emulators.cosmosdb.values import loads
 
@@ -18,7 +18,7 @@ def put(store: Store, document: dict[str, Any]) -> Any:
     container = store.container("db", "c")
     key = container.key.of(document)
     with store.transaction(container):
-        return items.upsert(store, container, key, document, NO_CONDITIONS)[0]
+        return items.upsert(store, container, key, document, Conditions())[0]
 
 
 def test_a_file_is_opened_again(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_etags_never_come_back() -> None:
     store.close()
 
 
-def test_each_write_lengthens_an_items_life() -> None:
+def test_each_write_starts_the_time_to_live_again() -> None:
     now = [0.0]
     store = Store(clock=lambda: now[0])
     container = store.ensure_container("db", DEFINITION)
@@ -118,7 +118,7 @@ def test_an_item_belongs_to_the_partition_it_says() -> None:
     store = Store()
     container = store.ensure_container("db", DEFINITION)
     with pytest.raises(CosmosError) as error:
-        items.create(store, container, container.key.from_header('["b"]'), {"id": "1", "pk": "a"}, NO_CONDITIONS)
+        items.create(store, container, container.key.from_header('["b"]'), {"id": "1", "pk": "a"}, Conditions())
     assert (error.value.status, error.value.substatus) == (400, 1001)
     store.close()
 
@@ -128,7 +128,7 @@ def test_a_bad_id_is_refused(identifier: Any) -> None:
     store = Store()
     container = store.ensure_container("db", DEFINITION)
     with pytest.raises(CosmosError) as error:
-        items.create(store, container, container.key.from_header('["a"]'), {"id": identifier, "pk": "a"}, NO_CONDITIONS)
+        items.create(store, container, container.key.from_header('["a"]'), {"id": identifier, "pk": "a"}, Conditions())
     assert error.value.status == 400
     store.close()
 

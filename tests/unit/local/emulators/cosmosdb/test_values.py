@@ -62,7 +62,7 @@ def test_equality_has_one_meaning(left: object, right: object) -> None:
 
 
 @given(trees)
-def test_everything_equals_itself_after_a_journey(value: object) -> None:
+def test_a_value_equals_itself_after_json(value: object) -> None:
     assert equal(value, parse_json(json.dumps(value).encode()))
 
 

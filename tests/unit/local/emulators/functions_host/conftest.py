@@ -44,10 +44,10 @@ def start(storage_environment: LocalCloud, queues: QueueServiceClient, told: Tol
     async def run(*arguments: str, name: str = "", app: Path = APP) -> AsyncIterator[Running]:
         fresh = not name
         name = name or f"t{uuid.uuid4().hex}"
-        clients = [queues.get_queue_client(name + suffix) for suffix in ("", "-poison")]
+        work, poison = (queues.get_queue_client(name + suffix) for suffix in ("", "-poison"))
         if fresh:
-            for client in clients:
-                await client.create_queue()
+            await work.create_queue()
+            await poison.create_queue()
         environment = {
             **os.environ,
             **storage_environment.environment(),
@@ -59,7 +59,7 @@ def start(storage_environment: LocalCloud, queues: QueueServiceClient, told: Tol
         try:
             announced = await asyncio.to_thread(process.announced)
             master = {"x-functions-key": environment[MASTER_KEY_SETTING]}
-            yield Running(process, announced["url"], master, *clients, told)
+            yield Running(process, announced["url"], master, work, poison, told)
         finally:
             # What a function still waits for is not what the test is about.
             for event in told.held.values():

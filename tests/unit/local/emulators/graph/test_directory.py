@@ -1,5 +1,6 @@
 """Users, groups, contacts, roles."""
 
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -132,8 +133,11 @@ async def test_roles_and_get_by_ids(graph: Client) -> None:
     wanted = [CONTACT, ANNA, NO_OBJECT]
     found = await graph.post("/directoryObjects/getByIds", {"ids": wanted, "types": ["user"]})
     assert [item["id"] for item in found.values] == [ANNA]
-    malformed = await graph.post("/directoryObjects/getByIds", {"ids": [ANNA, "x"]})
-    assert (malformed.status, malformed.code) == (400, "Request_BadRequest")
+    bodies: list[dict[str, Any]] = [{"ids": [ANNA, "x"]}, {"ids": [ANNA], "types": [{}]}, {"ids": [[]]}, {"ids": ANNA}]
+    for body in bodies:
+        malformed = await graph.post("/directoryObjects/getByIds", body)
+        assert (malformed.status, malformed.code) == (400, "Request_BadRequest")
+    assert (await graph.post("/directoryObjects/getByIds", {"ids": [ANNA], "types": ["device"]})).status == 501
     assert (await graph.post("/directoryObjects/getByIds", {"ids": ["x"] * 1001})).status == 400
 
 
@@ -172,6 +176,8 @@ async def test_user_pages(graph: Client) -> None:
     assert (len(first.values), len(second.values)) == (5, 3)
     assert "@odata.nextLink" not in second.body
     assert (await graph.get("/users?$skiptoken=nonsense")).status == 400
+    for top in ("9" * 5000, "%C2%B2", "0", "1000"):
+        assert (await graph.get(f"/users?$top={top}")).status == 400
 
 
 @pytest.mark.parametrize("path", ["groups", "contacts"])

@@ -11,9 +11,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from local.emulators.graph.admin import HEADER, KEY_SETTING
+from local.emulators.graph.admin import HEADER
 from local.emulators.graph.model import dump
 from local.emulators.identity.tokens import SIGNING_KEY_SETTING, Caller, issue
+from local.emulators.serve import ADMIN_KEY_SETTING
 from local.tls import LocalAuthority
 from tests.unit.local.emulators.graph.world import ANNA, tenant
 
@@ -62,7 +63,7 @@ async def status(session: aiohttp.ClientSession, url: str, **headers: str) -> in
 
 
 async def test_it_serves_over_tls_until_it_is_told_to_stop(tmp_path: Path, authority: LocalAuthority) -> None:
-    async with served(tmp_path, authority, **{KEY_SETTING: ADMIN_KEY}) as (process, url):
+    async with served(tmp_path, authority, **{ADMIN_KEY_SETTING: ADMIN_KEY}) as (process, url):
         connector = aiohttp.TCPConnector(ssl=authority.client_context())
         async with aiohttp.ClientSession(connector=connector) as session:
             for bearer, expected in (
@@ -74,21 +75,11 @@ async def test_it_serves_over_tls_until_it_is_told_to_stop(tmp_path: Path, autho
         assert await process.wait() == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "environment", "key"),
-    [
-        ((), {KEY_SETTING: ADMIN_KEY}, ADMIN_KEY),
-        (("--admin-key", "other"), {KEY_SETTING: ADMIN_KEY}, ADMIN_KEY),
-        (("--admin-key", "other"), {}, "other"),
-    ],
-)
-async def test_the_admin_key_comes_from_the_environment_first(
-    tmp_path: Path, authority: LocalAuthority, arguments: tuple[str, ...], environment: dict[str, str], key: str
-) -> None:
-    async with served(tmp_path, authority, *arguments, **environment) as (_, url):
+async def test_the_admin_key_comes_from_the_environment(tmp_path: Path, authority: LocalAuthority) -> None:
+    async with served(tmp_path, authority, **{ADMIN_KEY_SETTING: ADMIN_KEY}) as (_, url):
         connector = aiohttp.TCPConnector(ssl=authority.client_context())
         async with aiohttp.ClientSession(connector=connector) as session:
-            assert await status(session, f"{url}/_local/stats", **{HEADER: key}) == 200
+            assert await status(session, f"{url}/_local/stats", **{HEADER: ADMIN_KEY}) == 200
             assert await status(session, f"{url}/_local/stats", **{HEADER: "wrong"}) == 401
 
 
@@ -98,12 +89,12 @@ async def test_it_does_not_start_without_an_admin_key(tmp_path: Path, authority:
     )
     _, told = await process.communicate()
     assert process.returncode == 2
-    assert KEY_SETTING in told.decode()
+    assert ADMIN_KEY_SETTING in told.decode()
 
 
 async def test_its_output_has_no_key_and_no_token(tmp_path: Path, authority: LocalAuthority) -> None:
     bearer, stale = token(), token(key=KEY[::-1])
-    async with served(tmp_path, authority, **{KEY_SETTING: ADMIN_KEY}) as (process, url):
+    async with served(tmp_path, authority, **{ADMIN_KEY_SETTING: ADMIN_KEY}) as (process, url):
         host, _, port = url.removeprefix("https://").rpartition(":")
         for request in (
             f"GET /v1.0/users/{ANNA} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n\r\n",

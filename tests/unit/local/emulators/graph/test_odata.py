@@ -4,7 +4,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local.emulators.graph.errors import GraphError
@@ -85,6 +85,7 @@ conditions = st.recursive(
 )
 
 
+@settings(max_examples=500)
 @given(conditions)
 def test_a_filter_is_answered_or_refused(text: str) -> None:
     (item,) = MailboxState(Mailbox(ANNA, messages=(phish(in_reply_to=PHISH, last_verb=104),))).all_items()

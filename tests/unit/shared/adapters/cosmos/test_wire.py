@@ -149,6 +149,7 @@ async def test_one_unreadable_chunk_does_not_hide_other_abandoned_ones(cosmos: C
 
     found = {chunk.id for chunk in await cosmos.services.targets.abandoned(ended + timedelta(days=1), 1000)}
     assert found & set(keys) == {keys[1]}
+    assert len(await cosmos.services.targets.abandoned(ended + timedelta(days=1), 1)) == 1
 
 
 async def test_what_a_newer_writer_added_is_read_and_written_back(cosmos: Cosmos) -> None:

@@ -77,9 +77,9 @@ class Stub:
         await asyncio.sleep(self.delay)
         self.at_once -= 1
         self.of_mailbox -= mailboxes
-        told = self.whole(parts)
-        if told is not None:
-            return told
+        answer_to_all = self.whole(parts)
+        if answer_to_all is not None:
+            return answer_to_all
         responses = [answer for part in reversed(parts) if (answer := self.answer(part)) is not None]
         return web.json_response({"responses": responses})
 

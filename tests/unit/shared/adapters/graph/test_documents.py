@@ -78,7 +78,7 @@ def test_marks_that_are_not_known_are_left_alone() -> None:
     assert marks_of(Item("i", MESSAGE_ID, "f")) == {"categories": []}
 
 
-def test_only_answers_to_exactly_this_message_are_told_each_once() -> None:
+def test_only_answers_to_exactly_this_message_are_given_each_once() -> None:
     rows = [
         sent("a", reply=MESSAGE_ID),
         sent("b", reply="<x@y>", refs=f"<first@y> {MESSAGE_ID}"),
@@ -134,7 +134,7 @@ def test_a_folder_or_root_that_is_refused_has_no_path(refusal: Refusal) -> None:
     assert (refused.path, refused.next) == (refusal, None)
 
 
-def test_a_path_that_is_known_in_part_is_none() -> None:
+def test_a_path_that_is_known_only_in_part_is_refused() -> None:
     climb = Climb(MAILBOX, ROOT, folder("b", "Projects", "a"))
     climb.step(BUSY)
 

@@ -38,7 +38,24 @@ async def test_answers_come_by_the_keys_of_the_requests_in_batches_of_twenty() -
     assert all(len({part["id"] for part in batch}) == len(batch) for batch in stub.batches)
 
 
-async def test_a_batch_carries_what_graph_wants_to_see() -> None:
+@pytest.mark.parametrize(
+    ("requests", "seconds", "size"),
+    [(99, 0.1, 4), (200, 0.1, 7), (700, 0.1, 20), (99, 0.01, 20)],
+)
+async def test_few_requests_to_a_slow_graph_are_spread_over_small_batches(
+    requests: int, seconds: float, size: int
+) -> None:
+    stub = Stub()
+    async with served(stub) as gateway:
+        gateway._rounds.append(seconds)
+        answers = await gateway.send(asked(requests))
+
+    assert kinds(answers) == [None] * requests
+    # Those of the first moment; the later ones know how fast this Graph is.
+    assert max(len(batch) for batch in stub.batches[:32]) == size
+
+
+async def test_a_batch_has_the_form_that_graph_documents() -> None:
     stub, credential = Stub(), Credential()
     async with served(stub, credential) as gateway:
         await gateway.send({1: Request("/users/m/y", "POST", "m", {"a": 1}, IMMUTABLE), 2: Request("/groups/g")})
@@ -61,15 +78,15 @@ async def test_several_batches_are_in_flight_and_never_more_than_four_requests_o
     stub = Stub(delay=0.01)
     async with served(stub) as gateway:
         many = await asyncio.gather(
-            *(gateway.send(asked(60, "a", "b", "c")) for _ in range(4)), gateway.send(asked(300))
+            *(gateway.send(asked(60, "a", "b", "c")) for _ in range(4)), gateway.send(asked(700))
         )
 
     assert all(kinds(answers) == [None] * len(answers) for answers in many)
     assert stub.most_of_mailbox == 4
-    assert stub.most_at_once == 16
+    assert stub.most_at_once == 32
 
 
-async def test_a_mailbox_with_much_to_do_does_not_hold_up_the_others() -> None:
+async def test_a_mailbox_with_many_requests_does_not_delay_the_others() -> None:
     stub = Stub(delay=0.005)
     async with served(stub) as gateway:
         long = asyncio.create_task(gateway.send(asked(200, "busy")))
@@ -80,7 +97,7 @@ async def test_a_mailbox_with_much_to_do_does_not_hold_up_the_others() -> None:
         assert kinds(await long) == [None] * 200
 
 
-async def test_who_asks_in_the_same_turn_shares_a_batch() -> None:
+async def test_callers_at_the_same_time_share_a_batch() -> None:
     stub = Stub()
     async with served(stub) as gateway:
         await asyncio.gather(gateway.send(asked(5)), gateway.send(asked(6)), gateway.send(asked(7)))
@@ -88,7 +105,7 @@ async def test_who_asks_in_the_same_turn_shares_a_batch() -> None:
     assert [len(batch) for batch in stub.batches] == [18]
 
 
-async def test_what_has_no_answer_may_have_been_done() -> None:
+async def test_a_request_without_an_answer_may_have_been_done() -> None:
     stub = Stub(answer=lambda part: None if part["id"] == "1" else ok(part))
     async with served(stub) as gateway:
         answers = await gateway.send(asked(3))
@@ -97,7 +114,7 @@ async def test_what_has_no_answer_may_have_been_done() -> None:
     assert len(stub.batches) == 1
 
 
-async def test_an_answer_with_a_foreign_id_is_nobodys() -> None:
+async def test_an_answer_with_an_unknown_id_is_ignored() -> None:
     def answer(part: Part) -> Part:
         return {**ok(part), "id": {"0": "17", "1": None, "2": "02"}.get(part["id"], part["id"])}
 
@@ -130,7 +147,7 @@ async def test_what_still_waits_for_a_throttled_mailbox_is_not_sent() -> None:
     assert sum("/a/" in part["url"] for part in stub.parts) == 4
 
 
-async def test_a_connection_that_closes_leaves_open_what_was_done() -> None:
+async def test_after_a_lost_connection_a_request_may_have_been_done_and_is_not_repeated() -> None:
     stub = Stub(whole=lambda parts: drop(parts) if any("x0" in part["url"] for part in parts) else None)
     async with served(stub) as gateway:
         answers = await gateway.send(asked(25))
@@ -162,7 +179,7 @@ async def test_a_throttled_batch_says_how_long_to_wait() -> None:
     assert len(stub.batches) == 1
 
 
-async def test_one_request_that_spoils_a_batch_is_found_and_the_others_are_answered() -> None:
+async def test_one_malformed_request_is_found_and_the_others_are_answered() -> None:
     def whole(parts: list[Part]) -> web.Response | None:
         return refuse(400, "BadRequest") if any("x7" in part["url"] for part in parts) else None
 
@@ -174,7 +191,7 @@ async def test_one_request_that_spoils_a_batch_is_found_and_the_others_are_answe
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "InvalidAuthenticationToken"), (403, "Forbidden"), (404, "x")])
-async def test_a_batch_that_is_not_for_us_is_for_an_administrator(status: int, code: str) -> None:
+async def test_a_batch_that_is_refused_as_a_whole_is_an_error_of_rights(status: int, code: str) -> None:
     async with served(Stub(whole=lambda _: refuse(status, code))) as gateway:
         with pytest.raises(DeniedError, match=code):
             await gateway.send(asked(30))
@@ -188,12 +205,12 @@ async def test_redirects_are_not_followed() -> None:
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", '{"responses": 1}', '{"responses": [1, {}, {"id": "0"}]}', "<html>"])
-async def test_a_batch_answered_with_nonsense_may_have_been_done(body: str) -> None:
+async def test_requests_of_a_batch_with_an_unreadable_answer_may_have_been_done(body: str) -> None:
     async with served(Stub(whole=lambda _: web.Response(text=body, content_type="application/json"))) as gateway:
         assert kinds(await gateway.send(asked(2))) == [RefusalKind.TRANSIENT] * 2
 
 
-async def test_no_connection_is_said_when_nothing_at_all_was_sent() -> None:
+async def test_without_a_connection_nothing_was_sent_and_an_error_says_so() -> None:
     gateway = GraphGateway("http://127.0.0.1:1/v1.0", Credential())  # type: ignore[arg-type]  # all of a credential that is used
     with pytest.raises(UnavailableError, match="no connection"):
         await gateway.send(asked(30))
@@ -218,7 +235,7 @@ async def test_no_token(raised: Exception, expected: type[Exception]) -> None:
     assert stub.batches == []
 
 
-async def test_what_was_not_sent_is_told_apart_where_others_were() -> None:
+async def test_requests_that_were_not_sent_have_a_code_of_their_own() -> None:
     class Once(Credential):
         async def get_token(self, *scopes: str, **options: Any) -> Any:
             if self.scopes:
@@ -233,14 +250,14 @@ async def test_what_was_not_sent_is_told_apart_where_others_were() -> None:
     assert {answer.code for answer in answers.values() if isinstance(answer, Refusal)} == {"NotSent"}
 
 
-async def test_a_bug_is_raised_and_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_error_reaches_every_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(Stub()) as gateway:
         monkeypatch.setattr(gateway._pipeline, "post", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             await gateway.send(asked(3))
 
 
-async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
+async def test_cancelled_requests_are_not_sent() -> None:
     stub = Stub(delay=0.02)
     async with served(stub) as gateway:
         task = asyncio.create_task(gateway.send(asked(40, "a")))
@@ -292,7 +309,7 @@ async def test_a_next_link_that_leads_elsewhere_is_not_followed(link: Any) -> No
     assert len(stub.batches) == 1
 
 
-async def test_links_that_lead_in_a_circle_end() -> None:
+async def test_next_links_in_a_circle_are_refused() -> None:
     stub = Stub()
 
     def answer(part: Part) -> Part:
@@ -341,9 +358,9 @@ async def test_every_request_gets_exactly_its_own_answer(work: list[tuple[str, s
     stub = Stub(answer=answer)
     requests = {(i, outcome): Request(f"/users/{m}/{i}/{outcome}", mailbox=m) for i, (m, outcome) in enumerate(work)}
     async with served(stub) as gateway:
-        told = await asyncio.gather(*(gateway.send(requests) for _ in range(callers)))
+        all_answers = await asyncio.gather(*(gateway.send(requests) for _ in range(callers)))
 
-    for answers in told:
+    for answers in all_answers:
         assert answers.keys() == requests.keys()
         for (number, outcome), answer_ in answers.items():
             if outcome == "ok":

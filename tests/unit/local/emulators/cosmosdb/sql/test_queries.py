@@ -214,7 +214,7 @@ def test_what_has_no_meaning_is_refused(ask: Ask, query: str) -> None:
         ask(DOCS, query)
 
 
-def test_a_long_chain_of_conditions_is_no_deep_one(ask: Ask) -> None:
+def test_a_long_chain_of_conditions_is_not_deep(ask: Ask) -> None:
     chain = " OR ".join(f"c.n = {number}" for number in range(2000))
     assert ask(DOCS, f"SELECT VALUE c.id FROM c WHERE {chain}") == ["0", "1"]  # noqa: S608 - made above
 

@@ -1,57 +1,22 @@
-"""What the enrich stage finds out about an alert: a write-once blob that the next stage reads."""
+"""What the enrich stage finds out about alerts: a write-once blob that the next stage reads."""
 
 from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from shared.domain.alert import Indicator
 from shared.domain.base import Frozen, Instant
 from shared.domain.ids import AlertId, IncidentId, derive
 from shared.domain.incident import Decision
-from shared.ports.answers import RefusalKind
-from shared.ports.directory import MailboxKind, Recipient, RecipientKind
-
-
-class Person(Frozen):
-    """Who is behind an address that the alert names."""
-
-    address: str
-    kind: RecipientKind
-    id: str | None = None
-    name: str | None = None
-    department: str | None = None
-    job_title: str | None = None
-    addresses: tuple[str, ...] = ()
-    hidden_membership: bool = False
-    mailbox: MailboxKind | None = None
-    no_mailbox: RefusalKind | None = None
-    """Why the mailbox cannot be worked in, if that is already known."""
-    code: str | None = None
-    """Graph's error code behind `no_mailbox`, or behind an address that the directory refused."""
-    privileged: bool = False
-    protected: bool = False
-
-    @property
-    def recipient(self) -> Recipient:
-        """The directory object as the directory told it."""
-        return Recipient(
-            kind=self.kind,
-            address=self.address,
-            id=self.id,
-            name=self.name,
-            department=self.department,
-            job_title=self.job_title,
-            addresses=self.addresses,
-            hidden_membership=self.hidden_membership,
-        )
+from shared.domain.indicators import Indicator
+from shared.domain.recipient import Recipient
 
 
 class Enrichment(Frozen):
     """All that is known of some alerts of a case when their plan is made."""
 
     incident_id: IncidentId
-    recipients: tuple[Person, ...]
-    """One per address that the alerts name, by address."""
+    recipients: tuple[Recipient, ...]
+    """One per address that the alerts name, sorted by address."""
     privileged: tuple[str, ...] = ()
     """Ids of all privileged people of the tenant, among the recipients or not."""
     protected: tuple[str, ...] = ()
@@ -76,10 +41,10 @@ def enrichment_path(incident: IncidentId, alerts: Iterable[AlertId]) -> str:
 
 def merged(enrichments: Sequence[Enrichment]) -> Enrichment:
     """What several enrichments of one case say together; of one address, what the last of them found."""
-    people = {person.address: person for one in enrichments for person in one.recipients}
+    recipients = {recipient.address: recipient for one in enrichments for recipient in one.recipients}
     return Enrichment(
         incident_id=enrichments[0].incident_id,
-        recipients=tuple(people[address] for address in sorted(people)),
+        recipients=tuple(recipients[address] for address in sorted(recipients)),
         privileged=tuple(sorted({key for one in enrichments for key in one.privileged})),
         protected=tuple(sorted({key for one in enrichments for key in one.protected})),
         decisions={key: decision for one in enrichments for key, decision in one.decisions.items()},

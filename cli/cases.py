@@ -1,0 +1,199 @@
+"""The commands for cases: `incident list`, `incident show`, `approve`, `undo`, `close`, `export`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.connection import connect
+from cli.errors import CommandError
+from cli.options import AsJson, By, Incident, Key, Reason, SignIn, Url
+
+if TYPE_CHECKING:
+    from cli.case_json import Case
+
+incident = typer.Typer(help="Incidents.")
+commands = typer.Typer()
+
+
+@incident.command("list")
+def list_incidents(
+    *,
+    top: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    url: Url = None,
+    key: Key = None,
+    sign_in: SignIn = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest incidents."""
+    from cli import json_output, show
+    from cli.case_json import newest
+
+    with connect(url, key, sign_in) as api:
+        found = newest(api, top)
+    if as_json:
+        json_output.print_json({"incidents": found})
+    else:
+        show.console().print(show.incidents(found))
+
+
+@incident.command("show")
+def show_incident(
+    incident: Incident, *, url: Url = None, key: Key = None, sign_in: SignIn = None, as_json: AsJson = False
+) -> None:
+    """Show an incident with all its targets."""
+    from cli import json_output
+    from cli.case_json import Case
+    from cli.case_screen import print_case
+
+    with connect(url, key, sign_in) as api:
+        case = Case(api, incident)
+        if as_json:
+            json_output.print_parts(case.parts())
+        else:
+            print_case(case)
+
+
+@commands.command()
+def approve(
+    incident: Incident,
+    *,
+    by: By,
+    reason: Reason = "",
+    plan: Annotated[
+        str | None, typer.Option(help="Id of the plan, as `incident show` prints it; needed if several plans wait.")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+    sign_in: SignIn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Approve exactly the plan that waits now."""
+    from cli import json_output
+    from cli.case_json import Case, ask
+    from cli.text import safe
+
+    with connect(url, key, sign_in) as api:
+        waiting = [one for one in Case(api, incident).waiting_plans() if plan in {None, one.get("id")}]
+        if not waiting:
+            raise CommandError("no such plan of this incident waits for approval")
+        if len(waiting) > 1:
+            # One of them may have come after the person looked.
+            listed = ", ".join(f"{one.get('id')} ({one.get('targets')} targets)" for one in waiting)
+            raise CommandError(f"several plans wait; name one with --plan: {listed}")
+        (chosen,) = waiting
+        body = {"planId": chosen.get("id"), "planHash": chosen.get("hash"), "by": by, "reason": reason}
+        answer = ask(api, incident, "approve", body)
+    if as_json:
+        json_output.print_json([answer])
+    else:
+        print(safe(f"approval of {chosen.get('id')} ({chosen.get('targets')} targets) {_requested(answer)}"))
+
+
+@commands.command()
+def undo(
+    incident: Incident,
+    *,
+    by: By,
+    reason: Reason = "",
+    mailbox: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="Only this address; may be repeated.")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+    sign_in: SignIn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put copies back where they were."""
+    from cli.case_json import Case, ask
+
+    body: dict[str, Any] = {"by": by, "reason": reason}
+    with connect(url, key, sign_in) as api:
+        if mailbox:
+            body["targets"] = _targets_in(Case(api, incident), {address.lower() for address in mailbox})
+        answer = ask(api, incident, "undo", body)
+    _print_requested("undo", answer, as_json=as_json)
+
+
+@commands.command()
+def close(
+    incident: Incident,
+    *,
+    by: By,
+    reason: Reason = "",
+    url: Url = None,
+    key: Key = None,
+    sign_in: SignIn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Close a case."""
+    from cli.case_json import ask
+
+    with connect(url, key, sign_in) as api:
+        answer = ask(api, incident, "close", {"by": by, "reason": reason})
+    _print_requested("closing", answer, as_json=as_json)
+
+
+@commands.command()
+def export(
+    incident: Incident,
+    *,
+    out: Annotated[Path | None, typer.Option(help="File to write; default: standard output.")] = None,
+    url: Url = None,
+    key: Key = None,
+    sign_in: SignIn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Export the activity (CSV) or everything (JSON)."""
+    from cli import json_output
+    from cli.case_json import Case
+    from cli.files import write, write_to_stdout
+
+    with connect(url, key, sign_in) as api:
+        case = Case(api, incident)
+        if out is not None:
+            write(out, export_json(case) if as_json else case.activity_csv())
+        elif as_json:
+            json_output.print_parts(_everything(case))
+        else:
+            write_to_stdout(case.activity_csv())
+
+
+def export_json(case: "Case") -> Iterator[str]:
+    """The incident with all its parts and the check of its chain, for a file in UTF-8."""
+    from cli.json_output import json_pieces
+
+    return json_pieces(_everything(case), "utf-8")
+
+
+def _everything(case: "Case") -> dict[str, Any]:
+    return {**case.parts(), "verification": case.verification()}
+
+
+def _targets_in(case: "Case", addresses: set[str]) -> list[str]:
+    """The ids of the targets in these mailboxes.
+
+    Raises:
+        CommandError: one of them has no target.
+    """
+    from cli.show import address
+
+    found = [(str(target.get("id")), address(target)) for target in case.targets()]
+    if unknown := addresses - {mailbox for _, mailbox in found}:
+        raise CommandError(f"no target of this incident: {', '.join(sorted(unknown))}")
+    return [target for target, mailbox in found if mailbox in addresses]
+
+
+def _print_requested(what: str, answer: dict[str, Any], *, as_json: bool) -> None:
+    from cli import json_output
+    from cli.text import safe
+
+    if as_json:
+        json_output.print_json(answer)
+    else:
+        print(safe(f"{what} {_requested(answer)}"))
+
+
+def _requested(answer: dict[str, Any]) -> str:
+    return f"is requested ({answer.get('commandId')})"
