@@ -18,6 +18,7 @@ from functions.ingest_alert.models import ReceiveDeps
 from functions.ingest_alert.receive import receive
 from functions.quarantine.handler import handle as quarantine
 from functions.quarantine.models import Deps as QuarantineDeps
+from functions.quarantine.sweep import SweepDeps, sweep
 from functions.report.chain import check
 from functions.report.handler import handle as report
 from functions.report.models import Deps as ReportDeps
@@ -25,7 +26,7 @@ from functions.report.models import Verification
 from shared.domain.target import Target
 from shared.names import Stage
 from shared.pipeline.payloads import (
-    EnrichAlert,
+    EnrichAlerts,
     ExpandRecipients,
     HealthCheck,
     IngestAlert,
@@ -34,12 +35,13 @@ from shared.pipeline.payloads import (
 )
 from shared.pipeline.stage import Delivery, RunnerDeps, StageOf, run
 from shared.policy import Policy
+from shared.policy.people import PolicyPeople
 from shared.settings import Settings
 from tests.fakes.activity import FakeActivity
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.dead_letters import FakeDeadLetters
 from tests.fakes.queue import Sent
-from tests.unit.functions.tenant import AUTOMATIC, CLAIM_SECONDS, DELIVERED, MESSAGE_ID, SENDER, Tenant
+from tests.unit.functions.tenant import AUTOMATIC, DELIVERED, LEASE_SECONDS, MESSAGE_ID, SENDER, Tenant
 
 D = TypeVar("D")
 
@@ -47,7 +49,7 @@ SECRET = "s3cret"
 
 STAGES: dict[Stage, StageOf[Any]] = {
     Stage.INGEST_ALERT: StageOf(Stage.INGEST_ALERT, TypeAdapter(IngestAlert), ingest, IngestDeps),
-    Stage.ENRICH: StageOf(Stage.ENRICH, TypeAdapter(EnrichAlert), enrich, EnrichDeps),
+    Stage.ENRICH: StageOf(Stage.ENRICH, TypeAdapter(EnrichAlerts), enrich, EnrichDeps),
     Stage.EXPAND_RECIPIENTS: StageOf(Stage.EXPAND_RECIPIENTS, TypeAdapter(ExpandRecipients), expand, ExpandDeps),
     Stage.QUARANTINE: StageOf(Stage.QUARANTINE, TypeAdapter(QuarantineMessage), quarantine, QuarantineDeps),
     Stage.REPORT: StageOf(Stage.REPORT, TypeAdapter(ReportMessage), report, ReportDeps),
@@ -65,7 +67,7 @@ class Pipeline(Tenant):
             queue_service="https://queue.example.com",
             blob_service="https://blob.example.com",
             cosmos_endpoint="https://cosmos.example.com",
-            lease_seconds=CLAIM_SECONDS,
+            lease_seconds=LEASE_SECONDS,
             webhook_secrets={"clawback": [SECRET]},
         )
         self.deliveries = 0
@@ -76,7 +78,9 @@ class Pipeline(Tenant):
 
     def provide(self, deps: type[D]) -> D:
         """As the bootstrap does: each field is the service of its name."""
-        services = {**vars(self), "policy": Policy.model_validate(self.policy), "health": self.health}
+        policy = Policy.model_validate(self.policy)
+        people = PolicyPeople(policy, self.directory, self.now)
+        services = {**vars(self), "policy": policy, "policy_people": people, "health": self.health}
         return deps(**{field.name: services[field.name] for field in fields(deps)})  # type: ignore[arg-type]  # every Deps is a dataclass
 
     async def post(self, *recipients: str, number: int = 1) -> dict[str, Any]:
@@ -108,7 +112,7 @@ class Pipeline(Tenant):
         stage = STAGES[message.envelope.stage]
         delivery = Delivery(id=message.envelope.id, body=message.body)
         self.queue.waiting.remove(message)
-        later = Sent(message.envelope, self.now() + timedelta(seconds=CLAIM_SECONDS + 1), message.sent_at)
+        later = Sent(message.envelope, self.now() + timedelta(seconds=LEASE_SECONDS + 1), message.sent_at)
         try:
             await run(stage, delivery, self.provide(stage.deps), self.provide(RunnerDeps))
         except ProcessDied:
@@ -119,10 +123,13 @@ class Pipeline(Tenant):
                 self.queue.waiting.append(later)
 
     async def settle(self) -> None:
-        """Deliver in order of visibility until no message is left."""
+        """Deliver in order of visibility until no message is left, and the sweep finds nobody who died."""
         for _ in range(10_000):
             if not self.queue.waiting:
-                return
+                self.now.advance(LEASE_SECONDS + 1)
+                if not await sweep(self.provide(SweepDeps)):
+                    return
+                continue
             first = min(self.queue.waiting, key=lambda m: m.visible_at)
             if first.visible_at > self.now():
                 self.now.now = first.visible_at
@@ -131,7 +138,7 @@ class Pipeline(Tenant):
 
     async def verified(self) -> Verification:
         """What a check of the incident's chain finds."""
-        return await check(self.incident, self.activity, self.evidence)
+        return await check(self.incident, self.incidents, self.activity, self.evidence)
 
     def targets_by_way(self) -> dict[str, Target]:
         """Targets by the local part of their address and the Message-ID."""

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.domain.ids import fresh
-from shared.domain.incident import IncidentState
+from shared.domain.incident import AlertLink, IncidentState, Plan
 from shared.domain.recipient import MailboxKind
 from shared.domain.target import TargetState
 from shared.pipeline.payloads import UndoPull
@@ -110,7 +110,7 @@ async def check(pipeline: Pipeline) -> None:
 
 
 async def facts(pipeline: Pipeline) -> set[str]:
-    return {entry.id async for entry in pipeline.activity.entries(pipeline.incident.id)}
+    return {entry["id"] async for entry in pipeline.activity.entries(pipeline.incident.id)}
 
 
 async def undo(pipeline: Pipeline) -> UndoPull:
@@ -179,7 +179,11 @@ async def test_two_alerts_about_one_mail_are_one_incident(steps: list[Step]) -> 
     await through(pipeline, steps)
 
     assert len(pipeline.incidents.all) == 1
-    assert len(pipeline.incident.plans) == 2
+    incident = pipeline.incident
+    assert (incident.alerts, incident.decided, incident.planned) == (2, 2, 2)
+    # One plan if they were decided before the first was planned.
+    plans, links = pipeline.incidents.of(incident.id, Plan), pipeline.incidents.of(incident.id, AlertLink)
+    assert sorted(alert for plan in plans for alert in plan.alert_ids) == sorted(link.id for link in links)
     targets = pipeline.targets_by_way()
     assert len(targets) == len(pipeline.targets.all) == len(ENDS) + 1
     assert targets[f"tom {MESSAGE_ID}"].state is TargetState.NOT_FOUND

@@ -101,7 +101,7 @@ async def test_every_place_is_tried() -> None:
 async def test_a_crash_changes_nothing_about_who_is_planned(place: int, resumed: str, *, together: bool) -> None:
     checkpoints = Checkpoints()
     tenant = await begun(checkpoints, together=together)
-    sent: list[object] = [*tenant.queue.sent]
+    sent: list[object] = []
     checkpoints.die_at = place
     try:
         await tenant.expand()

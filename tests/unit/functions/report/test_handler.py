@@ -271,7 +271,8 @@ async def test_a_changed_entry_and_a_new_chain_are_both_seen() -> None:
     case.activity._heads.clear()
     case.activity._entries.clear()
     case.activity._plans.clear()
-    for document in (case.incident, case.plan, *case.incidents.of(INCIDENT, AlertLink)):
+    told: list[CaseDocument] = [case.incident, case.plan, *case.incidents.of(INCIDENT, AlertLink)]
+    for document in told:
         case.change(document, unrecorded=True)
     await case.handle(CHANGED)
     rewritten = await verification(case)
@@ -421,7 +422,8 @@ async def test_a_crash_anywhere_changes_nothing_about_the_record(message: Report
     calm = await _mixed(Checkpoints())
     await calm.handle(message)
     places = calm.checkpoints.passed
-    for last in (SETTLED, CHANGED):
+    rest: list[ReportMessage] = [SETTLED, CHANGED]
+    for last in rest:
         await calm.handle(last)
     assert places > 5
     for place in range(places):
@@ -435,10 +437,10 @@ async def test_a_crash_anywhere_changes_nothing_about_the_record(message: Report
             case.queue.sent.clear()
             found = await sweep(case.provide(SweepDeps))
             assert case.queue.sent == [CHANGED] * found
-            for again in list(case.queue.sent):
-                assert await case.handle(again) == Done()
+            for _ in range(found):
+                assert await case.handle(CHANGED) == Done()
         # The message comes again anyway; what others send about the chunk and the case comes too.
-        for last in (message, SETTLED, CHANGED):
+        for last in [message, *rest]:
             assert await case.handle(last) == Done()
         assert {one.id for one in await case.entries()} == {one.id for one in await calm.entries()}, place
         assert case.incident.counts.states == calm.incident.counts.states == {"quarantined": 1}
