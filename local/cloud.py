@@ -44,7 +44,7 @@ STATE_FILE = "cloud.json"
 TENANT_FILE = "tenant.json"
 
 APPS = ("pipeline", "web")
-# The Functions host's own storage and telemetry are not part of the local cloud; client ids come with the identity.
+# The local cloud has no storage of the Functions host's own and no telemetry; client ids come with the identity.
 _NOT_HERE = (
     "AzureWebJobsStorage__",
     "APPLICATIONINSIGHTS_",
@@ -58,7 +58,7 @@ _DEFAULT_TENANT_ID = str(uuid.uuid5(_NAMESPACE, "tenant"))
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where everything is: what `cloud.json` holds. URLs have no slash at their end.
+    """Addresses, keys and environments of a running cloud: what `cloud.json` holds. URLs have no slash at their end.
 
     `admin_key` opens the local services' own `/_local/…` paths (header `x-local-admin`).
     """
@@ -73,7 +73,7 @@ class State:
 
 
 class LocalCloud:
-    """A local cloud, started by `start` (or `with`) and gone after `stop`, or when this process ends.
+    """A local cloud. `start` (or `with`) starts it; it ends with `stop`, or when this process ends.
 
     Args:
         directory: state directory; made if it is not there.
@@ -105,7 +105,7 @@ class LocalCloud:
 
     @property
     def state(self) -> State:
-        """Where everything is. Only a started cloud has it."""
+        """Addresses, keys and environments; `RuntimeError` if the cloud is not started."""
         if self._state is None:
             raise RuntimeError("the local cloud is not started")
         return self._state
@@ -132,7 +132,7 @@ class LocalCloud:
         return self
 
     def stop(self) -> None:
-        """End every process. Harmless if there is none."""
+        """End every process. It may be called again."""
         while self._children:
             _, child = self._children.popitem()
             child.stop()
@@ -170,8 +170,8 @@ class LocalCloud:
         if cosmos_url:
             self._provision_cosmos(cosmos_url, admin_key)
 
-        # What a deployment works out when it runs; everything else stands in the templates.
-        worked_out = {
+        # What is known at run time only; all other settings are in the templates.
+        run_time_values = {
             "PipelineStorage__queueServiceUri": storage.queue_url,
             "PipelineStorage__blobServiceUri": storage.blob_url,
             "CLAWBACK_COSMOS_ENDPOINT": cosmos_url,
@@ -193,7 +193,7 @@ class LocalCloud:
             ca=str(self.authority.ca),
             admin_key=admin_key,
             environments={
-                name: {**_settings(self._deployment, name, worked_out), **sandbox, **_environment(app)}
+                name: {**_settings(self._deployment, name, run_time_values), **sandbox, **_environment(app)}
                 for name, app in apps.items()
             },
         )
@@ -266,12 +266,12 @@ def write_state(state: State, directory: Path) -> None:
 
 
 def read_state(directory: Path) -> State:
-    """Where the cloud is that another process runs in `directory`; `FileNotFoundError` if there is none."""
+    """The state of a cloud that another process runs in `directory`; `FileNotFoundError` if none runs."""
     return State(**json.loads((directory / STATE_FILE).read_text(encoding="utf-8")))
 
 
 def default_tenant() -> model.Tenant:
-    """Two people with a mailbox each, and nothing in it: for whoever brings their own mail."""
+    """Two people, each with an empty mailbox: for tests that add their own mail."""
     people = (("ada", "Ada Example"), ("ben", "Ben Example"))
     users = tuple(
         model.User(
@@ -302,20 +302,20 @@ def _app(name: str, deployment: Deployment) -> identities.App:
     return identities.App(header=secrets.token_hex(16), identities=[identity])
 
 
-def _settings(deployment: Deployment, app: str, worked_out: dict[str, str]) -> dict[str, str]:
-    """The app's settings as the templates have them.
+def _settings(deployment: Deployment, app: str, run_time_values: dict[str, str]) -> dict[str, str]:
+    """The app settings of the templates, with the values that are known at run time only.
 
     Raises:
-        DeploymentError: the templates work something out that the local cloud has nothing for.
+        DeploymentError: a setting gets its value at deployment, and the local cloud has no value for it.
     """
     found: dict[str, str] = {}
     for name, value in deployment.settings(app).items():
-        if name in worked_out:
-            found[name] = worked_out[name]
+        if name in run_time_values:
+            found[name] = run_time_values[name]
         elif name.startswith(_NOT_HERE):
             continue
         elif value.startswith("["):
-            raise DeploymentError(f"the templates work out {name}, for which the local cloud has nothing")
+            raise DeploymentError(f"the deployment sets {name}, and the local cloud has no value for it")
         else:
             found[name] = value
     return found

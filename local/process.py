@@ -1,4 +1,4 @@
-"""Child processes that announce where they listen, stop when asked, and never outlive their parent."""
+"""Child processes: they announce their address in one line, end at SIGTERM, and end when their parent ends."""
 
 import contextlib
 import json
@@ -20,12 +20,12 @@ _GUARD = Path(__file__).with_name("guard.py")
 START_SECONDS = 90.0
 """How long a process may take to start: many times what it needs, for a machine that is busy with other things."""
 
-# Enough of a child's last words to see why it did not start.
+# Lines of output that an error shows: enough to see why a process did not start.
 _LAST_LINES = 40
 
 
 class StartError(RuntimeError):
-    """A process ended, or stayed silent, before it announced itself. The message holds its last words."""
+    """A process ended, or time was up, before it was ready. The message has its last lines of output."""
 
 
 class Child:
@@ -86,9 +86,9 @@ class Child:
                     if (found := find(line)) is not None:
                         return found
                 if self._closed:
-                    raise StartError(self._story("ended before it was ready"))
+                    raise StartError(self._failure("ended before it was ready"))
                 if not self._changed.wait(deadline - time.monotonic()):
-                    raise StartError(self._story(f"was not ready within {timeout:g} s"))
+                    raise StartError(self._failure(f"was not ready within {timeout:g} s"))
 
     def announced(self, timeout: float = START_SECONDS) -> dict[str, Any]:
         """The JSON object that the process prints in one line when it is ready (`--announce`)."""
@@ -129,8 +129,8 @@ class Child:
             self._closed = True
             self._changed.notify_all()
 
-    def _story(self, what: str) -> str:
-        return "\n".join([f"{self.name} {what}; its last words (all are in {self._log}):", *self._last])
+    def _failure(self, what: str) -> str:
+        return "\n".join([f"{self.name} {what}; its last lines (all output is in {self._log}):", *self._last])
 
 
 def python(*arguments: str) -> list[str]:

@@ -49,15 +49,15 @@ _ROOT = Path(__file__).parents[1]
 
 
 class Stack:
-    """Started by `start` (or `with`), gone after `stop`.
+    """A local cloud with both apps. `start` (or `with`) starts it, `stop` ends it.
 
     Args:
-        directory: state directory; what is in it from an earlier time is deleted.
+        directory: state directory; what an earlier run left in it is deleted.
         tenant: tenant file.
         graph_latency_ms: how long the local Graph takes for an answer, at least.
         settings: app settings that differ from the local cloud's, in both apps.
         workers: worker processes of pipeline.
-        lease_seconds: how long a message that a killed host had taken stays away; None is Azure's ten minutes.
+        lease_seconds: lease on a queue message, which hides it from other hosts. None: ten minutes, as in Azure.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Stack:
         (self.cloud.directory / API_FILE).unlink(missing_ok=True)
 
     def start_hosts(self) -> None:
-        """Start both hosts, the first or after those that are gone."""
+        """Start both hosts, for the first time or again after `kill_hosts`."""
         # Both are started before either is waited for: their imports run beside each other.
         self._hosts = [
             self._run("pipeline", "--workers", str(self._workers), *self._lease),

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 TEMPLATES = ROOT / "infra" / "bicep"
 ENVIRONMENTS = ("dev", "prod", "local")
 
-# Made up, so that names and ids come out of the compiler complete and the same on every machine.
+# Invented, so that the compiler gives the same complete names and ids on every machine.
 PLACE = (
     "--tenant-id=00000000-0000-0000-0000-00000000000a",
     "--subscription-id=00000000-0000-0000-0000-00000000000b",
@@ -43,7 +43,7 @@ _IDENTITY = re.compile(r"userAssignedIdentities/id-clawback-(\w+)-")
 
 
 class DeploymentError(Exception):
-    """The snapshot lacks something, or says it in a form that this module cannot read."""
+    """The snapshot lacks something, or has a form that this module cannot read."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -126,7 +126,7 @@ class Deployment:
         return found
 
     def settings(self, app: str) -> dict[str, str]:
-        """The app settings of `pipeline` or `web`, expressions and all."""
+        """The app settings of `pipeline` or `web`; what is known at deployment only is still an expression (`[…`)."""
         for resource in self.of_type("Microsoft.Web/sites/config"):
             if f"-{app}-" in resource["name"] and _last(resource["name"]) == "appsettings":
                 return dict(resource["properties"])
@@ -134,7 +134,7 @@ class Deployment:
 
     @cached_property
     def grants(self) -> tuple[Grant, ...]:
-        """Who may do what where: Azure roles and Cosmos DB data-plane roles, sorted."""
+        """The Azure roles and Cosmos DB data-plane roles of the identities, with their scopes, sorted."""
         custom = {
             _last(role["name"]): role["properties"]
             for kind in ("Microsoft.Authorization/roleDefinitions", f"{_COSMOS}/sqlRoleDefinitions")
@@ -158,7 +158,7 @@ class Deployment:
         role = _last(about["roleDefinitionId"])
         identity = _IDENTITY.search(about["principalId"])
         if identity is None:
-            raise DeploymentError(f"a role for somebody who is none of our identities: {about['principalId'][:80]}")
+            raise DeploymentError(f"a role for a principal that is none of our identities: {about['principalId'][:80]}")
         told = custom.get(role)
         return Grant(
             identity=identity[1],

@@ -1,6 +1,6 @@
-"""What Clawback must find in a scenario's tenant, worked out from what happened and not by Clawback's own code.
+"""The targets that Clawback must find in a scenario's tenant, and their states. Computed without Clawback's own code.
 
-This presumes the repository's policy.yaml (replies and inbox rules are followed, three times sent on at most) and
+It assumes the repository's policy.yaml (replies and inbox rules are followed, three times sent on at most) and
 the application permissions of infra/bicep/graph/permissions.json (no Member.Read.Hidden).
 """
 
@@ -31,12 +31,12 @@ _NO_ACCESS = {
 Hop = tuple[str, str, str]
 """Via, name, and the id behind the name."""
 Rank = tuple[int, int, tuple[Hop, ...]]
-"""The best way has been sent on the fewest times, then has the fewest hops; among equals, the first by text."""
+"""How often the mail was sent on, number of hops, the hops. The smallest is the way that is reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """How one mail in one mailbox ends.
+    """The final state of one mail in one mailbox.
 
     `way` are the hops after the alert, as `group:sales@contoso.example`. `read` is None where nobody saw a copy.
     `folder` is where the copy lay before the pull, None where nothing is pulled.
@@ -121,7 +121,7 @@ class _Spread:
 
 
 def expected(world: World) -> tuple[Expected, ...]:
-    """How every mail that came of the lure ends, for everybody who got it."""
+    """The final state of the lure, and of each mail that was sent on from it, in every mailbox that got it."""
     spread = _Spread(world)
     spread.run()
     opened = world.directory.members.keys() - world.directory.hidden

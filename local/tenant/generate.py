@@ -1,4 +1,4 @@
-"""A tenant from a scenario, the alert that tells of it, and what must come of it."""
+"""From a scenario: a tenant for the local Graph, the alert about the malicious mail, and the expected results."""
 
 import random
 import uuid
@@ -14,16 +14,16 @@ from local.tenant.proofpoint import siem_answer
 from local.tenant.scenario import Scenario
 from local.tenant.transport import World
 
-# Expected is given on, so that users of `generate` need one import.
+# Expected is exported too, so that users of `generate` need one import.
 __all__ = ["Expected", "Generated", "generate"]
 
 
 @dataclass(frozen=True)
 class Generated:
-    """A scenario come true.
+    """What is made from a scenario.
 
-    `alert` is a Proofpoint TAP SIEM answer. `undo` is the address of the person whose copy a demonstration puts
-    back, None if the scenario names nobody.
+    `alert` is a Proofpoint TAP SIEM answer. `undo` is the address of the mailbox whose copy the demo restores, None if
+    the scenario names nobody.
     """
 
     tenant: model.Tenant
@@ -36,13 +36,13 @@ def generate(scenario: Scenario, *, seed: int = 1, now: datetime) -> Generated:
     """Make the scenario's tenant. The same scenario, seed and `now` give the same tenant.
 
     Raises:
-        ModelError: the scenario asks for what cannot be, such as forwarding a mail that was not received.
+        ModelError: the scenario contradicts itself: somebody forwards a mail that they did not receive.
     """
     # One generator per part: more ordinary mail does not change who there is.
     directory = populate(scenario, random.Random(f"{seed} people"))
     world = World(scenario, directory, random.Random(f"{seed} transport"), now)
     world.run()
-    # By the scenario's name too: two scenarios' alerts are two alerts.
+    # Seeded with the scenario's name: the alerts of two scenarios have different ids.
     ids = random.Random(f"{seed} {scenario.name}")
     tenant = model.Tenant(
         id=str(uuid.UUID(int=ids.getrandbits(128), version=4)),

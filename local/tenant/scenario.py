@@ -1,7 +1,7 @@
-"""What a scenario file says: a cast, their groups, one malicious mail, and what people did with it.
+"""The format of a scenario file: people, their groups, one malicious mail, and what people did with it.
 
-A scenario is data. It is validated whole when it is loaded; a mistake in it is told with its place. People are
-named by their key in `cast`, groups by their key in `groups`; whoever else is needed is generated.
+A scenario is data, validated when it is loaded; the error names the place of a mistake. People are named by their key
+in `cast`, groups by their key in `groups`; further people are generated.
 """
 
 from enum import StrEnum
@@ -21,7 +21,7 @@ class _Data(BaseModel):
 
 
 class Kind(StrEnum):
-    """What is behind a name of the cast."""
+    """The kind of recipient that one of the cast is."""
 
     PERSON = "person"
     SHARED = "shared"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
 
 
 class Member(_Data):
-    """One of the cast. `address` only for guests and contacts, who have theirs elsewhere."""
+    """One of the cast. `address` only for guests and contacts, whose addresses are in other domains."""
 
     name: str
     kind: Kind = Kind.PERSON
@@ -59,7 +59,7 @@ class GroupOf(_Data):
     fill: int = 0
     """How many generated people belong to it as well."""
     hidden: bool = False
-    """HiddenMembership: whoever lacks Member.Read.Hidden sees it empty."""
+    """HiddenMembership: empty for an application without Member.Read.Hidden."""
 
 
 class Sender(_Data):
@@ -156,7 +156,7 @@ class Rule(_Data):
 
 
 class Lookalike(_Data):
-    """A benign mail that resembles the lure and must not be touched. What is left out is as in the lure.
+    """A benign mail that resembles the lure and must not be moved. A field that is left out is the lure's.
 
     It differs from the lure in its Message-ID or its sender, or it would be one more copy.
     """

@@ -1,4 +1,4 @@
-"""What Exchange and people did with the lure: deliveries, inbox rules, deeds, and the trace of it all."""
+"""What Exchange and people did with the lure: deliveries, inbox rules, actions of people, and the message trace."""
 
 import random
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class Mail:
 
 
 class World:
-    """Mailboxes, mails and trace, as they are now. Things happen to it in the order of the scenario."""
+    """Mailboxes, mails and message trace. `run` changes them in the order of the scenario."""
 
     def __init__(self, scenario: Scenario, directory: Directory, rng: random.Random, now: datetime) -> None:
         self.scenario = scenario
@@ -47,7 +47,7 @@ class World:
         self._now = now
 
     def run(self) -> None:
-        """Everything that the scenario tells.
+        """Do everything that is in the scenario.
 
         Raises:
             ModelError: somebody does something with a mail that they do not have.
@@ -82,7 +82,7 @@ class World:
         return Mail("lure", message, tuple(key for key, _ in self.directory.lure_to))
 
     def _deliver(self, mail: Mail) -> None:
-        """Expand groups, give everybody one copy, let rules work, and write the trace."""
+        """Expand groups, give every recipient one copy, apply inbox rules, and write the trace."""
         network_id = self._network_id()
         seen: set[str] = set()
         waiting = list(mail.to)
@@ -99,7 +99,7 @@ class World:
                 waiting += self._put_in(key, mail.message)
 
     def _put_in(self, key: str, message: Message) -> list[str]:
-        """One delivery to one recipient; to whom its rules redirect it."""
+        """Deliver to one recipient; returns the keys that inbox rules redirect it to."""
         if key not in self.boxes:
             return []
         copy = replace(message, received=message.received + timedelta(seconds=self._rng.randint(1, 8)))
@@ -179,7 +179,7 @@ class World:
             self._log(self._network_id(), message, who, TraceStatus.DELIVERED)
 
     def _first(self, who: str, mail: str) -> int:
-        """Where in the mailbox its first copy is."""
+        """Index of its first copy in the mailbox."""
         ours = self.mails[mail].message
         for index, message in enumerate(self.boxes.get(who, ())):
             if same_mail(message, ours):
@@ -187,7 +187,6 @@ class World:
         raise ModelError(f"{who} does something with {mail}, and has no copy of it")
 
     def _change(self, who: str, index: int, **changes: object) -> None:
-        # As Any in effect: the names are fields of Message, which the tests of each deed see.
         self.boxes[who][index] = replace(self.boxes[who][index], **changes)  # type: ignore[arg-type]  # fields by name
 
     def _log(self, network_id: str, message: Message, key: str, status: TraceStatus) -> None:
@@ -215,5 +214,5 @@ class World:
 
 
 def same_mail(one: Message, other: Message) -> bool:
-    """Whether both are copies of one mail: a sender may reuse the Message-ID of another's."""
+    """Whether both are copies of one mail. The Message-ID is not enough: a sender can reuse another mail's."""
     return one.internet_message_id == other.internet_message_id and one.from_.address == other.from_.address

@@ -1,7 +1,7 @@
-"""host.json, as far as this host honours it; and the bindings of functions.
+"""host.json, as far as this host supports it; and the bindings of functions.
 
-What is not honoured is refused by name when the host starts: a setting that is silently without effect here
-would be believed to work.
+A setting that is not supported is refused by name when the host starts: without that, it would have no effect here and
+nobody would notice.
 """
 
 import json
@@ -30,7 +30,7 @@ _QUEUE_DEFAULTS: dict[str, Any] = {
 }
 # Flex Consumption's default is 30 minutes.
 _FUNCTION_TIMEOUT = "00:30:00"
-# These change what Azure does around the app, nothing of what is run here.
+# These change only what Azure does around the app.
 _WITHOUT_EFFECT = {"version", "extensionBundle", "logging", "telemetryMode"}
 
 
@@ -78,7 +78,7 @@ def read_host_json(path: Path) -> HostConfig:
     """The host's configuration.
 
     Raises:
-        HostError: something in it is wrong, or is not honoured here.
+        HostError: something in it is wrong, or is not supported here.
     """
     document = json.loads(path.read_text(encoding="utf-8"))
     _only(document, {*_WITHOUT_EFFECT, "functionTimeout", "extensions"}, "host.json")
@@ -133,7 +133,7 @@ def read_function(name: str, bindings: list[dict[str, Any]], settings: Mapping[s
     """A function from the bindings that its worker indexed.
 
     Raises:
-        HostError: it has a binding that this host does not run, or names a setting that there is not.
+        HostError: it has a binding that this host does not support, or names a setting that does not exist.
     """
     triggers = [binding for binding in bindings if str(binding["type"]).endswith("Trigger")]
     others = [binding["type"] for binding in bindings if binding not in triggers and binding["type"] != "http"]
@@ -159,4 +159,4 @@ def _filled(value: Any, settings: Mapping[str, str], where: str) -> Any:
 
 def _only(value: Mapping[str, Any], known: set[str], where: str) -> None:
     if unknown := value.keys() - known:
-        raise HostError(f"{where}: the local host does not honour {sorted(unknown)}")
+        raise HostError(f"{where}: the local host does not support {sorted(unknown)}")

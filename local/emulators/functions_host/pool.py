@@ -19,7 +19,7 @@ _log = logging.getLogger("host")
 
 
 class InvocationError(Exception):
-    """The function raised, or its worker died, or it ran into its time-out."""
+    """The function raised, or its worker died, or its time-out is over."""
 
 
 class _Worker:
@@ -36,7 +36,7 @@ class _Worker:
         self.ended: asyncio.Task[None] | None = None
         self.index: list[dict[str, Any]] = []
         self.usable = True
-        """False from the moment that it is killed or found dead."""
+        """False once it was killed or has ended."""
 
     @classmethod
     async def start(cls, app_root: str) -> Self:
@@ -185,7 +185,7 @@ class WorkerPool:
         return self._stopping
 
     async def _keep(self, worker: _Worker) -> None:
-        """Wait for the worker's end, and replace it unless that was meant."""
+        """Wait for the worker's end, and start another one unless the pool stops."""
         while True:
             if worker.ended is not None:
                 await worker.ended
@@ -208,6 +208,6 @@ class WorkerPool:
 
 
 def _environment(app_root: str) -> dict[str, str]:
-    # PYTHONPATH would put something before the app's own modules that is not there on Azure.
+    # On Azure, PYTHONPATH puts nothing before the app's own modules.
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return {**kept, "FUNCTIONS_WORKER_RUNTIME": "python", "AzureWebJobsScriptRoot": app_root}

@@ -50,7 +50,7 @@ class Schedule:
                         found = date.replace(hour=hour, minute=minute, second=second)
                         if found >= start:
                             return found
-        raise HostError("a schedule that never comes")
+        raise HostError("a schedule that never fires")
 
 
 def parse(text: str) -> Schedule:

@@ -29,7 +29,7 @@ class TimerListener:
         self._schedule = parse(str(function.trigger["schedule"]))
         self._at_start = bool(function.trigger.get("runOnStartup"))
         if function.trigger.get("useMonitor") is True:
-            raise HostError(f"{function.name}: the local host does not remember a timer's past (useMonitor)")
+            raise HostError(f"{function.name}: the local host keeps no record of a timer's past runs (useMonitor)")
         self._name = function.name
         self._invoke = invoke
         self._clock = clock

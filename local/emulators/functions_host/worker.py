@@ -172,7 +172,7 @@ class Worker:
             else:
                 result = await asyncio.get_running_loop().run_in_executor(self._threads, call)
             reply, content = answer_of(function, result)
-        except Exception as error:  # noqa: BLE001 - whatever the function raises is the host's to hear
+        except Exception as error:  # noqa: BLE001 - the host is told of whatever the function raises
             _log.exception("Functions.%s raised", function.name)
             reply, content = {"error": type(error).__name__}, b""
         self._connection.sendall(wire.encode({"kind": "done", "id": header["id"], **reply}, content))
@@ -195,7 +195,7 @@ def main() -> int:
         index = [{"name": function.name, "bindings": function.bindings} for function in functions]
         connection.sendall(wire.encode({"kind": "ready", "functions": index}))
         asyncio.run(Worker(connection, functions).run())
-        # Clients that the app never closes are the process's last words on Azure as well; nobody reads them here.
+        # The app closes its clients at no time; their warnings when the process ends say nothing new.
         logging.disable()
         return 0
 

@@ -1,4 +1,4 @@
-"""The managed identities of the local cloud, and what each was granted, by resource."""
+"""The managed identities of the local cloud, with the roles that each has, by resource."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -12,8 +12,8 @@ from local.emulators.identity.tokens import Caller
 class Identity:
     """A user-assigned managed identity.
 
-    `grants` are role names by resource (the `resource` of a token request, without a slash at its end). A
-    resource that is not in it is one that the directory does not know.
+    `grants` are role names by resource (the `resource` of a token request, without a slash at its end). The directory
+    does not know any other resource.
     """
 
     name: str
@@ -22,7 +22,7 @@ class Identity:
     grants: dict[str, list[str]]
 
     def caller(self, resource: str) -> Caller | None:
-        """Who this identity is for `resource`; None if there is no such resource."""
+        """The caller that a token for `resource` names; None if the directory does not know the resource."""
         roles = self.grants.get(resource.rstrip("/"))
         if roles is None:
             return None
@@ -38,7 +38,7 @@ class App:
     identities: list[Identity]
 
     def identity(self, client_id: str | None) -> Identity | None:
-        """The identity that is meant. There is no system-assigned one: without a client id there is none."""
+        """The identity with this client id; None if there is none. There is no system-assigned identity."""
         return next((one for one in self.identities if one.client_id == client_id), None)
 
 
@@ -50,7 +50,7 @@ class Directory:
     apps: list[App]
 
     def app(self, header: str | None) -> App | None:
-        """The app that knows this secret."""
+        """The app with this secret; None if there is none."""
         return next((one for one in self.apps if one.header == header), None)
 
 

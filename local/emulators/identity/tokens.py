@@ -14,20 +14,20 @@ SIGNING_KEY_SETTING = "CLAWBACK_LOCAL_SIGNING_KEY"
 """Environment variable that gives the local services the key. Production code never sees it."""
 
 LIFETIME = timedelta(hours=24)
-"""A managed identity's token is good for 24 hours (azure-identity refreshes it at half of that)."""
+"""A managed identity's token is valid for 24 hours (azure-identity refreshes it at half of that)."""
 
 _ALGORITHM = "HS256"
-# Issue and use happen on one clock; a token is good from a moment before, as Entra's are (5 minutes).
+# A token is valid from five minutes before it is issued, as Entra's are.
 _BEFORE = timedelta(minutes=5)
 
 
 class TokenError(ValueError):
-    """A token that is not good; the message says why, for the 401's text."""
+    """The token is not valid; the message says why, for the text of the 401."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: an application, for one audience, with the roles that it was granted there."""
+    """An application that calls: for one audience, with the roles that it has there."""
 
     app_id: str
     object_id: str
@@ -39,7 +39,7 @@ class Caller:
 def issue(
     caller: Caller, key: str, tenant_id: str, *, now: datetime | None = None, lifetime: timedelta = LIFETIME
 ) -> str:
-    """A token that says what `caller` says, good for `lifetime`."""
+    """A token with the claims of `caller`, valid for `lifetime`."""
     moment = now or datetime.now(UTC)
     claims = {
         "aud": caller.audience,
@@ -61,7 +61,11 @@ def issue(
 
 
 def verify(token: str, key: str, audience: str | Iterable[str]) -> Caller:
-    """Who is behind the token; `TokenError` unless it is ours, for (one of) `audience`, and in its time."""
+    """The caller whom the token names.
+
+    Raises:
+        TokenError: it is not signed with `key`, not for (one of) `audience`, not valid now, or lacks a claim.
+    """
     try:
         claims = jwt.decode(
             token,

@@ -58,7 +58,9 @@ async def test_an_identity_that_the_app_has_not_gets_nothing(storage: Azurite) -
             await credential.get_token("https://storage.azure.com/.default")
 
 
-def test_a_missing_azurite_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_azurite_the_error_names_the_command_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(azurite, "PROGRAM", tmp_path / "none")
     with pytest.raises(StartError, match="make setup"):
         azurite.start(tmp_path, LocalAuthority(tmp_path))

@@ -47,7 +47,7 @@ def test_the_settings_are_complete(local_storage: LocalCloud) -> None:
     assert settings.client_id == local_storage.environment()["CLAWBACK_CLIENT_ID"]
 
 
-def test_each_app_is_somebody_else_with_its_own_rights(local_storage: LocalCloud) -> None:
+def test_each_app_has_its_own_identity_and_rights(local_storage: LocalCloud) -> None:
     graph = "https://graph.microsoft.com"
     pipeline, web = (
         jwt.decode(_token(local_storage, name, graph), options={"verify_signature": False})
@@ -58,7 +58,7 @@ def test_each_app_is_somebody_else_with_its_own_rights(local_storage: LocalCloud
     assert web["roles"] == []
 
 
-def test_another_process_finds_it_by_its_file(local_storage: LocalCloud) -> None:
+def test_another_process_finds_the_cloud_by_its_file(local_storage: LocalCloud) -> None:
     assert read_state(local_storage.directory) == local_storage.state
     assert (local_storage.directory / module.STATE_FILE).stat().st_mode & 0o077 == 0
 
@@ -89,7 +89,7 @@ def test_what_is_kept_is_there_after_a_restart(tmp_path: Path) -> None:
                 queue.send_message("kept")
 
 
-def test_the_default_tenant_is_sound() -> None:
+def test_the_default_tenant_is_valid() -> None:
     model.check(default_tenant())
 
 
@@ -103,17 +103,17 @@ def test_everything_starts_and_answers(local_cloud: LocalCloud) -> None:
             assert answer.status == 200
 
 
-def test_settings_are_those_of_the_templates_and_nothing_is_made_up() -> None:
-    worked_out = {
+def test_settings_are_those_of_the_templates_and_a_missing_value_is_an_error() -> None:
+    run_time_values = {
         name: "here"
         for name, value in Deployment.of("local").settings("web").items()
         if value.startswith("[") and not name.startswith(module._NOT_HERE)
     }
-    found = module._settings(Deployment.of("local"), "web", worked_out)
+    found = module._settings(Deployment.of("local"), "web", run_time_values)
     assert found["CLAWBACK_ROLE"] == "web"
     assert found["CLAWBACK_WEBHOOK_SECRETS__clawback"] == "here"
     assert "CLAWBACK_GRAPH_URL" not in found
 
-    del worked_out["CLAWBACK_COSMOS_ENDPOINT"]
+    del run_time_values["CLAWBACK_COSMOS_ENDPOINT"]
     with pytest.raises(DeploymentError, match="CLAWBACK_COSMOS_ENDPOINT"):
-        module._settings(Deployment.of("local"), "web", worked_out)
+        module._settings(Deployment.of("local"), "web", run_time_values)

@@ -35,7 +35,7 @@ def _gone(*pids: int) -> bool:
     return all(process.status() == psutil.STATUS_ZOMBIE for process in alive if process.is_running())
 
 
-def test_it_announces_itself_and_stops_with_all_that_it_started(tmp_path: Path) -> None:
+def test_a_process_announces_itself_and_stops_with_all_that_it_started(tmp_path: Path) -> None:
     child = Child(python("-c", BUSY), environment=ENVIRONMENT, log=tmp_path / "busy.log")
     announced = child.announced()
     child.stop()
@@ -44,7 +44,7 @@ def test_it_announces_itself_and_stops_with_all_that_it_started(tmp_path: Path) 
     assert "starting up" in (tmp_path / "busy.log").read_text(encoding="utf-8")
 
 
-def test_kill_takes_the_whole_group(tmp_path: Path) -> None:
+def test_kill_ends_the_whole_group(tmp_path: Path) -> None:
     child = Child(python("-c", BUSY), environment=ENVIRONMENT, log=tmp_path / "busy.log")
     announced = child.announced()
     child.kill()
@@ -69,14 +69,14 @@ def test_its_log_and_the_files_that_it_makes_are_for_their_owner_only(tmp_path: 
         assert (tmp_path / name).stat().st_mode & 0o077 == 0
 
 
-def test_one_that_ends_early_tells_its_last_words(tmp_path: Path) -> None:
+def test_the_error_of_a_process_that_ends_early_has_its_output(tmp_path: Path) -> None:
     child = Child(python("-c", "print('no such port')"), environment=ENVIRONMENT, log=tmp_path / "x.log")
     with pytest.raises(StartError, match="no such port"):
         child.announced()
     child.kill()
 
 
-def test_one_that_stays_silent_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+def test_a_process_that_announces_nothing_is_not_waited_for_for_ever(tmp_path: Path) -> None:
     child = Child(python("-c", "import signal; signal.pause()"), environment=ENVIRONMENT, log=tmp_path / "silent.log")
     with pytest.raises(StartError, match="was not ready"):
         child.announced(timeout=0)

@@ -201,7 +201,7 @@ def test_direct_beats_group_and_the_shorter_way_beats_the_longer() -> None:
     }
 
 
-def test_whoever_forwards_has_a_copy_that_counts() -> None:
+def test_the_copy_of_the_person_who_forwards_counts() -> None:
     forward = {"did": "forward", "who": "ann", "becomes": "fwd", "to": ["team"], "minutes_ago": 30}
     generated = made(deeds=[forward])
     sent = [one for one in generated.expected if one.message_id != "<lure@evil.example>"]
@@ -232,14 +232,14 @@ def test_a_forward_of_a_forward_names_both() -> None:
     assert kims.way == (f"forward:ann.example@{DOMAIN}", f"forward:bob.example@{DOMAIN}")
 
 
-def test_a_rule_files_copies_and_hands_on_what_matches() -> None:
+def test_a_rule_files_copies_and_redirects_what_matches() -> None:
     rule = {"who": "ann", "name": "r", "subject_contains": ["INVOICE"], "move_to": "Inbox/Bills", "copy_to": "Archive"}
     generated = made(rules=[{**rule, "redirect_to": ["kim"]}])
     assert [one.folder for one in box(generated, "ann")] == ["Inbox/Bills", "Archive"]
     assert ends(generated)["kim"] == ("quarantined", None, (f"inbox_rule:ann.example@{DOMAIN}",))
 
 
-def test_a_rule_that_did_not_match_leaves_nothing_at_whom_it_names() -> None:
+def test_a_rule_that_does_not_match_redirects_nothing() -> None:
     generated = made(rules=[{"who": "ann", "name": "r", "subject_contains": ["lunch"], "redirect_to": ["kim"]}])
     assert box(generated, "kim") == ()
     assert ends(generated)["kim"][:2] == ("not_found", None)
@@ -254,7 +254,9 @@ def test_a_rule_that_did_not_match_leaves_nothing_at_whom_it_names() -> None:
         ("vanished", None, ("not_found", None)),
     ],
 )
-def test_how_far_it_is_deleted_decides(whereto: str, folder: str | None, end: tuple[str, str | None]) -> None:
+def test_the_state_depends_on_how_far_the_mail_was_deleted(
+    whereto: str, folder: str | None, end: tuple[str, str | None]
+) -> None:
     generated = made(deeds=[{"did": "remove", "who": "ann", "whereto": whereto}])
     assert [one.folder for one in box(generated, "ann")] == ([folder] if folder else [])
     assert ends(generated)["ann"][:2] == end
@@ -311,7 +313,7 @@ def test_the_trace_has_a_row_for_the_group_and_for_each_who_got_it() -> None:
         ),
     ],
 )
-def test_what_cannot_be_is_told(changes: dict[str, Any], told: str) -> None:
+def test_a_scenario_that_contradicts_itself_is_refused(changes: dict[str, Any], told: str) -> None:
     with pytest.raises(model.ModelError, match=told):
         made(**changes)
 

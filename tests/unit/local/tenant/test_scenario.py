@@ -70,19 +70,19 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
         ({"cast": {"ann": {"name": "Ann", "address": "ann@example.com"}}}, "have an address of their own"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+def test_the_error_names_the_place_of_a_mistake(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
     path = written(tmp_path, **changes)
     with pytest.raises(ModelError, match=told) as caught:
         load_scenario(path)
     assert str(path) in str(caught.value)
 
 
-def test_who_asks_for_no_scenario_is_told_which_there_are() -> None:
+def test_the_error_about_an_unknown_scenario_lists_those_that_exist() -> None:
     with pytest.raises(ModelError, match="there is no scenario nothing; there are: crash, phishing"):
         load_scenario("nothing")
 
 
-def test_what_is_no_yaml_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text("cast: {", encoding="utf-8")
     with pytest.raises(ModelError, match=r"broken\.yaml"):

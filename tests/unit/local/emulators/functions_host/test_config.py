@@ -14,7 +14,7 @@ def _write(path: Path, **document: Any) -> Path:
     return file
 
 
-def test_the_defaults_are_the_extension_s(tmp_path: Path) -> None:
+def test_the_defaults_are_those_of_the_extension(tmp_path: Path) -> None:
     config = read_host_json(_write(tmp_path))
     assert (config.queues.batch_size, config.queues.max_dequeue_count, config.queues.base64) == (16, 5, True)
     assert config.queues.visibility_timeout == timedelta(0)
@@ -39,7 +39,7 @@ def test_the_defaults_are_the_extension_s(tmp_path: Path) -> None:
         {"functionTimeout": "-1"},
     ],
 )
-def test_what_is_not_honoured_is_refused(tmp_path: Path, document: dict[str, Any]) -> None:
+def test_a_setting_that_is_not_supported_is_refused(tmp_path: Path, document: dict[str, Any]) -> None:
     with pytest.raises(HostError):
         read_host_json(_write(tmp_path, **document))
 
@@ -67,6 +67,6 @@ def test_settings_are_filled_in() -> None:
         [{"type": "queueTrigger", "name": "m"}, {"type": "queue", "name": "out"}],
     ],
 )
-def test_bindings_that_are_not_run_are_refused(bindings: list[dict[str, Any]]) -> None:
+def test_bindings_that_are_not_supported_are_refused(bindings: list[dict[str, Any]]) -> None:
     with pytest.raises(HostError):
         read_function("f", bindings, {})

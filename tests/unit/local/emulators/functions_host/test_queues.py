@@ -350,7 +350,7 @@ async def test_no_more_than_a_batch_runs_at_once_and_a_new_one_waits_for_the_thr
 
 
 @pytest.mark.cloud
-async def test_a_missing_queue_is_said_at_the_start(queues: QueueServiceClient) -> None:
+async def test_a_missing_queue_is_an_error_at_the_start(queues: QueueServiceClient) -> None:
     listener = QueueListener(
         queues.get_queue_client("nowhere"), None, SETTINGS, LEASE, _never, lambda: None, SystemClock()
     )

@@ -41,8 +41,8 @@ def test_what_is_no_schedule(text: str) -> None:
         parse(text)
 
 
-def test_a_day_that_never_comes() -> None:
-    with pytest.raises(HostError, match="never"):
+def test_a_schedule_that_never_fires_is_refused() -> None:
+    with pytest.raises(HostError, match="never fires"):
         parse("0 0 0 30 2 *").after(NOON)
 
 

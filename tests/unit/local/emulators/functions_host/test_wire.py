@@ -25,7 +25,7 @@ def test_the_host_reads_what_was_encoded(frames: list[tuple[dict[str, Any], byte
 
 
 @given(FRAMES)
-def test_so_does_a_worker_and_it_notices_the_end(frames: list[tuple[dict[str, Any], bytes]]) -> None:
+def test_a_worker_reads_what_was_encoded_and_notices_the_end(frames: list[tuple[dict[str, Any], bytes]]) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         with ours:

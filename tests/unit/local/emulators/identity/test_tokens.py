@@ -13,15 +13,15 @@ GRAPH = "https://graph.microsoft.com"
 CALLER = Caller("app", "object", GRAPH, ("Mail.ReadWrite", "User.Read.All"), "pipeline")
 
 
-def test_who_was_issued_is_who_is_read() -> None:
+def test_the_caller_of_a_token_is_the_one_it_was_issued_to() -> None:
     assert verify(issue(CALLER, KEY, TENANT), KEY, GRAPH) == CALLER
 
 
-def test_any_of_several_audiences_will_do() -> None:
+def test_a_token_for_one_of_several_audiences_is_accepted() -> None:
     assert verify(issue(CALLER, KEY, TENANT), KEY, ["https://cosmos.azure.com", GRAPH]) == CALLER
 
 
-def test_azurite_finds_the_claims_it_looks_at() -> None:
+def test_a_token_has_the_claims_that_azurite_checks() -> None:
     claims = jwt.decode(issue(CALLER, KEY, TENANT), options={"verify_signature": False})
     assert claims["iss"] == f"https://sts.windows.net/{TENANT}/"
     assert {"aud", "nbf", "exp", "iat"} <= claims.keys()
@@ -37,7 +37,7 @@ def test_azurite_finds_the_claims_it_looks_at() -> None:
     ],
     ids=["another key", "another audience", "expired", "not yet"],
 )
-def test_a_token_that_is_not_good(key: str, audience: str, age: timedelta) -> None:
+def test_a_token_that_is_not_valid_is_refused(key: str, audience: str, age: timedelta) -> None:
     token = issue(CALLER, KEY, TENANT, now=datetime.now(UTC) - age)
     with pytest.raises(TokenError):
         verify(token, key, audience)
@@ -50,6 +50,6 @@ def test_an_unsigned_token_is_refused() -> None:
 
 
 @given(st.text())
-def test_nonsense_is_refused(token: str) -> None:
+def test_text_that_is_no_token_is_refused(token: str) -> None:
     with pytest.raises(TokenError):
         verify(token, KEY, GRAPH)
