@@ -17,6 +17,7 @@ ROUTES = {
     "list_incidents": ("GET", "incidents", "FUNCTION"),
     "show_incident": ("GET", "incidents/{incident_id}", "FUNCTION"),
     "export_activity": ("GET", "incidents/{incident_id}/activity.csv", "FUNCTION"),
+    "list_of_incident": ("GET", "incidents/{incident_id}/lists/{name}", "FUNCTION"),
     "verify_chain": ("GET", "incidents/{incident_id}/verify-chain", "FUNCTION"),
     "approve_plan": ("POST", "incidents/{incident_id}/approve", "FUNCTION"),
     "undo_pull": ("POST", "incidents/{incident_id}/undo", "FUNCTION"),
@@ -25,7 +26,7 @@ ROUTES = {
     "close_incident": ("POST", "incidents/{incident_id}/close", "FUNCTION"),
 }
 
-TIMERS = {"quarantine_sweep": "0 * * * * *", "queue_age": "30 * * * * *"}
+TIMERS = {"quarantine_sweep": "0 * * * * *", "alert_sweep": "0 */30 * * * *", "queue_age": "30 * * * * *"}
 
 _SCRIPT = """
 import json, logging

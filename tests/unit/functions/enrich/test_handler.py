@@ -57,8 +57,7 @@ async def test_finds_out_who_decides_and_hands_on() -> None:
     assert "1 groups (+5)" in decision.priority.reasons
     assert (tenant.incident.decided, tenant.incident.ignored) == (1, 0)
     assert tenant.incident.latest_decision == decision
-    # Once after its batch, and once because nothing was left.
-    assert tenant.queue.sent == TOLD * 2
+    assert tenant.queue.sent == TOLD
 
 
 async def test_an_ignored_alert_goes_no_further() -> None:
@@ -85,7 +84,7 @@ async def test_a_second_delivery_decides_the_same_though_the_world_has_changed()
     await tenant.enrich()
     assert tenant.incident == first
     assert tenant.links == links
-    assert tenant.queue.sent == TOLD * 3
+    assert tenant.queue.sent == TOLD * 2
 
 
 async def test_privileged_and_protected_people() -> None:
@@ -203,8 +202,8 @@ async def test_alerts_with_very_many_recipients_are_decided_in_batches(monkeypat
     tenant = Tenant()
     for number, names in enumerate(("abcde", "abc", "d", "ef"), start=1):
         await tenant.alert(*names, number=number)
-    # One batch more than one delivery does: the rest is the next delivery's.
     assert await tenant.enrich() == Done()
+    # As many batches as one delivery does: whether anything is left is for the next one.
     assert tenant.queue.sent[-1] == EnrichAlerts(incident_id=INCIDENT)
     assert await tenant.enrich() == Done()
     assert tenant.incident.decided == 4
@@ -277,7 +276,7 @@ async def test_a_crash_anywhere_changes_nothing_about_the_result(resumed: str) -
         return tenant, checkpoints
 
     calm, checkpoints = await run(None)
-    assert checkpoints.passed > 20
+    assert checkpoints.passed >= 20
     for place in range(checkpoints.passed):
         tenant, _ = await run(place)
         # When something was decided differs if it was done after the crash; what, does not.

@@ -138,7 +138,7 @@ async def test_all_alerts_of_the_first_payload_of_a_case_are_decided_at_once() -
     assert wakes(intake) == [0]
 
 
-async def test_who_dies_before_it_has_sent_is_not_counted_on() -> None:
+async def test_a_message_that_was_announced_and_never_sent_is_sent_by_the_next_delivery() -> None:
     intake = Intake()
     await intake.take(alert("1"))
     message = await intake.submit(alert("2"))
@@ -151,12 +151,16 @@ async def test_who_dies_before_it_has_sent_is_not_counted_on() -> None:
     with pytest.raises(ProcessDied):
         await intake.handle(message)
     intake.checkpoints.revive()
-    # An alert of the same moment does not rely on the message that was never sent.
+    # An alert of the same moment relies on the announced message.
     await intake.take(alert("3"))
-    assert wakes(intake) == [0, 3]
-    # And the repeated delivery sends its own.
+    assert wakes(intake) == [0]
+    # The repeated delivery sends it, at once, for all that have joined.
     await intake.handle(message)
-    assert wakes(intake) == [0, 3, 0]
+    assert wakes(intake) == [0, 0]
+    # And no alert relies on it for longer than it was announced for.
+    intake.now.advance(3)
+    await intake.take(alert("4"))
+    assert wakes(intake) == [0, 0, 3]
 
 
 async def test_an_alert_about_mails_of_two_incidents_joins_one_and_names_the_other() -> None:
