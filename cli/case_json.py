@@ -11,12 +11,14 @@ Json = dict[str, Any]
 _PATH = "incidents"
 # Of one answer, which then stays below 2 MB.
 _PAGE = 1000
-# The parts of the API's incident that are lists, in the order in which a person reads them.
+# Of one list of a case: most cases fit into one answer.
+_LIST_PAGE = 500
+# The lists of a case, in the order in which a person reads them.
 _LISTS = ("alerts", "messages", "plans", "commands")
 
 
 class Case:
-    """One incident as it is now: its header is read at once, its targets when they are asked for.
+    """One incident as it is now: its header is read at once, its lists and targets when they are asked for.
 
     Raises:
         CommandError: the API refuses, cannot be reached, or answers something else than an incident.
@@ -30,8 +32,8 @@ class Case:
 
     @property
     def header(self) -> Json:
-        """Id, state, title, times: everything that is not a list."""
-        return {name: value for name, value in self._incident.items() if name not in _LISTS}
+        """Id, state, title, times, numbers."""
+        return self._incident
 
     @property
     def counts(self) -> Json:
@@ -93,17 +95,13 @@ class Case:
         return {"incident": self.header, "counts": self.counts, **lists, "targets": self.targets()}
 
     def _list(self, name: str) -> Iterator[Json]:
-        return iter(objects(self._incident.get(name, [])))
+        for page in self._api.pages(f"{self._path}/lists/{name}", f"?top={_LIST_PAGE}"):
+            yield from objects(page.get(name))
 
 
 def newest(api: Api, top: int | None = None) -> list[Json]:
     """The newest incidents, at most `top` of them, the newest first."""
     return objects(api.get(_PATH if top is None else f"{_PATH}?top={top}").get("incidents"))
-
-
-def planned_targets(incident: Json) -> int:
-    """How many targets the plans of one of the `newest` have together."""
-    return sum(int(plan.get("targets", 0)) for plan in objects(incident.get("plans", [])))
 
 
 def waits(plan: Json) -> bool:

@@ -43,7 +43,7 @@ def _case_lines(case: Case) -> Iterator[tuple[str, str]]:
     for command in case.commands():
         reason = f": {safe(command['reason'])}" if command.get("reason") else ""
         who = f"{safe(command.get('by'))} at {safe(command.get('at'))}"
-        yield f"{safe(command.get('kind'))} requested by {who}{reason}", ""
+        yield f"{safe(command.get('command'))} requested by {who}{reason}", ""
 
 
 def _plan_lines(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.case_json import planned_targets
 from cli.text import safe
 
 # Columns of a file or a pipe, where lines may be long.
@@ -121,7 +120,7 @@ def incidents(found: Iterable[dict[str, Any]]) -> Table:
                 one.get("state"),
                 one.get("openedAt"),
                 one.get("counts", {}).get("states", {}).get("quarantined", 0),
-                planned_targets(one),
+                one.get("targets", 0),
                 one.get("title"),
             )
             for one in found

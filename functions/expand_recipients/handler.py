@@ -155,6 +155,7 @@ async def _record(
         recorded = stored.value.model_copy(update=changes)
         header = case.with_plan(PlanState.DRAFT, recorded.state).changed(
             planned=case.planned + len(recorded.alert_ids),
+            targets=case.targets + recorded.targets,
             unapproved_targets=case.unapproved_targets + recorded.targets,
             unapproved_mailboxes=case.unapproved_mailboxes + recorded.mailboxes,
         )

@@ -234,8 +234,10 @@ class Incident(Stored):
     """Decided alerts that are in a plan which was made."""
     plans: PlanCounts = PlanCounts()
     latest_decision: Decision | None = None
+    targets: int = 0
+    """Targets of all plans."""
     unapproved_targets: int = 0
-    """Targets of all plans that no person approved: the limits of policy count them."""
+    """Those of plans that no person approved: the limits of policy count them."""
     unapproved_mailboxes: int = 0
     counts: Counts = Counts()
     """As of the last entry of the activity chain that was counted."""

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 # What `emit(…, **name)` spreads, by the name that it has in the code.
 SPREAD = {
     "about": {"stage", "correlation_id", "attempt"},
-    "states": {str(state) for state in TargetState} | {"restore_failed"},
+    "_counts(work)": {str(state) for state in TargetState} | {"restore_failed"},
 }
 
 # Which logs of whom go to the workspace, by resource type.

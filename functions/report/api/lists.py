@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from functions.report.api.models import ReadDeps
 from functions.report.api.parameters import number_of, wrong_continuation
 from shared.domain.ids import IncidentId
-from shared.domain.incident import AlertLink, CaseMessage, Command, Plan
+from shared.domain.incident import AlertLink, CaseDocument, CaseMessage, Command, Plan
 from shared.errors import NotFoundError
 
 _DEFAULT = 100
@@ -20,6 +20,12 @@ _KINDS: dict[str, type[AlertLink | CaseMessage | Plan | Command]] = {
     "plans": Plan,
     "commands": Command,
 }
+
+
+def _shown(document: CaseDocument) -> dict[str, Any]:
+    if isinstance(document, CaseMessage):
+        return {"id": document.id, **document.message.to_document()}
+    return document.to_document()
 
 
 async def case_list(incident_id: IncidentId, name: str, query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
@@ -39,6 +45,6 @@ async def case_list(incident_id: IncidentId, name: str, query: Mapping[str, str]
         raise wrong_continuation() from None
     following = {"top": top, "continuation": page.continuation}
     return {
-        name: [document.to_document() for document in page.items],
+        name: [_shown(document) for document in page.items],
         **({"next": f"?{urlencode(following)}"} if page.continuation else {}),
     }

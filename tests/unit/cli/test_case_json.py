@@ -5,11 +5,11 @@ import pytest
 
 from cli.access import Access
 from cli.api import Api
-from cli.case_json import Case, ask, newest, planned_targets
+from cli.case_json import Case, ask, newest
 from tests.unit.cli.stub_api import Answer, StubApi
 
 DOCUMENT: dict[str, Any] = {
-    "incident": {"id": "i", "state": "contained", "alerts": [{"id": "a"}], "plans": [{"id": "p", "state": "finished"}]},
+    "incident": {"id": "i", "state": "contained", "alerts": 2, "plans": {"finished": 1}},
     "counts": {"read": 1},
     "targets": [{}],
     "tree": [],
@@ -24,15 +24,20 @@ def api(stub: StubApi) -> Iterator[Api]:
         yield made
 
 
-def test_the_header_has_no_lists(api: Api) -> None:
-    assert Case(api, "i").header == {"id": "i", "state": "contained"}
+def test_the_header_is_the_incident(api: Api) -> None:
+    assert Case(api, "i").header == DOCUMENT["incident"]
 
 
-def test_lists_are_read_one_by_one_and_may_be_missing(api: Api) -> None:
+def test_lists_are_read_one_by_one_page_after_page(stub: StubApi, api: Api) -> None:
+    first = {"alerts": [{"id": "a"}], "next": "?top=500&continuation=x"}
+    stub.answers["/api/incidents/i/lists/alerts?top=500"] = Answer.json(first)
+    stub.answers["/api/incidents/i/lists/alerts?top=500&continuation=x"] = Answer.json({"alerts": [{"id": "b"}]})
+    plans = {"plans": [{"id": "p", "state": "finished"}, {"id": "q", "state": "awaiting_approval"}]}
+    stub.answers["/api/incidents/i/lists/plans?top=500"] = Answer.json(plans)
     case = Case(api, "i")
-    assert list(case.alerts()) == [{"id": "a"}]
-    assert list(case.plans()) == [{"id": "p", "state": "finished"}]
-    assert [*case.messages(), *case.commands(), *case.waiting_plans()] == []
+    assert list(case.alerts()) == [{"id": "a"}, {"id": "b"}]
+    assert list(case.plans()) == plans["plans"]
+    assert [plan["id"] for plan in case.waiting_plans()] == ["q"]
 
 
 def test_counts_lie_beside_the_incident_or_in_it(stub: StubApi, api: Api) -> None:
@@ -65,10 +70,10 @@ def test_a_command_does_not_read_the_incident(stub: StubApi, api: Api) -> None:
     assert [one.method for one in stub.asked] == ["POST"]
 
 
-def test_the_newest_incidents_with_their_planned_targets(stub: StubApi, api: Api) -> None:
-    found = [{"id": "i", "plans": [{"targets": 3}, {"targets": 4}, {}]}, {"id": "j"}]
+def test_the_newest_incidents(stub: StubApi, api: Api) -> None:
+    found = [{"id": "i", "targets": 7}, {"id": "j"}]
     stub.answers["/api/incidents?top=2"] = Answer.json({"incidents": found})
-    assert [planned_targets(one) for one in newest(api, 2)] == [7, 0]
+    assert newest(api, 2) == found
 
 
 def test_a_chain_is_checked_part_after_part(stub: StubApi, api: Api) -> None:

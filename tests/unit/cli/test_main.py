@@ -37,10 +37,10 @@ INCIDENT: dict[str, Any] = {
     "counts": {"states": {"quarantined": 2}},
     "messages": [{"internetMessageId": "<1@evil.example>", "sender": "ceo@evil.example", "subject": "Pay\x1b[2J"}]
     + [{"networkMessageId": str(number)} for number in range(11)],
-    "commands": [{"id": "cmd-1", "kind": "undo", "by": "Sam", "at": "2026-03-02T10:00:00Z", "reason": "a mistake"}],
+    "commands": [{"id": "cmd-1", "command": "undo", "by": "Sam", "at": "2026-03-02T10:00:00Z", "reason": "a mistake"}],
 }
 LISTS = ("alerts", "messages", "plans", "commands")
-HEADER = {name: value for name, value in INCIDENT.items() if name not in LISTS}
+HEADER = {**{name: value for name, value in INCIDENT.items() if name not in LISTS}, "alerts": 2, "targets": 5}
 TARGETS = [
     {
         "id": f"target-{name}",
@@ -52,11 +52,17 @@ TARGETS = [
 ]
 
 
+def answer_list(stub: StubApi, name: str, documents: list[dict[str, Any]]) -> None:
+    stub.answers[f"/api/incidents/incident-1/lists/{name}?top=500"] = Answer.json({name: documents})
+
+
 @pytest.fixture
 def api(stub: StubApi) -> StubApi:
     stub.answers["/api/incidents/incident-1?top=1"] = Answer.json(
-        {"incident": INCIDENT, "counts": INCIDENT["counts"], "targets": TARGETS[:1], "tree": [], "next": "?after=x"}
+        {"incident": HEADER, "counts": INCIDENT["counts"], "targets": TARGETS[:1], "tree": [], "next": "?after=x"}
     )
+    for name in LISTS:
+        answer_list(stub, name, INCIDENT[name])
     stub.answers["/api/incidents/incident-1?top=1000"] = Answer.json({"targets": TARGETS})
     stub.answers["/api/incidents/incident-1/verify-chain"] = Answer.json({"intact": True, "chain": {"entries": 0}})
     stub.answers["/api/incidents/incident-1/activity.csv"] = Answer(b'"recipient"\r\n"ada"\r\n')
@@ -166,8 +172,7 @@ def test_approve_names_exactly_the_plan_that_waits(api: StubApi, capsys: pytest.
 
 
 def test_if_several_plans_wait_one_has_to_be_named(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
-    several = {**INCIDENT, "plans": [{**INCIDENT["plans"][1], "id": name} for name in ("plan-2", "plan-3")]}
-    api.answers["/api/incidents/incident-1?top=1"] = Answer.json({"incident": several})
+    answer_list(api, "plans", [{**INCIDENT["plans"][1], "id": name} for name in ("plan-2", "plan-3")])
 
     assert main(["approve", "incident-1", "--by", "Sam"]) == REFUSED
     assert "plan-2 (3 targets), plan-3 (3 targets)" in capsys.readouterr().err
@@ -183,8 +188,7 @@ def test_approve_as_json(api: StubApi, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_nothing_to_approve_is_refused(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
-    calm = {**INCIDENT, "plans": INCIDENT["plans"][:1]}
-    api.answers["/api/incidents/incident-1?top=1"] = Answer.json({"incident": calm})
+    answer_list(api, "plans", INCIDENT["plans"][:1])
     assert main(["approve", "incident-1", "--by", "Sam"]) == REFUSED
     assert "no such plan of this incident waits" in capsys.readouterr().err
 
@@ -293,7 +297,7 @@ def test_an_answer_of_another_kind_is_unreachable(stub: StubApi, body: bytes) ->
     assert main(["incident", "list"]) == UNREACHABLE
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"incident": []}', b'{"incident": {"alerts": {}}}'])
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"incident": []}'])
 def test_a_case_of_another_kind_is_unreachable(stub: StubApi, body: bytes) -> None:
     stub.answers["/api/incidents/i?top=1"] = Answer(body)
     assert main(["incident", "show", "i"]) == UNREACHABLE

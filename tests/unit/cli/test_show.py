@@ -119,7 +119,7 @@ def test_incidents_say_how_many_were_pulled_of_how_many() -> None:
         "state": "pulling",
         "openedAt": "2026-03-02T09:00:00Z",
         "counts": {"states": {"quarantined": 2}},
-        "plans": [{"targets": 3}, {"targets": 4}],
+        "targets": 7,
         "title": BAD,
     }
     line = _drawn(screen.incidents([one])).splitlines()[1]
