@@ -109,7 +109,7 @@ def test_nothing_is_pulled_before_a_person_approves(stack: Stack, clawback: Run,
     def reaches(state: str, **states: int) -> Any:
         return wait(
             lambda: incidents(clawback, ours),
-            lambda found: [(one["incident"]["state"], one["counts"].get("states", {})) for one in found] == [(state, states)],
+            lambda found: [(one["incident"]["state"], one["counts"]["states"]) for one in found] == [(state, states)],
         )[0]
 
     untouched, pulled = mailboxes(stack), "Clawback Quarantine"
