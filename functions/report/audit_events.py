@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from functions.report.models import Told
+from functions.report.models import CountedEvent
 from shared.domain.activity import AuditEvent
 from shared.domain.ids import IncidentId, derive
 from shared.domain.incident import AlertLink, CaseDocument, Command, Incident, Plan
@@ -14,24 +14,24 @@ SYSTEM = "clawback"
 """The actor where neither a person nor a rule decided."""
 
 
-def of_document(document: CaseDocument) -> list[Told]:
+def of_document(document: CaseDocument) -> list[CountedEvent]:
     """What one document of a case tells, in the order in which it happened; at most two events."""
     match document:
         case Incident():
-            return [Told(one) for one in _of_header(document)]
+            return [CountedEvent(one) for one in _of_header(document)]
         case AlertLink():
-            return [Told(one) for one in _of_alert(document)]
+            return [CountedEvent(one) for one in _of_alert(document)]
         case Plan():
-            return [Told(one) for one in _of_plan(document)]
+            return [CountedEvent(one) for one in _of_plan(document)]
         case Command():
-            return [Told(_of_command(document))]
+            return [CountedEvent(_of_command(document))]
         case _:
             return []
 
 
-def of_targets(targets: Iterable[Target], now: datetime) -> list[Told]:
+def of_targets(targets: Iterable[Target], now: datetime) -> list[CountedEvent]:
     """Each terminal state that a target has reached, in order; `now` is when what keeps no time of its own was seen."""
-    return [told for target in targets if target.terminal for told in _of_target(target, now)]
+    return [event for target in targets if target.terminal for event in _of_target(target, now)]
 
 
 def _of_header(incident: Incident) -> Iterable[AuditEvent]:
@@ -87,26 +87,29 @@ def _of_command(command: Command) -> AuditEvent:
 
 
 def _event(incident_id: IncidentId, kind: str, at: datetime, actor: str, about: str = "", **data: Any) -> AuditEvent:
-    told = {"about": about, **data} if about else data
-    return AuditEvent(id=derive("event", incident_id, kind, about), kind=kind, at=at, actor=actor, data=told)
+    facts = {"about": about, **data} if about else data
+    return AuditEvent(id=derive("event", incident_id, kind, about), kind=kind, at=at, actor=actor, data=facts)
 
 
-def _of_target(target: Target, now: datetime) -> list[Told]:
-    """One or two facts: what came back, or could not, had first been pulled, and that may not have been told yet."""
+def _of_target(target: Target, now: datetime) -> list[CountedEvent]:
+    """One or two events: a restore, or a failed one, comes after a pull, which may not be recorded yet."""
     pulled = target.model_copy(update={"state": TargetState.QUARANTINED, "reason": None})
     match target.state:
         case TargetState.RESTORED:
-            return [_quarantined(pulled, now), Told(_seen(target, target.state, target.restored_at or now), target)]
+            return [
+                _quarantined(pulled, now),
+                CountedEvent(_seen(target, target.state, target.restored_at or now), target),
+            ]
         case TargetState.QUARANTINED if target.reason:
             # Still there, and counted as that already: the attempt to bring it back failed.
-            return [_quarantined(pulled, now), Told(_seen(target, "restore_failed", now))]
+            return [_quarantined(pulled, now), CountedEvent(_seen(target, "restore_failed", now))]
         case TargetState.QUARANTINED:
             return [_quarantined(target, now)]
         case _:
-            return [Told(_seen(target, target.state, now), target)]
+            return [CountedEvent(_seen(target, target.state, now), target)]
 
 
-def _quarantined(target: Target, now: datetime) -> Told:
+def _quarantined(target: Target, now: datetime) -> CountedEvent:
     proof = {
         "read": target.read,
         "copies": len(target.copies),
@@ -114,7 +117,7 @@ def _quarantined(target: Target, now: datetime) -> Told:
         "pulledAt": target.pulled_at.isoformat() if target.pulled_at else None,
         "exposedSeconds": target.exposed_seconds,
     }
-    return Told(_seen(target, target.state, target.verified_at or now, **proof), target)
+    return CountedEvent(_seen(target, target.state, target.verified_at or now, **proof), target)
 
 
 def _seen(target: Target, kind: str, at: datetime, **data: Any) -> AuditEvent:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from functions.report.models import Anchor, AnchorCheck, Told, Verification
+from functions.report.models import Anchor, AnchorCheck, CountedEvent, Verification
 from shared.domain.activity import ChainReport, Document, Head, Place, link, verify
 from shared.domain.batch import MAX_BATCH, MAX_BATCH_BYTES, batch_size
 from shared.domain.exposure import finished_targets
@@ -35,26 +35,26 @@ CLOSED = "closed"
 """The name of the anchor that is made when the case is closed; the others have the ids of their plans."""
 
 
-async def tell(incident_id: IncidentId, told: Sequence[Told], activity: ActivityStore) -> Head:
+async def record(incident_id: IncidentId, events: Sequence[CountedEvent], activity: ActivityStore) -> Head:
     """Add those audit events that the chain does not have, and count their targets; the head after that.
 
     Raises:
         ConflictError: others were first each time.
     """
     head = Head(incident_id=incident_id)
-    for batch in batches(told):
-        head = await _tell_batch(incident_id, batch, activity)
+    for batch in batches(events):
+        head = await _record_batch(incident_id, batch, activity)
     return head
 
 
-def batches(told: Iterable[Told]) -> Iterator[list[Told]]:
+def batches(events: Iterable[CountedEvent]) -> Iterator[list[CountedEvent]]:
     """The audit events in parts that one transactional batch takes; at least one, which may be empty."""
-    batch: list[Told] = []
+    batch: list[CountedEvent] = []
     plans: set[PlanId] = set()
     size = 0
-    for one in told:
-        counted = {one.counts.plan_id} if one.counts else set()
-        entry_size = batch_size([one.fact.to_document()]) + _LINK_BYTES
+    for one in events:
+        counted = {one.target.plan_id} if one.target else set()
+        entry_size = batch_size([one.event.to_document()]) + _LINK_BYTES
         # One operation is the head's, and each plan's count is one.
         operations = 1 + len(plans | counted) + len(batch) + 1
         if batch and (operations > MAX_BATCH or size + entry_size > _ENTRY_BYTES):
@@ -66,16 +66,16 @@ def batches(told: Iterable[Told]) -> Iterator[list[Told]]:
     yield batch
 
 
-async def _tell_batch(incident_id: IncidentId, told: Sequence[Told], activity: ActivityStore) -> Head:
+async def _record_batch(incident_id: IncidentId, events: Sequence[CountedEvent], activity: ActivityStore) -> Head:
     for _ in range(_TRIES):
         now = await activity.head(incident_id)
         head, etag = (now.value, now.etag) if now else (Head(incident_id=incident_id), None)
-        known = await activity.known(incident_id, [one.fact.id for one in told])
-        news = [one for one in told if one.fact.id not in known]
+        known = await activity.known(incident_id, [one.event.id for one in events])
+        news = [one for one in events if one.event.id not in known]
         if not news:
             return head
-        longer, entries = link(head, [one.fact for one in news])
-        ended = [one.counts for one in news if one.counts is not None]
+        longer, entries = link(head, [one.event for one in news])
+        ended = [one.target for one in news if one.target is not None]
         # Read after the head: who changes a count meanwhile moves the head, and our batch is refused.
         plan_counts = {
             plan: await activity.plan_count(incident_id, plan) + more for plan, more in finished_targets(ended).items()

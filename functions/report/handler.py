@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from functions.report.audit_events import of_document, of_targets
-from functions.report.chain import CLOSED, anchor, tell
+from functions.report.chain import CLOSED, anchor, record
 from functions.report.models import Deps
 from shared.domain.activity import Head
 from shared.domain.ids import IncidentId, PlanId
@@ -33,7 +33,7 @@ async def handle(message: ReportMessage, deps: Deps) -> Outcome:
     match message:
         case ChunkChanged():
             chunk, targets = await deps.targets.read_chunk(message.chunk_id)
-            head = await tell(message.incident_id, of_targets(targets, deps.now()), deps.activity)
+            head = await record(message.incident_id, of_targets(targets, deps.now()), deps.activity)
             await _update(message.incident_id, head, [], [chunk.value.plan_id], deps)
             return Done()
         case IncidentChanged():
@@ -47,8 +47,8 @@ async def _record_some(incident_id: IncidentId, deps: Deps) -> bool:
     documents = await deps.incidents.unrecorded(incident_id, _RECORDED_AT_ONCE)
     if not documents:
         return False
-    events = sorted((one for found in documents for one in of_document(found.value)), key=lambda one: one.fact.at)
-    head = await tell(incident_id, events, deps.activity)
+    events = sorted((one for found in documents for one in of_document(found.value)), key=lambda one: one.event.at)
+    head = await record(incident_id, events, deps.activity)
     if any(isinstance(one.value, Incident) and one.value.closed_at is not None for one in documents):
         # Before the case says so: as with plans, a missing anchor would look like tampering.
         await anchor(head, CLOSED, deps.now(), deps.evidence)

@@ -29,11 +29,11 @@ class Deps:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A fact, and the target as the fact leaves it if that is to be counted."""
+class CountedEvent:
+    """An audit event, and its target as it was then if that is to be counted."""
 
-    fact: AuditEvent
-    counts: Target | None = None
+    event: AuditEvent
+    target: Target | None = None
 
 
 class Anchor(Frozen):

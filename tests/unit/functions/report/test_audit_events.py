@@ -27,25 +27,25 @@ def test_each_document_of_a_case_tells_its_part_in_order() -> None:
         command("cmd-1", "approve_plan", "ann", 4, reason="sure"),
     ]
     told = [of_document(document) for document in documents]
-    assert [[(one.fact.kind, one.fact.actor) for one in part] for part in told] == [
+    assert [[(one.event.kind, one.event.actor) for one in part] for part in told] == [
         [("opened", "clawback"), ("closed", "ann")],
         [("alert_joined", "source:clawback"), ("decided", "policy:known bad")],
         [("planned", "clawback"), ("approved", "ann")],
         [("undo_pull_asked", "bob")],
         [("approve_plan_asked", "ann")],
     ]
-    assert told[3][0].fact.data == {"about": "cmd-2", "reason": "", "targets": ["t"]}
-    assert told[4][0].fact.data == {"about": "cmd-1", "reason": "sure"}
-    assert all(one.counts is None for part in told for one in part)
+    assert told[3][0].event.data == {"about": "cmd-2", "reason": "", "targets": ["t"]}
+    assert told[4][0].event.data == {"about": "cmd-1", "reason": "sure"}
+    assert all(one.target is None for part in told for one in part)
     for part in told:
-        assert [one.fact.at for one in part] == sorted(one.fact.at for one in part)
+        assert [one.event.at for one in part] == sorted(one.event.at for one in part)
 
 
 def test_what_has_not_happened_is_not_told() -> None:
-    assert [one.fact.kind for one in of_document(incident())] == ["opened"]
+    assert [one.event.kind for one in of_document(incident())] == ["opened"]
     undecided = alert_link(AlertStep.JOINED, decision=None)
-    assert [one.fact.kind for one in of_document(undecided)] == ["alert_joined"]
-    assert [one.fact.kind for one in of_document(plan(2))] == ["planned"]
+    assert [one.event.kind for one in of_document(undecided)] == ["alert_joined"]
+    assert [one.event.kind for one in of_document(plan(2))] == ["planned"]
     assert of_document(plan(0, PlanState.DRAFT, planned_at=None)) == []
 
 
@@ -58,7 +58,7 @@ def test_messages_and_related_cases_tell_nothing() -> None:
 def test_ids_depend_on_what_happened_and_on_nothing_else() -> None:
     def ids(**changes: Any) -> list[str]:
         documents: list[CaseDocument] = [incident(**changes), alert_link(**changes), plan(2)]
-        return [one.fact.id for document in documents for one in of_document(document)]
+        return [one.event.id for document in documents for one in of_document(document)]
 
     first = ids()
     assert first == ids(title="Other", unrecorded=False)
@@ -73,16 +73,16 @@ def test_what_is_not_over_is_not_told(state: TargetState) -> None:
 @pytest.mark.parametrize("state", sorted(TERMINAL - {TargetState.QUARANTINED, TargetState.RESTORED}))
 def test_each_end_is_told_once_and_counted(state: TargetState) -> None:
     (told,) = of_targets([target("ann", state, reason="why")], START)
-    assert (told.fact.kind, told.fact.at, told.fact.target_id) == (state, START, "target-ann")
-    assert told.fact.data == {"planId": "plan-1", "reason": "why"}
-    assert told.counts is not None
-    assert Counts().add(told.counts).states == {state: 1}
+    assert (told.event.kind, told.event.at, told.event.target_id) == (state, START, "target-ann")
+    assert told.event.data == {"planId": "plan-1", "reason": "why"}
+    assert told.target is not None
+    assert Counts().add(told.target).states == {state: 1}
 
 
 def test_the_proof_of_a_pull() -> None:
     (told,) = of_targets([target("ann", TargetState.QUARANTINED)], START + timedelta(days=1))
-    assert told.fact.at == START + timedelta(seconds=1)
-    assert told.fact.data == {
+    assert told.event.at == START + timedelta(seconds=1)
+    assert told.event.data == {
         "planId": "plan-1",
         "read": "read",
         "copies": 0,
@@ -105,15 +105,15 @@ def test_what_came_back_was_pulled_first(
     state: TargetState, reason: str | None, kinds: list[str], states: dict[str, Any]
 ) -> None:
     told = of_targets([target("ann", state, reason=reason)], START)
-    assert [one.fact.kind for one in told] == kinds
+    assert [one.event.kind for one in told] == kinds
     counts = Counts()
     for one in told:
-        counts = counts.add(one.counts) if one.counts else counts
+        counts = counts.add(one.target) if one.target else counts
     assert (counts.states, counts.read, counts.exposed_seconds) == (states, 1, 60)
     # The pull is the same fact, whenever it is told.
-    assert told[0].fact == of_targets([target("ann", TargetState.QUARANTINED)], START)[0].fact
+    assert told[0].event == of_targets([target("ann", TargetState.QUARANTINED)], START)[0].event
 
 
 def test_no_fact_holds_personal_data() -> None:
     told = of_targets([target("ann", state) for state in TERMINAL], START)
-    assert not any("contoso" in one.fact.model_dump_json() for one in told)
+    assert not any("contoso" in one.event.model_dump_json() for one in told)

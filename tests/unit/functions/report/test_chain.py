@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.report.chain import CLOSED, anchor, batches, check, tell
-from functions.report.models import Told, Verification
+from functions.report.chain import CLOSED, anchor, batches, check, record
+from functions.report.models import CountedEvent, Verification
 from shared.domain.activity import AuditEvent
 from shared.domain.batch import MAX_BATCH
 from shared.domain.ids import ChunkId, PlanId
@@ -19,8 +19,8 @@ from tests.fakes.clock import START
 from tests.unit.functions.report.case import INCIDENT, Case, incident, plan, target
 
 
-def told(number: int, counts: Target | None = None, **data: str) -> Told:
-    return Told(AuditEvent(id=f"event-{number}", kind="test", at=START, actor="test", data=data), counts)
+def told(number: int, counts: Target | None = None, **data: str) -> CountedEvent:
+    return CountedEvent(AuditEvent(id=f"event-{number}", kind="test", at=START, actor="test", data=data), counts)
 
 
 def ended(number: int, plan: int) -> Target:
@@ -31,11 +31,11 @@ async def test_every_batch_has_room_for_the_head_and_the_counts_of_plans() -> No
     events = [told(number, ended(number, plan=number % 60)) for number in range(300)]
 
     for batch in batches(events):
-        plans = {one.counts.plan_id for one in batch if one.counts}
+        plans = {one.target.plan_id for one in batch if one.target}
         assert 1 + len(plans) + len(batch) <= MAX_BATCH
 
     store = FakeActivity()
-    head = await tell(INCIDENT, events, store)
+    head = await record(INCIDENT, events, store)
     assert (head.seq, head.counts.states) == (300, {"not_found": 300})
     assert [await store.plan_count(INCIDENT, PlanId(f"plan-{n}")) for n in (0, 59, 60)] == [5, 5, 0]
 
@@ -45,12 +45,12 @@ async def test_batches_are_cut_by_size_as_sent() -> None:
     events = [told(number, reason="\U0001f41f" * 10_000) for number in range(40)]
 
     assert [len(batch) for batch in batches(events)] == [15, 15, 10]
-    assert (await tell(INCIDENT, events, FakeActivity())).seq == 40
+    assert (await record(INCIDENT, events, FakeActivity())).seq == 40
 
 
 async def test_nothing_to_tell_still_gives_the_head() -> None:
     assert list(batches([])) == [[]]
-    assert (await tell(INCIDENT, [], FakeActivity())).seq == 0
+    assert (await record(INCIDENT, [], FakeActivity())).seq == 0
 
 
 @given(st.lists(st.integers(0, 24), max_size=6), st.integers(1, 250))
@@ -61,11 +61,11 @@ async def test_counts_and_chain_agree_however_often_the_process_dies(deaths: lis
     for death in deaths:
         checkpoints.die_at = checkpoints.passed + death
         try:
-            await tell(INCIDENT, events, store)
+            await record(INCIDENT, events, store)
         except ProcessDied:
             await _agree(store, checkpoints)
     checkpoints.revive()
-    head = await tell(INCIDENT, events, store)
+    head = await record(INCIDENT, events, store)
 
     assert (head.seq, head.counts.counted_to) == (number, number)
     await _agree(store, checkpoints)
@@ -88,11 +88,11 @@ async def test_counts_and_chain_agree_although_others_append_in_between(monkeypa
         count = await read(*given)
         if rivals:
             rival = rivals.pop()
-            await tell(INCIDENT, [rival], store)
+            await record(INCIDENT, [rival], store)
         return count
 
     monkeypatch.setattr(store, "plan_count", others_are_quicker)
-    head = await tell(INCIDENT, [told(n, ended(n, plan=1)) for n in range(5)], store)
+    head = await record(INCIDENT, [told(n, ended(n, plan=1)) for n in range(5)], store)
 
     assert head.seq == head.counts.targets == await read(INCIDENT, PlanId("plan-1")) == 8
 
@@ -100,7 +100,7 @@ async def test_counts_and_chain_agree_although_others_append_in_between(monkeypa
 async def test_many_who_tell_the_same_at_once_count_it_once() -> None:
     store = FakeActivity()
     events = [told(n, ended(n, plan=1)) for n in range(30)]
-    told_by = await asyncio.gather(*(tell(INCIDENT, events, store) for _ in range(4)), return_exceptions=True)
+    told_by = await asyncio.gather(*(record(INCIDENT, events, store) for _ in range(4)), return_exceptions=True)
 
     assert all(isinstance(one, ConflictError) or not isinstance(one, BaseException) for one in told_by)
     kept = await store.head(INCIDENT)
@@ -117,7 +117,7 @@ class Checked:
     async def keep(self, entries: int, anchors: dict[str, int], *, closed: int | None = None) -> "Checked":
         """Entries 1 to `entries`; anchors of plans by their places."""
         for seq in range(1, entries + 1):
-            head = await tell(INCIDENT, [told(seq)], self.case.activity)
+            head = await record(INCIDENT, [told(seq)], self.case.activity)
             for name in [name for name, place in anchors.items() if place == seq]:
                 await anchor(head, name, START, self.case.evidence)
             if closed == seq:
@@ -176,7 +176,7 @@ async def test_an_anchor_that_the_chain_no_longer_has() -> None:
     checked = await Checked().keep(10, ANCHORS)
     other = FakeActivity()
     for seq in range(1, 10):
-        await tell(INCIDENT, [told(seq + 100)], other)
+        await record(INCIDENT, [told(seq + 100)], other)
     checked.case.activity = other
 
     found = await checked.check()
@@ -249,7 +249,7 @@ async def test_a_chain_that_grows_during_its_check_is_not_broken(monkeypatch: py
         now = await read(*given)
         if not appended:
             appended = True
-            await tell(INCIDENT, [told(4)], checked.case.activity)
+            await record(INCIDENT, [told(4)], checked.case.activity)
         return now
 
     monkeypatch.setattr(checked.case.activity, "head", grows)
