@@ -132,7 +132,7 @@ class IncidentStore(Protocol):
         ...
 
     async def undispatched_plan(self, incident_id: IncidentId) -> Plan | None:
-        """A plan of the case that is a draft, or whose messages to the next stages have not been sent; None if there is none."""
+        """A plan that is a draft, or whose messages to the next stages have not been sent. None if there is none."""
         ...
 
     async def command(self, incident_id: IncidentId, command_id: str) -> Command | None:
