@@ -51,7 +51,7 @@ def _models(of: type[Stored] = Stored) -> dict[str, type[Stored]]:
     return found
 
 
-MODELS = {**_models(), "entry": Entry, "message_owner": cosmos_alerts.MessageOwner}
+MODELS: dict[str, type[Stored]] = {**_models(), "entry": Entry, "message_owner": cosmos_alerts.MessageOwner}
 
 
 def test_every_kind_of_document_and_message_is_kept() -> None:
