@@ -5,6 +5,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, TypeVar
 
+from shared.domain.batch import check_batch
 from shared.domain.ids import AlertId, IncidentId, PlanId
 from shared.domain.incident import (
     MAX_ALERTS,
@@ -26,7 +27,7 @@ from shared.errors import ConflictError, NotFoundError
 from shared.ports.incidents import Change, Joined, Page
 from shared.ports.versioned import Versioned
 from tests.fakes.checkpoints import Checkpoints
-from tests.fakes.documents import MAX_BATCH, Documents
+from tests.fakes.documents import Documents
 
 _KINDS = (Incident, AlertLink, CaseMessage, Related, Plan, Command)
 _TRIES = 12
@@ -188,8 +189,7 @@ class FakeIncidents:
         replaced: list[Versioned[Any]] = [Versioned(header, now.etag), *change.replace]
         if change.intake is not None:
             replaced.append(change.intake)
-        if len(replaced) + len(change.create) > MAX_BATCH:
-            raise ValueError("a transactional batch has at most 100 operations")
+        check_batch(one.to_document() for one in (*(one.value for one in replaced), *change.create))
         for one in replaced:
             case.check(one.value.id, one.etag)
         if any(one.id in case for one in change.create):

@@ -403,6 +403,28 @@ async def test_more_documents_than_one_delivery_records_are_sent_on() -> None:
     assert await case.incidents.unrecorded(INCIDENT, 10) == []
 
 
+async def test_documents_that_are_larger_than_a_batch_together_are_recorded_in_several() -> None:
+    # As large as the API lets an undo be: forty of them put back 40,000 targets.
+    targets = tuple(f"target-{n:026}" for n in range(1000))
+    commands = [
+        Command(
+            id=f"cmd-{n:032}",
+            incident_id=INCIDENT,
+            command="undo_pull",
+            by="🐟" * 128,
+            at=START,
+            reason="🐟" * 1000,
+            targets=targets,
+        )
+        for n in range(60)
+    ]
+    case = await Case().keep(*commands)
+    for _ in range(2):
+        assert await case.handle(CHANGED) == Done()
+    assert (await case.kinds()).count("undo_pull_asked") == 60
+    assert await case.incidents.unrecorded(INCIDENT, 10) == []
+
+
 MIXED: list[CaseDocument] = [
     *many(60),
     plan(1, unrecorded=True),
