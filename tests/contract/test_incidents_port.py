@@ -19,6 +19,7 @@ from shared.domain.incident import (
     CaseMessage,
     Command,
     Incident,
+    IncidentState,
     Intake,
     Plan,
     PlanState,
@@ -471,3 +472,17 @@ async def test_a_document_that_cannot_be_read_is_left_out_of_lists_and_stops_not
     assert [plan.id async for plan in store.plans(key)] == ["plan-001"]
     assert {one.value.id for one in await store.unrecorded(key, 10)} == {key, *left}
     assert (await store.join(a_link(key, 4), [], []))[0] is Joined.JOINED
+
+
+async def test_a_case_whose_only_alert_was_ignored_is_open_again_when_another_one_joins(
+    store: IncidentStore, key: IncidentId
+) -> None:
+    await joined(store, key)
+
+    async def ignore(now: Incident) -> Change:
+        return Change(now.changed(decided=1, ignored=1))
+
+    await store.update(key, ignore)
+    assert (await store.read(key)).state is IncidentState.IGNORED
+    assert (await store.join(a_link(key, 1), [], []))[0] is Joined.JOINED
+    assert (await store.read(key)).state is IncidentState.OPEN

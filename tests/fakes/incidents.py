@@ -158,7 +158,7 @@ class FakeIncidents:
         if found is None:
             raise NotFoundError(incident_id)
         alerts = self._intake(incident_id).value.alerts
-        return Versioned(found.value.model_copy(update={"alerts": alerts}), found.etag)
+        return Versioned(found.value.changed(alerts=alerts), found.etag)
 
     def _intake(self, incident_id: IncidentId) -> Versioned[Intake]:
         found = self.cases[incident_id].get("intake", Intake) if incident_id in self.cases else None

@@ -165,7 +165,7 @@ class CosmosIncidents:
         )
         if header is None or intake is None:
             raise NotFoundError("read an incident")
-        return Versioned(header.value.model_copy(update={"alerts": intake.value.alerts}), header.etag)
+        return Versioned(header.value.changed(alerts=intake.value.alerts), header.etag)
 
     async def update(self, incident_id: IncidentId, change: Callable[[Incident], Awaitable[Change | None]]) -> Incident:
         """See `IncidentStore.update`."""
