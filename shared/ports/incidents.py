@@ -91,7 +91,7 @@ class IncidentStore(Protocol):
         ...
 
     async def waiting_since(self, before: datetime, limit: int) -> set[IncidentId]:
-        """Cases with an alert that was received before this moment, and is still to be decided or planned."""
+        """Cases with an alert that was received before this moment and has no plan yet; at most `limit` cases."""
         ...
 
     async def read(self, incident_id: IncidentId) -> Incident:

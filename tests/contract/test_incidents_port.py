@@ -1,6 +1,7 @@
 """The cases: what every implementation must do. The service behind is the local Cosmos DB or a real one."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -386,6 +387,18 @@ async def test_cases_with_alerts_that_wait(store: IncidentStore, key: IncidentId
     assert found == {IncidentId(f"{key}-{step}") for step in waiting}
 
 
+async def test_a_case_with_many_waiting_alerts_hides_no_other_case(store: IncidentStore, key: IncidentId) -> None:
+    # Earlier than what any other test keeps, and than what this one kept before.
+    early = START - timedelta(days=365 * 200, seconds=int(time.time()))
+    cases = [IncidentId(f"{key}-{number}") for number in range(2)]
+    for one, alerts in zip(cases, (5, 1), strict=True):
+        await store.open(a_case(one))
+        for number in range(alerts):
+            await store.join(a_link(one, number, received_at=early), [], [])
+    assert await store.waiting_since(early + timedelta(seconds=1), 2) == set(cases)
+    assert len(await store.waiting_since(early + timedelta(seconds=1), 1)) == 1
+
+
 # Leases.
 
 
@@ -486,3 +499,18 @@ async def test_a_case_whose_only_alert_was_ignored_is_open_again_when_another_on
     assert (await store.read(key)).state is IncidentState.IGNORED
     assert (await store.join(a_link(key, 1), [], []))[0] is Joined.JOINED
     assert (await store.read(key)).state is IncidentState.OPEN
+
+
+async def test_documents_of_a_kind_that_only_a_newer_version_knows_stop_nothing(
+    services: Services | None, key: IncidentId
+) -> None:
+    if services is None:
+        pytest.skip("the fake keeps only what can be read")
+    store = services.incidents
+    container = await services._database.container("incidents")
+    for number in range(3):
+        newer = {"id": f"newer-{number}", "incidentId": key, "type": "newer", "unrecorded": True}
+        await container.create_item(newer)
+    await joined(store, key, 1)
+    # They come first, and take nobody's place.
+    assert {one.value.id for one in await store.unrecorded(key, 2)} == {key, "alert-00000"}

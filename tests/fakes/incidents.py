@@ -131,7 +131,8 @@ class FakeIncidents:
         self._checkpoint("alerts that wait")
         links = [link.value for key in self.cases for link in self._all(IncidentId(key), AlertLink)]
         waiting = {AlertStep.JOINED, AlertStep.DECIDED}
-        return {link.incident_id for link in links if link.step in waiting and link.received_at < before}
+        found = {link.incident_id for link in links if link.step in waiting and link.received_at < before}
+        return set(sorted(found)[:limit])
 
     def _join(self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]) -> Joined:
         case = self.cases.get(link.incident_id)

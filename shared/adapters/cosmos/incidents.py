@@ -136,10 +136,16 @@ class CosmosIncidents:
         """See `IncidentStore.waiting_since`."""
         container = await self._database.container(_CONTAINER)
         text = (
-            "SELECT TOP @limit VALUE c.incidentId FROM c"
+            "SELECT VALUE c.incidentId FROM c"
             " WHERE c.type = 'alert' AND c.step IN ('joined', 'decided') AND c.receivedAt < @before"
         )
-        return {IncidentId(key) async for key in query(container, text, limit=limit, before=moment_text(before))}
+        found: set[IncidentId] = set()
+        async for key in query(container, text, before=moment_text(before)):
+            found.add(IncidentId(key))
+            # Counted here and not by TOP: a case with many such alerts must not hide the others.
+            if len(found) == limit:
+                break
+        return found
 
     async def _why_not(self, link: AlertLink) -> Joined:
         if await self.alert(link.incident_id, link.id) is not None:
@@ -216,12 +222,17 @@ class CosmosIncidents:
     async def unrecorded(self, incident_id: IncidentId, limit: int) -> list[Versioned[CaseDocument]]:
         """See `IncidentStore.unrecorded`."""
         container = await self._database.container(_CONTAINER)
-        text = "SELECT TOP @limit * FROM c WHERE c.unrecorded = true"
+        text = "SELECT * FROM c WHERE c.unrecorded = true"
         found: list[Versioned[Any]] = []
-        async for stored in query(container, text, partition=incident_id, limit=limit):
-            value = readable(_MODELS[stored["type"]], _without_partition(stored))
+        async for stored in query(container, text, partition=incident_id, page_size=limit):
+            model = _MODELS.get(stored["type"])
+            # A kind that only a newer version knows is left to that one.
+            value = readable(model, _without_partition(stored)) if model else None
             if value is not None:
                 found.append(Versioned(value, stored["_etag"]))
+            # Counted here and not by TOP: what cannot be read must not take the places of others.
+            if len(found) == limit:
+                break
         return found
 
     async def related(self, incident_id: IncidentId) -> list[IncidentId]:
