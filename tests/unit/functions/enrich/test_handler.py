@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from functions.enrich import handler
 from functions.quarantine.sweep import SweepDeps, sweep
+from shared.domain import incident
 from shared.domain.ids import AlertId, IncidentId
 from shared.domain.incident import (
     MAX_PLAN_ALERTS,
@@ -198,17 +198,17 @@ async def test_more_alerts_than_a_transaction_takes_are_decided_in_batches() -> 
 
 
 async def test_alerts_with_very_many_recipients_are_decided_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler, "_MAX_ADDRESSES", 3)
+    monkeypatch.setattr(incident, "MAX_ADDRESSES", 3)
     tenant = Tenant()
-    for number, names in enumerate(("abcde", "abc", "d", "ef"), start=1):
+    for number, names in enumerate(("abcde", "abc", "d", "ef", "abc"), start=1):
         await tenant.alert(*names, number=number)
     assert await tenant.enrich() == Done()
     # As many batches as one delivery does: whether anything is left is for the next one.
     assert tenant.queue.sent[-1] == EnrichAlerts(incident_id=INCIDENT)
     assert await tenant.enrich() == Done()
-    assert tenant.incident.decided == 4
+    assert tenant.incident.decided == 5
     batches = [sum(link.enrichment == path for link in tenant.links) for path in tenant.evidence.blobs]
-    assert batches == [1, 1, 2]
+    assert batches == [1, 1, 2, 1]
 
 
 async def test_an_alert_of_another_case_is_not_decided() -> None:
