@@ -514,3 +514,17 @@ async def test_documents_of_a_kind_that_only_a_newer_version_knows_stop_nothing(
     await joined(store, key, 1)
     # They come first, and take nobody's place.
     assert {one.value.id for one in await store.unrecorded(key, 2)} == {key, "alert-00000"}
+
+
+async def test_the_holder_of_a_lease_is_no_part_of_a_condition(services: Services | None, key: IncidentId) -> None:
+    if services is None:
+        pytest.skip("the fake asks no database")
+    store = services.incidents
+    await joined(store, key)
+    assert await store.acquire_lease(key, "enrich", START, LATE) is not None
+    container = await services._database.container("incidents")
+    for holder in ("it's", 'a" \\ b', "x' OR true OR '"):
+        operation = {"op": "set", "path": "/holder", "value": holder}
+        await container.patch_item("lease:enrich", partition_key=key, patch_operations=[operation])
+        assert await store.acquire_lease(key, "enrich", START, LATE) is None
+    assert (await container.read_item("lease:enrich", key))["again"] == 3

@@ -1,6 +1,7 @@
 """Container `incidents`: each case is one logical partition."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -326,12 +327,14 @@ class CosmosIncidents:
     async def _ask_holder(self, held: Lease) -> None:
         """Make the holder look once more. Raises ConflictError if it no longer holds the lease."""
         container = await self._database.container(_CONTAINER)
+        # A condition takes no parameters. A string literal is escaped as in JSON; the holder is what stands in the
+        # document, which need not be ours.
         with translate_errors("ask the holder of a lease"):
             await container.patch_item(
                 held.id,
                 partition_key=held.incident_id,
                 patch_operations=[{"op": "incr", "path": "/again", "value": 1}],
-                filter_predicate=f"FROM c WHERE c.holder = '{held.holder}' AND IS_DEFINED(c.until)",
+                filter_predicate=f"FROM c WHERE c.holder = {json.dumps(held.holder)} AND IS_DEFINED(c.until)",
                 no_response=True,
             )
 
