@@ -210,13 +210,12 @@ async def _anchors(
     incident: Incident, incidents: IncidentStore, after: int, to: int | None, evidence: EvidenceStore
 ) -> AsyncIterator[_Expected]:
     """The anchors of the incident whose places are in this part of the chain, in order."""
-    places = await _anchored_plans(incident.id, incidents, after, to)
-    if incident.close_anchored:
-        closed = await _read_anchor(incident.id, CLOSED, evidence)
-        if closed is None and to is None:
-            yield _Expected(CLOSED, after, None)
-        elif closed is not None and after < closed.seq and (to is None or closed.seq <= to):
-            places.append((closed.seq, CLOSED))
+    places = await _anchored_plans(incident.id, incidents, after, to, evidence)
+    closed = await _read_anchor(incident.id, CLOSED, evidence)
+    if closed is not None and after < closed.seq and (to is None or closed.seq <= to):
+        places.append((closed.seq, CLOSED))
+    if closed is None and to is None and incident.close_anchored:
+        yield _Expected(CLOSED, after, None)
     places.sort()
     for start in range(0, len(places), _ANCHORS_AT_ONCE):
         some = places[start : start + _ANCHORS_AT_ONCE]
@@ -226,14 +225,21 @@ async def _anchors(
 
 
 async def _anchored_plans(
-    incident_id: IncidentId, incidents: IncidentStore, after: int, to: int | None
+    incident_id: IncidentId, incidents: IncidentStore, after: int, to: int | None, evidence: EvidenceStore
 ) -> list[tuple[int, str]]:
-    """Place and name of the anchor of each plan that has one in this part of the chain."""
-    return [
-        (plan.anchor_seq, plan.id)
-        async for plan in incidents.plans(incident_id)
-        if plan.anchor_seq is not None and after < plan.anchor_seq and (to is None or plan.anchor_seq <= to)
-    ]
+    """Place and name of the anchor of each plan that has one in this part of the chain.
+
+    A plan that names no place may have an anchor all the same: whoever writes another chain can change the plan too,
+    and not the evidence.
+    """
+    found: list[tuple[int, str]] = []
+    async for plan in incidents.plans(incident_id):
+        seq = plan.anchor_seq
+        if seq is None and plan.targets and (mark := await _read_anchor(incident_id, plan.id, evidence)) is not None:
+            seq = mark.seq
+        if seq is not None and after < seq and (to is None or seq <= to):
+            found.append((seq, plan.id))
+    return found
 
 
 async def _read_anchor(incident_id: IncidentId, name: str, evidence: EvidenceStore) -> Anchor | None:

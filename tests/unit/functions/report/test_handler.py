@@ -281,6 +281,22 @@ async def test_a_changed_entry_and_a_new_chain_are_both_seen() -> None:
     assert not rewritten.intact
 
 
+@pytest.mark.parametrize("state", [PlanState.FINISHED, PlanState.RUNNING, PlanState.AWAITING_APPROVAL])
+async def test_a_plan_that_says_nothing_of_its_anchor_hides_no_new_chain(state: PlanState) -> None:
+    case = await _whole()
+    for message in ALL:
+        await case.handle(message)
+    # Whoever can write a new chain can write the plan and the header too; only the evidence stays.
+    case.activity._heads.clear()
+    case.activity._entries.clear()
+    case.activity._plans.clear()
+    case.change(case.plan, state=state, anchor_seq=None)
+    case.change(case.incident, close_anchored=False)
+    found = await verification(case)
+    assert not found.intact
+    assert {anchor.holds for anchor in found.anchors} == {False}
+
+
 async def test_a_missing_anchor_is_seen() -> None:
     case = await _whole()
     for message in ALL:
