@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from functions.quarantine.sweep import SweepDeps, sweep
 from functions.report import chain
 from functions.report.models import Verification
+from shared.domain.activity import Head
 from shared.domain.exposure import Counts
-from shared.domain.ids import AlertId, ChunkId, PlanId
+from shared.domain.ids import AlertId, ChunkId, IncidentId, PlanId
 from shared.domain.incident import (
     AlertLink,
     AlertStep,
@@ -29,6 +30,7 @@ from shared.errors import ConflictError, UnavailableError
 from shared.pipeline.payloads import ChunkChanged, CloseIncident, IncidentChanged, ReportMessage
 from shared.pipeline.stage import Done, RetryLater
 from shared.ports.incidents import Change, Joined
+from shared.ports.versioned import Versioned
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.clock import START
 from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, alert_link, incident, plan, target
@@ -295,6 +297,29 @@ async def test_a_plan_that_says_nothing_of_its_anchor_hides_no_new_chain(state: 
     found = await verification(case)
     assert not found.intact
     assert {anchor.holds for anchor in found.anchors} == {False}
+
+
+async def test_an_anchor_that_is_made_while_the_chain_is_checked_is_no_tampering(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = await _whole()
+    await case.handle(CHANGED)
+    read = case.activity.head
+    first = True
+
+    async def head(incident_id: IncidentId) -> Versioned[Head] | None:
+        nonlocal first
+        if not first:
+            return await read(incident_id)
+        first = False
+        found = await read(incident_id)
+        for message in ALL:
+            await case.handle(message)
+        return found
+
+    monkeypatch.setattr(case.activity, "head", head)
+    assert (await verification(case)).intact
+    assert case.plan.anchor_seq is not None
 
 
 async def test_a_missing_anchor_is_seen() -> None:
