@@ -354,8 +354,19 @@ async def test_a_list_comes_page_by_page(store: IncidentStore, key: IncidentId) 
             break
     assert found == [f"alert-{n:05}" for n in range(7)]
     assert (await store.page(key, Plan, 3, None)).items == ()
-    with pytest.raises(ValueError, match="continuation"):
-        await store.page(key, AlertLink, 3, "<script>")
+    for wrong in (
+        "<script>",
+        "x\r\nx-ms-max-item-count: 1",
+        "\U0001f41f",
+        "x" * 5000,
+        "\x00",
+        "[]",
+        "{}",
+        "null",
+        "-1",
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011 - that of the HTTP client has a text of its own
+            await store.page(key, AlertLink, 3, wrong)
 
 
 async def test_newest_cases_first(store: IncidentStore, key: IncidentId) -> None:

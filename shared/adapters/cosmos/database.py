@@ -195,7 +195,7 @@ async def query(
             yield item
 
 
-def one_of(path: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
+def one_of(path: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """A condition that `path` has one of these values, and its parameters.
 
     IN, unlike ARRAY_CONTAINS, is served from the index.
