@@ -398,6 +398,18 @@ async def test_cases_with_alerts_that_wait(store: IncidentStore, key: IncidentId
     assert found == {IncidentId(f"{key}-{step}") for step in waiting}
 
 
+async def test_cases_with_a_plan_that_nobody_finished_wait_too(store: IncidentStore, key: IncidentId) -> None:
+    # Its alerts are planned already: only the draft says that something is left to do.
+    early = START - timedelta(days=365 * 20)
+    for state in (False, True):
+        one = IncidentId(f"{key}-{state}")
+        await joined(store, one)
+        await store.update(one, once(Change(create=[a_plan(one, created_at=early, dispatched=state)])))
+    found = await store.waiting_since(early + timedelta(hours=1), 1000)
+    assert {one for one in found if one.startswith(key)} == {IncidentId(f"{key}-False")}
+    assert not {one for one in await store.waiting_since(early, 1000) if one.startswith(key)}
+
+
 async def test_a_case_with_many_waiting_alerts_hides_no_other_case(store: IncidentStore, key: IncidentId) -> None:
     # Earlier than what any other test keeps, and than what this one kept before.
     early = START - timedelta(days=365 * 200, seconds=int(time.time()))

@@ -132,6 +132,8 @@ class FakeIncidents:
         links = [link.value for key in self.cases for link in self._all(IncidentId(key), AlertLink)]
         waiting = {AlertStep.JOINED, AlertStep.DECIDED}
         found = {link.incident_id for link in links if link.step in waiting and link.received_at < before}
+        plans = [plan.value for key in self.cases for plan in self._all(IncidentId(key), Plan)]
+        found |= {plan.incident_id for plan in plans if not plan.dispatched and plan.created_at < before}
         return set(sorted(found)[:limit])
 
     def _join(self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]) -> Joined:

@@ -138,12 +138,13 @@ class CosmosIncidents:
         container = await self._database.container(_CONTAINER)
         text = (
             "SELECT VALUE c.incidentId FROM c"
-            " WHERE c.type = 'alert' AND c.step IN ('joined', 'decided') AND c.receivedAt < @before"
+            " WHERE (c.type = 'alert' AND c.step IN ('joined', 'decided') AND c.receivedAt < @before)"
+            " OR (c.type = 'plan' AND c.dispatched = false AND c.createdAt < @before)"
         )
         found: set[IncidentId] = set()
         async for key in query(container, text, before=moment_text(before)):
             found.add(IncidentId(key))
-            # Counted here and not by TOP: a case with many such alerts must not hide the others.
+            # Counted here and not by TOP: a case with many of them must not hide the others.
             if len(found) == limit:
                 break
         return found
