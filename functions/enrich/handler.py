@@ -13,7 +13,7 @@ from functions.enrich.priority import score
 from shared.domain.alert import Alert
 from shared.domain.enrichment import Enrichment, enrichment_path
 from shared.domain.ids import IncidentId
-from shared.domain.incident import MAX_PLAN_ALERTS, Action, AlertLink, AlertStep, Decision, Incident
+from shared.domain.incident import MAX_PLAN_ALERTS, Action, AlertLink, AlertStep, Decision, Incident, together
 from shared.domain.recipient import RecipientKind
 from shared.pipeline.case_lease import alone
 from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged
@@ -21,9 +21,6 @@ from shared.pipeline.stage import Outcome
 from shared.policy import PolicyInput, decide
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
-
-# Addresses that are looked up together: the directory takes some 20 in one request, and a function has five minutes.
-_MAX_ADDRESSES = 20_000
 
 
 async def handle(message: EnrichAlerts, deps: Deps) -> Outcome:
@@ -48,17 +45,8 @@ async def _decide_some(incident_id: IncidentId, deps: Deps) -> bool:
 
 
 async def _read(links: Sequence[AlertLink], deps: Deps) -> list[Alert]:
-    """The alerts behind these links, as many as one enrichment takes; at least one."""
-    alerts: list[Alert] = []
-    addresses = 0
-    if not links:
-        return alerts
-    for alert in await deps.alerts.read_all([link.id for link in links]):
-        addresses += sum(len(message.recipients) for message in alert.messages)
-        if alerts and addresses > _MAX_ADDRESSES:
-            break
-        alerts.append(alert)
-    return alerts
+    """The alerts behind the first of these links, as many as one enrichment takes."""
+    return await deps.alerts.read_all([link.id for link in links[: together(links)]]) if links else []
 
 
 async def _enriched(incident_id: IncidentId, alerts: Sequence[Alert], deps: Deps) -> bytes:

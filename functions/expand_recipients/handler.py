@@ -26,6 +26,7 @@ from shared.domain.incident import (
     Plan,
     PlanState,
     plan_id,
+    together,
 )
 from shared.errors import NotFoundError, UnavailableError
 from shared.pipeline.case_lease import alone
@@ -71,6 +72,7 @@ async def _draft(incident_id: IncidentId, deps: Deps) -> Plan | None:
         alike = [one for one in decided if _rule_of(one.value) == _rule_of(decided[0].value)]
         if not alike:
             return None
+        alike = alike[: together([one.value for one in alike])]
         alerts = tuple(one.value.id for one in alike)
         key = plan_id(incident_id, alerts)
         made = Plan(

@@ -176,10 +176,12 @@ class Trace:
         if self._left == 0:
             raise _NoAnswerError("trace_limit_reached")
         oldest = self._now - _OLDEST
-        since = max((around or self._now - _SPAN + _BEFORE) - _BEFORE, oldest)
-        until = min(since + _SPAN, self._now)
-        if since >= until or (around is not None and around < oldest):
+        around = around or self._now - _SPAN + _BEFORE
+        # Before anything is added to it: the source chose the time, and the calendar has a first and a last day.
+        if not oldest <= around < self._now + _BEFORE:
             raise _NoAnswerError("trace_out_of_range")
+        since = max(around - _BEFORE, oldest)
+        until = min(since + _SPAN, self._now)
         self._left -= 1
         try:
             return await self._directory.trace(

@@ -97,6 +97,7 @@ def _link(alert: Alert, incident_id: IncidentId) -> AlertLink:
         severity=alert.severity,
         threat_type=alert.threat_type,
         title=alert.title,
+        addresses=sum(len(message.recipients) for message in alert.messages),
     )
 
 

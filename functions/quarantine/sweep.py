@@ -47,9 +47,10 @@ async def sweep(deps: SweepDeps) -> int:
 
 
 async def sweep_alerts(deps: SweepDeps) -> int:
-    """Send cases again whose alerts wait for longer than any message takes; how many there were.
+    """Send cases again whose alerts or drafts of plans wait for longer than any message takes; how many there were.
 
-    Nothing is known that leads to this. It is a second way for what must not be lost.
+    It is a second way for what must not be lost: the message of a worker that failed on every delivery is a dead
+    letter, and others that asked meanwhile were done.
     """
     cases = await deps.incidents.waiting_since(deps.now() - _LONG, _AT_ONCE)
     for incident_id in sorted(cases):

@@ -28,6 +28,9 @@ _TRIES = 5
 # How many entries one request checks. Azure ends a request after 230 s.
 MAX_ENTRIES = 20_000
 
+# After every entry: Cosmos DB keeps integers exactly up to here.
+_NO_END = 2**53
+
 # Anchors that are read side by side: each is a small blob.
 _ANCHORS_AT_ONCE = 32
 
@@ -121,6 +124,8 @@ async def check(
     Raises:
         ValueError: the chain ends before `after`.
     """
+    # Before the head: an anchor that is made meanwhile is of a later one, and would seem to be of another chain.
+    places = await _places(incident, incidents, evidence)
     now = await activity.head(incident.id)
     head = now.value if now else Head(incident_id=incident.id)
     if after > head.seq:
@@ -139,7 +144,8 @@ async def check(
         )
         return Verification(intact=False, chain=chain, checked_to=after)
     found: list[AnchorCheck] = []
-    anchors = _anchors(incident, incidents, after, None if last else to, evidence)
+    here = [(seq, name) for seq, name in places if after < seq and (last or seq <= to)]
+    anchors = _anchors(incident.id, here, evidence)
     entries = _watched(activity.entries(incident.id, after, to), anchors, found)
     chain = await verify(head, entries, start=start, to=None if last else to)
     if chain.intact and last:
@@ -207,33 +213,35 @@ def _compared(anchor: _Expected, there: str | None) -> AnchorCheck:
 
 
 async def _anchors(
-    incident: Incident, incidents: IncidentStore, after: int, to: int | None, evidence: EvidenceStore
+    incident_id: IncidentId, places: Sequence[tuple[int, str]], evidence: EvidenceStore
 ) -> AsyncIterator[_Expected]:
-    """The anchors of the incident whose places are in this part of the chain, in order."""
-    places = await _anchored_plans(incident.id, incidents, after, to)
-    if incident.close_anchored:
-        closed = await _read_anchor(incident.id, CLOSED, evidence)
-        if closed is None and to is None:
-            yield _Expected(CLOSED, after, None)
-        elif closed is not None and after < closed.seq and (to is None or closed.seq <= to):
-            places.append((closed.seq, CLOSED))
-    places.sort()
+    """The anchors at these places, in order."""
     for start in range(0, len(places), _ANCHORS_AT_ONCE):
         some = places[start : start + _ANCHORS_AT_ONCE]
-        marks = await gather(*(_read_anchor(incident.id, name, evidence) for _, name in some))
+        marks = await gather(*(_read_anchor(incident_id, name, evidence) for _, name in some))
         for (seq, name), mark in zip(some, marks, strict=True):
             yield _Expected(name, seq, mark)
 
 
-async def _anchored_plans(
-    incident_id: IncidentId, incidents: IncidentStore, after: int, to: int | None
-) -> list[tuple[int, str]]:
-    """Place and name of the anchor of each plan that has one in this part of the chain."""
-    return [
-        (plan.anchor_seq, plan.id)
-        async for plan in incidents.plans(incident_id)
-        if plan.anchor_seq is not None and after < plan.anchor_seq and (to is None or plan.anchor_seq <= to)
-    ]
+async def _places(incident: Incident, incidents: IncidentStore, evidence: EvidenceStore) -> list[tuple[int, str]]:
+    """Place and name of each anchor of the incident, in order. A missing one of the closing has its place at the end.
+
+    A plan that names no place may have an anchor all the same: whoever writes another chain can change the plan too,
+    and not the evidence.
+    """
+    found: list[tuple[int, str]] = []
+    async for plan in incidents.plans(incident.id):
+        seq = plan.anchor_seq
+        if seq is None and plan.targets and (mark := await _read_anchor(incident.id, plan.id, evidence)) is not None:
+            seq = mark.seq
+        if seq is not None:
+            found.append((seq, plan.id))
+    closed = await _read_anchor(incident.id, CLOSED, evidence)
+    if closed is not None:
+        found.append((closed.seq, CLOSED))
+    elif incident.close_anchored:
+        found.append((_NO_END, CLOSED))
+    return sorted(found)
 
 
 async def _read_anchor(incident_id: IncidentId, name: str, evidence: EvidenceStore) -> Anchor | None:

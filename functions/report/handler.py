@@ -16,6 +16,7 @@ from functions.report.audit_events import of_document, of_targets
 from functions.report.chain import CLOSED, anchor, record
 from functions.report.models import Deps
 from shared.domain.activity import Head
+from shared.domain.batch import MAX_BATCH_BYTES, batch_size
 from shared.domain.ids import IncidentId, PlanId
 from shared.domain.incident import CaseDocument, Command, Incident, Plan, PlanState, unsearched
 from shared.pipeline.case_lease import alone
@@ -26,6 +27,9 @@ from shared.ports.versioned import Versioned
 
 # Documents that are recorded together. Each gives at most two audit events, and a transactional batch takes 98 of them.
 _RECORDED_AT_ONCE = 48
+
+# They are written in one batch with the header, which has the rest.
+_RECORDED_BYTES = MAX_BATCH_BYTES - 200_000
 
 
 async def handle(message: ReportMessage, deps: Deps) -> Outcome:
@@ -44,7 +48,7 @@ async def handle(message: ReportMessage, deps: Deps) -> Outcome:
 
 async def _record_some(incident_id: IncidentId, deps: Deps) -> bool:
     """Record the documents of which something is not in the chain yet; False if there were none."""
-    documents = await deps.incidents.unrecorded(incident_id, _RECORDED_AT_ONCE)
+    documents = _that_fit(await deps.incidents.unrecorded(incident_id, _RECORDED_AT_ONCE))
     if not documents:
         return False
     events = sorted((one for found in documents for one in of_document(found.value)), key=lambda one: one.event.at)
@@ -55,6 +59,18 @@ async def _record_some(incident_id: IncidentId, deps: Deps) -> bool:
     plans = [one.value.id for one in documents if isinstance(one.value, Plan)]
     await _update(incident_id, head, documents, plans, deps)
     return True
+
+
+def _that_fit(documents: Sequence[Versioned[CaseDocument]]) -> list[Versioned[CaseDocument]]:
+    """The first of these documents, as many as one batch takes: a command that names a thousand targets has 50 KB."""
+    fit: list[Versioned[CaseDocument]] = []
+    size = 0
+    for one in documents:
+        size += batch_size([one.value.to_document()])
+        if fit and size > _RECORDED_BYTES:
+            break
+        fit.append(one)
+    return fit
 
 
 async def _update(

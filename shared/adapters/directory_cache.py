@@ -17,7 +17,7 @@ T = TypeVar("T")
 MAX_AGE = timedelta(minutes=5)
 """A person who joins a group or gets an address is not missed for longer than this."""
 
-# Answers of each kind; a recipient with its addresses is below 1 KB.
+# Answers of each kind, where a group counts as many as it has members; a recipient with its addresses is below 1 KB.
 _MAX_KEPT = 20_000
 
 
@@ -32,7 +32,7 @@ class CachedDirectory:
     def __init__(self, directory: Directory, now: Clock) -> None:
         self._directory = directory
         self._recipients: _Kept[str, Recipient] = _Kept(now)
-        self._members: _Kept[str, tuple[Recipient, ...]] = _Kept(now)
+        self._members: _Kept[str, tuple[Recipient, ...]] = _Kept(now, size=lambda members: len(members) + 1)
         self._kinds: _Kept[MailboxId, MailboxKind] = _Kept(now)
         self._count: tuple[datetime, int] | None = None
         self._now = now
@@ -81,10 +81,17 @@ def _known(recipient: Recipient) -> bool:
 
 
 class _Kept(Generic[K, T]):
-    """Answers by key, each with its time; the oldest go first."""
+    """Answers by key, each with its time; the oldest go first.
 
-    def __init__(self, now: Clock) -> None:
+    Args:
+        now: the clock.
+        size: how much of `_MAX_KEPT` an answer takes.
+    """
+
+    def __init__(self, now: Clock, size: Callable[[T], int] = lambda _: 1) -> None:
         self._now = now
+        self._size_of = size
+        self._size = 0
         self._answers: OrderedDict[K, tuple[datetime, T]] = OrderedDict()
 
     async def ask(
@@ -101,8 +108,16 @@ class _Kept(Generic[K, T]):
             for key, answer in (await call(missing)).items():
                 found[key] = answer
                 if not isinstance(answer, Refusal) and worth_keeping(answer):
-                    self._answers[key] = (now, answer)
-                    self._answers.move_to_end(key)
-            while len(self._answers) > _MAX_KEPT:
-                self._answers.popitem(last=False)
+                    self._keep(key, now, answer)
         return found
+
+    def _keep(self, key: K, now: datetime, answer: T) -> None:
+        if (old := self._answers.pop(key, None)) is not None:
+            self._size -= self._size_of(old[1])
+        if (size := self._size_of(answer)) > _MAX_KEPT:
+            return
+        self._answers[key] = (now, answer)
+        self._size += size
+        while self._size > _MAX_KEPT:
+            _, (_, oldest) = self._answers.popitem(last=False)
+            self._size -= self._size_of(oldest)

@@ -4,7 +4,9 @@ A case is many documents in one partition, so that none of them grows with the c
 counter (`Intake`), and one document for each alert, message, plan, command and related case.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from shared.domain.alert import Severity, ThreatType
@@ -20,6 +22,10 @@ MAX_ALERTS = 10_000
 MAX_PLAN_ALERTS = 98
 """Alerts that are decided or planned together: one transactional batch (100 operations) takes them, the header and the
 plan."""
+
+MAX_ADDRESSES = 20_000
+"""Recipients that alerts which are decided or planned together name: the directory tells some 20 in one request, and a
+function has five minutes. One alert may name more."""
 
 
 class IncidentState(StrEnum):
@@ -89,6 +95,8 @@ class AlertLink(CaseRecord):
     severity: Severity
     threat_type: ThreatType
     title: str | None = None
+    addresses: int | None = None
+    """How many recipients the alert names, for its messages together. None if version 0.1 joined it."""
     step: AlertStep = AlertStep.JOINED
     decision: Decision | None = None
     enrichment: str | None = None
@@ -283,6 +291,12 @@ def unsearched(plan: Plan) -> bool:
     """Whether a message could not be searched for, and no person has approved the plan all the same."""
     waits = plan.state is PlanState.AWAITING_APPROVAL
     return waits and any(reason.startswith((NOT_IDENTIFIED, NOBODY)) for reason in plan.approval_reasons)
+
+
+def together(links: Iterable[AlertLink]) -> int:
+    """How many of these alerts, from the first one on, are decided or planned together; at least one."""
+    sums = accumulate(link.addresses or 0 for link in links)
+    return max(1, sum(addresses <= MAX_ADDRESSES for addresses in sums))
 
 
 def _state_of(incident: Incident) -> IncidentState:

@@ -91,7 +91,11 @@ class IncidentStore(Protocol):
         ...
 
     async def waiting_since(self, before: datetime, limit: int) -> set[IncidentId]:
-        """Cases with an alert that was received before this moment, and is still to be decided or planned."""
+        """Cases with an alert or a draft that waits; at most `limit`.
+
+        The alert was received before this moment and has no plan yet, or the plan was
+        begun before it and its messages have not been sent yet.
+        """
         ...
 
     async def read(self, incident_id: IncidentId) -> Incident:

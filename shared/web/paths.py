@@ -7,7 +7,8 @@ from shared.domain.ids import IncidentId
 from shared.errors import NotFoundError
 
 # Those that `shared.domain.ids` makes are 30 to 40 characters; Cosmos DB refuses ids with / \ ? # or above 1,023 bytes.
-_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+ID = r"^[A-Za-z0-9-]{1,64}$"
+"""An id that may be asked of the database; for `re.fullmatch`, or as a pattern of pydantic."""
 
 
 def incident_of(params: Mapping[str, str]) -> IncidentId:
@@ -16,6 +17,6 @@ def incident_of(params: Mapping[str, str]) -> IncidentId:
     Raises:
         NotFoundError: no incident can have this id; the database need not be asked.
     """
-    if not _ID.fullmatch(params["incident_id"]):
+    if not re.fullmatch(ID, params["incident_id"]):
         raise NotFoundError("no incident can have this id")
     return IncidentId(params["incident_id"])

@@ -1,6 +1,7 @@
 """The cases: what every implementation must do. The service behind is the local Cosmos DB or a real one."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from shared.domain.incident import (
     CaseMessage,
     Command,
     Incident,
+    IncidentState,
     Intake,
     Plan,
     PlanState,
@@ -352,8 +354,19 @@ async def test_a_list_comes_page_by_page(store: IncidentStore, key: IncidentId) 
             break
     assert found == [f"alert-{n:05}" for n in range(7)]
     assert (await store.page(key, Plan, 3, None)).items == ()
-    with pytest.raises(ValueError, match="continuation"):
-        await store.page(key, AlertLink, 3, "<script>")
+    for wrong in (
+        "<script>",
+        "x\r\nx-ms-max-item-count: 1",
+        "\U0001f41f",
+        "x" * 5000,
+        "\x00",
+        "[]",
+        "{}",
+        "null",
+        "-1",
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011 - that of the HTTP client has a text of its own
+            await store.page(key, AlertLink, 3, wrong)
 
 
 async def test_newest_cases_first(store: IncidentStore, key: IncidentId) -> None:
@@ -383,6 +396,30 @@ async def test_cases_with_alerts_that_wait(store: IncidentStore, key: IncidentId
     assert ours(await store.waiting_since(early, 1000)) == set()
     found = ours(await store.waiting_since(early + timedelta(hours=1), 1000))
     assert found == {IncidentId(f"{key}-{step}") for step in waiting}
+
+
+async def test_cases_with_a_plan_that_nobody_finished_wait_too(store: IncidentStore, key: IncidentId) -> None:
+    # Its alerts are planned already: only the draft says that something is left to do.
+    early = START - timedelta(days=365 * 20)
+    for state in (False, True):
+        one = IncidentId(f"{key}-{state}")
+        await joined(store, one)
+        await store.update(one, once(Change(create=[a_plan(one, created_at=early, dispatched=state)])))
+    found = await store.waiting_since(early + timedelta(hours=1), 1000)
+    assert {one for one in found if one.startswith(key)} == {IncidentId(f"{key}-False")}
+    assert not {one for one in await store.waiting_since(early, 1000) if one.startswith(key)}
+
+
+async def test_a_case_with_many_waiting_alerts_hides_no_other_case(store: IncidentStore, key: IncidentId) -> None:
+    # Earlier than what any other test keeps, and than what this one kept before.
+    early = START - timedelta(days=365 * 200, seconds=int(time.time()))
+    cases = [IncidentId(f"{key}-{number}") for number in range(2)]
+    for one, alerts in zip(cases, (5, 1), strict=True):
+        await store.open(a_case(one))
+        for number in range(alerts):
+            await store.join(a_link(one, number, received_at=early), [], [])
+    assert await store.waiting_since(early + timedelta(seconds=1), 2) == set(cases)
+    assert len(await store.waiting_since(early + timedelta(seconds=1), 1)) == 1
 
 
 # Leases.
@@ -471,3 +508,46 @@ async def test_a_document_that_cannot_be_read_is_left_out_of_lists_and_stops_not
     assert [plan.id async for plan in store.plans(key)] == ["plan-001"]
     assert {one.value.id for one in await store.unrecorded(key, 10)} == {key, *left}
     assert (await store.join(a_link(key, 4), [], []))[0] is Joined.JOINED
+
+
+async def test_a_case_whose_only_alert_was_ignored_is_open_again_when_another_one_joins(
+    store: IncidentStore, key: IncidentId
+) -> None:
+    await joined(store, key)
+
+    async def ignore(now: Incident) -> Change:
+        return Change(now.changed(decided=1, ignored=1))
+
+    await store.update(key, ignore)
+    assert (await store.read(key)).state is IncidentState.IGNORED
+    assert (await store.join(a_link(key, 1), [], []))[0] is Joined.JOINED
+    assert (await store.read(key)).state is IncidentState.OPEN
+
+
+async def test_documents_of_a_kind_that_only_a_newer_version_knows_stop_nothing(
+    services: Services | None, key: IncidentId
+) -> None:
+    if services is None:
+        pytest.skip("the fake keeps only what can be read")
+    store = services.incidents
+    container = await services._database.container("incidents")
+    for number in range(3):
+        newer = {"id": f"newer-{number}", "incidentId": key, "type": "newer", "unrecorded": True}
+        await container.create_item(newer)
+    await joined(store, key, 1)
+    # They come first, and take nobody's place.
+    assert {one.value.id for one in await store.unrecorded(key, 2)} == {key, "alert-00000"}
+
+
+async def test_the_holder_of_a_lease_is_no_part_of_a_condition(services: Services | None, key: IncidentId) -> None:
+    if services is None:
+        pytest.skip("the fake asks no database")
+    store = services.incidents
+    await joined(store, key)
+    assert await store.acquire_lease(key, "enrich", START, LATE) is not None
+    container = await services._database.container("incidents")
+    for holder in ("it's", 'a" \\ b', "x' OR true OR '"):
+        operation = {"op": "set", "path": "/holder", "value": holder}
+        await container.patch_item("lease:enrich", partition_key=key, patch_operations=[operation])
+        assert await store.acquire_lease(key, "enrich", START, LATE) is None
+    assert (await container.read_item("lease:enrich", key))["again"] == 3

@@ -5,6 +5,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, TypeVar
 
+from shared.domain.batch import check_batch
 from shared.domain.ids import AlertId, IncidentId, PlanId
 from shared.domain.incident import (
     MAX_ALERTS,
@@ -26,7 +27,7 @@ from shared.errors import ConflictError, NotFoundError
 from shared.ports.incidents import Change, Joined, Page
 from shared.ports.versioned import Versioned
 from tests.fakes.checkpoints import Checkpoints
-from tests.fakes.documents import MAX_BATCH, Documents
+from tests.fakes.documents import Documents
 
 _KINDS = (Incident, AlertLink, CaseMessage, Related, Plan, Command)
 _TRIES = 12
@@ -130,7 +131,10 @@ class FakeIncidents:
         self._checkpoint("alerts that wait")
         links = [link.value for key in self.cases for link in self._all(IncidentId(key), AlertLink)]
         waiting = {AlertStep.JOINED, AlertStep.DECIDED}
-        return {link.incident_id for link in links if link.step in waiting and link.received_at < before}
+        found = {link.incident_id for link in links if link.step in waiting and link.received_at < before}
+        plans = [plan.value for key in self.cases for plan in self._all(IncidentId(key), Plan)]
+        found |= {plan.incident_id for plan in plans if not plan.dispatched and plan.created_at < before}
+        return set(sorted(found)[:limit])
 
     def _join(self, link: AlertLink, messages: Sequence[Message], related: Sequence[IncidentId]) -> Joined:
         case = self.cases.get(link.incident_id)
@@ -157,7 +161,7 @@ class FakeIncidents:
         if found is None:
             raise NotFoundError(incident_id)
         alerts = self._intake(incident_id).value.alerts
-        return Versioned(found.value.model_copy(update={"alerts": alerts}), found.etag)
+        return Versioned(found.value.changed(alerts=alerts), found.etag)
 
     def _intake(self, incident_id: IncidentId) -> Versioned[Intake]:
         found = self.cases[incident_id].get("intake", Intake) if incident_id in self.cases else None
@@ -188,8 +192,7 @@ class FakeIncidents:
         replaced: list[Versioned[Any]] = [Versioned(header, now.etag), *change.replace]
         if change.intake is not None:
             replaced.append(change.intake)
-        if len(replaced) + len(change.create) > MAX_BATCH:
-            raise ValueError("a transactional batch has at most 100 operations")
+        check_batch(one.to_document() for one in (*(one.value for one in replaced), *change.create))
         for one in replaced:
             case.check(one.value.id, one.etag)
         if any(one.id in case for one in change.create):

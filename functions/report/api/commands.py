@@ -1,6 +1,7 @@
 """`approve`, `undo` and `close`: checked here, so that the caller sees a mistake at once; done by the pipeline."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import Field
 
@@ -9,13 +10,14 @@ from shared.domain.ids import IncidentId, PlanId, TargetId, fresh
 from shared.domain.incident import PlanState
 from shared.pipeline.payloads import ApprovePlan, CloseIncident, UndoPull
 from shared.web.command_body import MAX_TARGETS, CommandBody, caller, parse_command
+from shared.web.paths import ID
 from shared.web.problems import Problem
 
 
 class ApproveBody(CommandBody):
     """Which plan, and what it was when the person looked at it."""
 
-    plan_id: PlanId
+    plan_id: Annotated[PlanId, Field(pattern=ID)]
     plan_hash: str
 
 

@@ -11,12 +11,10 @@ from functions.report.api.models import ReadDeps
 from shared.domain.ids import IncidentId, PlanId, TargetId
 from shared.domain.incident import Plan
 from shared.domain.target import MAX_CHUNK_TARGETS, Target, chunk_id
+from shared.web.paths import ID
 
 # Chunks that are read side by side: each is one query, of some milliseconds.
 _AT_ONCE = 8
-
-# The plan's id goes to the database, which refuses some characters.
-_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 Take = Callable[[TargetId, Target | None], None]
 """Takes one target of a page; None in place of a target that this version cannot read."""
@@ -46,7 +44,8 @@ class Position:
             plan, chunk, target = json.loads(content)
         except (ValueError, TypeError, RecursionError):
             raise ValueError("not a continuation") from None
-        is_plan = isinstance(plan, str) and _ID.fullmatch(plan)
+        # It goes to the database.
+        is_plan = isinstance(plan, str) and re.fullmatch(ID, plan)
         if not (is_plan and type(chunk) is int and chunk >= 0 and isinstance(target, str)):
             raise ValueError("not a continuation")
         return cls(PlanId(plan), chunk, TargetId(target))

@@ -183,10 +183,10 @@ async def page(
 
 
 async def query(
-    container: ContainerProxy, text: str, *, partition: str | None = None, **parameters: Any
+    container: ContainerProxy, text: str, *, partition: str | None = None, page_size: int = _PAGE, **parameters: Any
 ) -> AsyncIterator[Any]:
     """The results of a query, in one partition or in all; parameters are never part of the text."""
-    options: dict[str, Any] = {"max_item_count": _PAGE}
+    options: dict[str, Any] = {"max_item_count": page_size}
     if partition is not None:
         options["partition_key"] = partition
     given = [{"name": f"@{name}", "value": value} for name, value in parameters.items()]
@@ -195,7 +195,7 @@ async def query(
             yield item
 
 
-def one_of(path: str, values: Sequence[str]) -> tuple[str, dict[str, str]]:
+def one_of(path: str, values: Sequence[str]) -> tuple[str, dict[str, Any]]:
     """A condition that `path` has one of these values, and its parameters.
 
     IN, unlike ARRAY_CONTAINS, is served from the index.

@@ -1,6 +1,7 @@
 """Container `incidents`: each case is one logical partition."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -136,10 +137,17 @@ class CosmosIncidents:
         """See `IncidentStore.waiting_since`."""
         container = await self._database.container(_CONTAINER)
         text = (
-            "SELECT TOP @limit VALUE c.incidentId FROM c"
-            " WHERE c.type = 'alert' AND c.step IN ('joined', 'decided') AND c.receivedAt < @before"
+            "SELECT VALUE c.incidentId FROM c"
+            " WHERE (c.type = 'alert' AND c.step IN ('joined', 'decided') AND c.receivedAt < @before)"
+            " OR (c.type = 'plan' AND c.dispatched = false AND c.createdAt < @before)"
         )
-        return {IncidentId(key) async for key in query(container, text, limit=limit, before=moment_text(before))}
+        found: set[IncidentId] = set()
+        async for key in query(container, text, before=moment_text(before)):
+            found.add(IncidentId(key))
+            # Counted here and not by TOP: a case with many of them must not hide the others.
+            if len(found) == limit:
+                break
+        return found
 
     async def _why_not(self, link: AlertLink) -> Joined:
         if await self.alert(link.incident_id, link.id) is not None:
@@ -165,7 +173,7 @@ class CosmosIncidents:
         )
         if header is None or intake is None:
             raise NotFoundError("read an incident")
-        return Versioned(header.value.model_copy(update={"alerts": intake.value.alerts}), header.etag)
+        return Versioned(header.value.changed(alerts=intake.value.alerts), header.etag)
 
     async def update(self, incident_id: IncidentId, change: Callable[[Incident], Awaitable[Change | None]]) -> Incident:
         """See `IncidentStore.update`."""
@@ -216,12 +224,17 @@ class CosmosIncidents:
     async def unrecorded(self, incident_id: IncidentId, limit: int) -> list[Versioned[CaseDocument]]:
         """See `IncidentStore.unrecorded`."""
         container = await self._database.container(_CONTAINER)
-        text = "SELECT TOP @limit * FROM c WHERE c.unrecorded = true"
+        text = "SELECT * FROM c WHERE c.unrecorded = true"
         found: list[Versioned[Any]] = []
-        async for stored in query(container, text, partition=incident_id, limit=limit):
-            value = readable(_MODELS[stored["type"]], _without_partition(stored))
+        async for stored in query(container, text, partition=incident_id, page_size=limit):
+            model = _MODELS.get(stored["type"])
+            # A kind that only a newer version knows is left to that one.
+            value = readable(model, _without_partition(stored)) if model else None
             if value is not None:
                 found.append(Versioned(value, stored["_etag"]))
+            # Counted here and not by TOP: what cannot be read must not take the places of others.
+            if len(found) == limit:
+                break
         return found
 
     async def related(self, incident_id: IncidentId) -> list[IncidentId]:
@@ -315,12 +328,14 @@ class CosmosIncidents:
     async def _ask_holder(self, held: Lease) -> None:
         """Make the holder look once more. Raises ConflictError if it no longer holds the lease."""
         container = await self._database.container(_CONTAINER)
+        # A condition takes no parameters. A string literal is escaped as in JSON; the holder is what stands in the
+        # document, which need not be ours.
         with translate_errors("ask the holder of a lease"):
             await container.patch_item(
                 held.id,
                 partition_key=held.incident_id,
                 patch_operations=[{"op": "incr", "path": "/again", "value": 1}],
-                filter_predicate=f"FROM c WHERE c.holder = '{held.holder}' AND IS_DEFINED(c.until)",
+                filter_predicate=f"FROM c WHERE c.holder = {json.dumps(held.holder)} AND IS_DEFINED(c.until)",
                 no_response=True,
             )
 

@@ -63,6 +63,7 @@ class Tenant(World):
             received_at=START + timedelta(milliseconds=number),
             severity=alert.severity,
             threat_type=alert.threat_type,
+            addresses=sum(len(message.recipients) for message in alert.messages),
         )
         await self.incidents.open(Incident(id=INCIDENT, opened_at=START))
         await self.incidents.join(link, alert.messages, [])

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from functions.enrich import handler
 from functions.quarantine.sweep import SweepDeps, sweep
+from shared.domain import incident
 from shared.domain.ids import AlertId, IncidentId
 from shared.domain.incident import (
     MAX_PLAN_ALERTS,
@@ -198,7 +198,7 @@ async def test_more_alerts_than_a_transaction_takes_are_decided_in_batches() -> 
 
 
 async def test_alerts_with_very_many_recipients_are_decided_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handler, "_MAX_ADDRESSES", 3)
+    monkeypatch.setattr(incident, "MAX_ADDRESSES", 3)
     tenant = Tenant()
     for number, names in enumerate(("abcde", "abc", "d", "ef", "ghi"), start=1):
         await tenant.alert(*names, number=number)

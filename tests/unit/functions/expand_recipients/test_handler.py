@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from shared.domain import incident
 from shared.domain.alert import RawPayload
-from shared.domain.incident import AlertStep, IncidentState, PlanState
+from shared.domain.incident import AlertStep, IncidentState, Plan, PlanState
 from shared.domain.recipient import MailboxKind, Recipient, RecipientKind
 from shared.domain.target import TargetState
 from shared.errors import ConflictError, DeniedError, UnavailableError
@@ -579,3 +580,22 @@ async def test_the_plan_that_was_kept_first_is_the_plan() -> None:
     assert await second.expand() == Done()
     assert second.plan.hash == first.plan.hash
     assert second.targets.all == first.targets.all
+
+
+async def test_alerts_that_name_too_many_recipients_together_are_planned_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A plan of more than the directory tells in one delivery would be begun again and again, and the case with it.
+    monkeypatch.setattr(incident, "MAX_ADDRESSES", 3)
+    tenant = Tenant()
+    names = [tenant.person(f"p{number}").id or "" for number in range(8)]
+    for number, some in enumerate((names[:2], names[2:4], names[4:5], names[5:]), start=1):
+        await tenant.alert(*some, number=number)
+    for _ in range(3):
+        await tenant.enrich()
+    assert {link.step for link in tenant.links} == {AlertStep.DECIDED}
+    for _ in range(2):
+        await tenant.expand()
+    plans = tenant.incidents.of(INCIDENT, Plan)
+    assert [len(plan.alert_ids) for plan in plans] == [1, 2, 1]
+    assert [plan.targets for plan in plans] == [2, 3, 3]

@@ -298,3 +298,14 @@ def test_statuses() -> None:
     ]
     assert delivered_to(rows) == ["a@x.example", "b@x.example"]
     assert expanded(rows) == ["g@x.example"]
+
+
+@pytest.mark.parametrize("received", [datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+async def test_a_time_at_the_end_of_the_calendar_is_out_of_range_and_no_crash(received: datetime) -> None:
+    # The source chose it. A crash here would keep the draft of the plan, and with it the case, from going on for ever.
+    directory = Tracing(row())
+    traced, notes = trace(directory)
+    mail = MAIL.model_copy(update={"received_at": received})
+    assert await traced.of(mail) == ()
+    assert await traced.identify(mail.model_copy(update={"internet_message_id": None})) is None
+    assert (directory.asked, notes) == ([], {"trace_out_of_range": 2})

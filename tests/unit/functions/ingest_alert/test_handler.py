@@ -51,7 +51,7 @@ async def test_a_new_alert_opens_an_incident_and_tells_the_next_stages() -> None
     (kept,), (incident,) = intake.alerts.all, intake.incidents.all
     assert (incident.title, incident.state) == ("Bad", IncidentState.OPEN)
     assert incident.alerts == 1
-    assert [link.id for link in intake.incidents.of(incident.id, AlertLink)] == [kept.id]
+    assert [(link.id, link.addresses) for link in intake.incidents.of(incident.id, AlertLink)] == [(kept.id, 1)]
     named = intake.incidents.of(incident.id, CaseMessage)
     assert [m.message.recipients for m in named] == [()]
     assert incident.message == named[0].message

@@ -10,7 +10,7 @@ import pytest
 from functions.quarantine.handler import handle
 from functions.quarantine.sweep import SweepDeps, sweep, sweep_alerts
 from shared.domain.ids import IncidentId
-from shared.domain.incident import AlertLink, AlertStep, Incident
+from shared.domain.incident import AlertLink, AlertStep, Incident, Plan
 from shared.domain.target import TargetState
 from shared.names import Stage
 from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged, PullChunk, RestoreChunk
@@ -186,6 +186,8 @@ async def test_alerts_that_wait_for_too_long_are_taken_up_and_no_others() -> Non
     world = await world_with(Checkpoints())
     deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
     (link,) = world.incidents.of(INCIDENT, AlertLink)
+    (plan,) = world.incidents.of(INCIDENT, Plan)
+    world.incidents.put(INCIDENT, plan.model_copy(update={"dispatched": True}))
     steps = {IncidentId(f"inc-{step}"): step for step in AlertStep}
     for key, step in steps.items():
         changes = {"incident_id": key, "step": step}

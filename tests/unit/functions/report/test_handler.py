@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from functions.quarantine.sweep import SweepDeps, sweep
 from functions.report import chain
 from functions.report.models import Verification
+from shared.domain.activity import Head
 from shared.domain.exposure import Counts
-from shared.domain.ids import AlertId, ChunkId, PlanId
+from shared.domain.ids import AlertId, ChunkId, IncidentId, PlanId
 from shared.domain.incident import (
     AlertLink,
     AlertStep,
@@ -29,6 +30,7 @@ from shared.errors import ConflictError, UnavailableError
 from shared.pipeline.payloads import ChunkChanged, CloseIncident, IncidentChanged, ReportMessage
 from shared.pipeline.stage import Done, RetryLater
 from shared.ports.incidents import Change, Joined
+from shared.ports.versioned import Versioned
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.clock import START
 from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, alert_link, incident, plan, target
@@ -281,6 +283,45 @@ async def test_a_changed_entry_and_a_new_chain_are_both_seen() -> None:
     assert not rewritten.intact
 
 
+@pytest.mark.parametrize("state", [PlanState.FINISHED, PlanState.RUNNING, PlanState.AWAITING_APPROVAL])
+async def test_a_plan_that_says_nothing_of_its_anchor_hides_no_new_chain(state: PlanState) -> None:
+    case = await _whole()
+    for message in ALL:
+        await case.handle(message)
+    # Whoever can write a new chain can write the plan and the header too; only the evidence stays.
+    case.activity._heads.clear()
+    case.activity._entries.clear()
+    case.activity._plans.clear()
+    case.change(case.plan, state=state, anchor_seq=None)
+    case.change(case.incident, close_anchored=False)
+    found = await verification(case)
+    assert not found.intact
+    assert {anchor.holds for anchor in found.anchors} == {False}
+
+
+async def test_an_anchor_that_is_made_while_the_chain_is_checked_is_no_tampering(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    case = await _whole()
+    await case.handle(CHANGED)
+    read = case.activity.head
+    first = True
+
+    async def head(incident_id: IncidentId) -> Versioned[Head] | None:
+        nonlocal first
+        if not first:
+            return await read(incident_id)
+        first = False
+        found = await read(incident_id)
+        for message in ALL:
+            await case.handle(message)
+        return found
+
+    monkeypatch.setattr(case.activity, "head", head)
+    assert (await verification(case)).intact
+    assert case.plan.anchor_seq is not None
+
+
 async def test_a_missing_anchor_is_seen() -> None:
     case = await _whole()
     for message in ALL:
@@ -400,6 +441,28 @@ async def test_more_documents_than_one_delivery_records_are_sent_on() -> None:
         case.queue.sent.clear()
     assert len(await case.entries()) == 801
     assert (await verification(case)).intact
+    assert await case.incidents.unrecorded(INCIDENT, 10) == []
+
+
+async def test_documents_that_are_larger_than_a_batch_together_are_recorded_in_several() -> None:
+    # As large as the API lets an undo be: forty of them put back 40,000 targets.
+    targets = tuple(f"target-{n:026}" for n in range(1000))
+    commands = [
+        Command(
+            id=f"cmd-{n:032}",
+            incident_id=INCIDENT,
+            command="undo_pull",
+            by="🐟" * 128,
+            at=START,
+            reason="🐟" * 1000,
+            targets=targets,
+        )
+        for n in range(60)
+    ]
+    case = await Case().keep(*commands)
+    for _ in range(2):
+        assert await case.handle(CHANGED) == Done()
+    assert (await case.kinds()).count("undo_pull_asked") == 60
     assert await case.incidents.unrecorded(INCIDENT, 10) == []
 
 

@@ -1,9 +1,13 @@
+from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
+
+from shared.adapters import directory_cache
 from shared.adapters.directory_cache import MAX_AGE, CachedDirectory
 from shared.domain.ids import MailboxId
 from shared.domain.recipient import MailboxKind, Recipient, RecipientKind
-from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.answers import Answer, Refusal, RefusalKind
 from tests.fakes.clock import FakeClock
 from tests.fakes.directory import FakeDirectory
 
@@ -61,3 +65,28 @@ async def test_members_mailbox_kinds_and_the_number_of_mailboxes_are_kept_too() 
     assert await cached.mailbox_count() == 1
     clock.advance((MAX_AGE + timedelta(seconds=1)).total_seconds())
     assert await cached.mailbox_count() == 0
+
+
+async def test_large_groups_are_kept_only_as_far_as_memory_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory_cache, "_MAX_KEPT", 10)
+    cached, inner, _ = directories()
+    asked: list[str] = []
+
+    async def members(groups: Sequence[str]) -> dict[str, Answer[tuple[Recipient, ...]]]:
+        asked.extend(groups)
+        return await FakeDirectory.members(inner, groups)
+
+    monkeypatch.setattr(inner, "members", members)
+    for name, size in (("first", 6), ("second", 6), ("third", 1)):
+        inner.groups[name] = [ANN] * size
+        await cached.members([name])
+    await cached.members(["second", "third"])
+    assert asked == ["first", "second", "third"]
+    # Six and six are more than ten.
+    await cached.members(["first"])
+    assert asked[3:] == ["first"]
+    # It is larger than all that is kept: it is told, and not kept.
+    inner.groups["huge"] = [ANN] * 11
+    assert len((await cached.members(["huge"]))["huge"]) == 11  # type: ignore[arg-type]  # no refusal
+    await cached.members(["huge"])
+    assert asked[4:] == ["huge", "huge"]
