@@ -62,7 +62,7 @@ async def _plan_some(incident_id: IncidentId, deps: Deps) -> bool:
 
 
 async def _unfinished(incident_id: IncidentId, deps: Deps) -> Plan | None:
-    """A plan that is not dispatched, or a new draft for decided alerts that policy treats alike; None if there are none.
+    """A plan that is not dispatched, or else a draft for decided alerts that policy treats alike. None: all is done.
 
     Both are read under the ETag of the header: a worker whose lease has ended makes no second draft beside the first.
     """
