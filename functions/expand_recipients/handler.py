@@ -49,7 +49,7 @@ async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
 
 async def _plan_some(incident_id: IncidentId, deps: Deps) -> bool:
     """Make one plan; False if there was none to make."""
-    plan = await deps.incidents.undispatched_plan(incident_id) or await _draft(incident_id, deps)
+    plan = await _unfinished(incident_id, deps)
     if plan is None:
         return False
     if plan.state is PlanState.DRAFT:
@@ -62,12 +62,18 @@ async def _plan_some(incident_id: IncidentId, deps: Deps) -> bool:
     return True
 
 
-async def _draft(incident_id: IncidentId, deps: Deps) -> Plan | None:
-    """A new draft for decided alerts that policy treats alike; None if there are none."""
+async def _unfinished(incident_id: IncidentId, deps: Deps) -> Plan | None:
+    """A plan that is not dispatched, or else a draft for decided alerts that policy treats alike. None: all is done.
+
+    Both are read under the ETag of the header: a worker whose lease has ended makes no second draft beside the first.
+    """
     made: Plan | None = None
 
     async def change(now: Incident) -> Change | None:
         nonlocal made
+        made = await deps.incidents.undispatched_plan(incident_id)
+        if made is not None:
+            return None
         decided = await deps.incidents.alerts_at(incident_id, AlertStep.DECIDED, MAX_PLAN_ALERTS)
         alike = [one for one in decided if _rule_of(one.value) == _rule_of(decided[0].value)]
         if not alike:

@@ -25,6 +25,10 @@ async def join(alert: Alert, deps: Deps, *, repeated: bool) -> tuple[IncidentId,
     """
     found, owners = await _owners(alert, deps)
     seen = {found, *owners.values()}
+    # Owners change. A second delivery begins at the same case as the first one: from there on, the alert is in the
+    # first case that was neither closed nor full, and a case that is one of both stays so.
+    found = await deps.incidents.assign_message(derive("msg", "alert", alert.id), found)
+    seen.add(found)
     if repeated and (joined := await _joined_before(alert.id, seen, deps)):
         return joined, None
     messages = list(_messages(alert).values())

@@ -27,6 +27,11 @@ class FakeTargets:
         """Everything that is kept."""
         return [stored.read().value for chunk in self._targets.values() for stored in chunk.values()]
 
+    @property
+    def leased(self) -> list[Chunk]:
+        """Chunks whose lease was not given back."""
+        return [chunk for stored in self._chunks.values() if (chunk := stored.read().value).lease_until is not None]
+
     async def add_chunk(self, chunk: Chunk, targets: Sequence[Target]) -> bool:
         self._checkpoint("before add chunk")
         check_batch(record.to_document() for record in (chunk, *targets))

@@ -100,6 +100,10 @@ class Pipeline(Tenant):
                 }
             ],
         }
+        return await self.submit(alert)
+
+    async def submit(self, alert: dict[str, Any]) -> dict[str, Any]:
+        """Post this alert, signed, to the webhook."""
         body = json.dumps(alert).encode()
         timestamp = str(int(self.now().timestamp()))
         signature = hmac.new(SECRET.encode(), timestamp.encode() + b"." + body, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from functions.quarantine.sweep import SweepDeps, sweep
-from shared.domain.incident import AlertStep, PlanState
+from shared.domain.incident import AlertStep, Plan, PlanState, plan_id
 from shared.domain.target import Target
 from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, PullChunk
 from shared.pipeline.stage import Done
@@ -137,3 +137,33 @@ async def test_a_crash_changes_nothing_about_who_is_planned(place: int, resumed:
     assert await tenant.expand() == Done()
     assert (tenant.plans, tenant.incident) == (plans, case)
     assert await swept(tenant) == 0
+
+
+async def test_a_worker_whose_lease_has_ended_makes_no_second_draft() -> None:
+    """Two drafts at once would choose the same targets."""
+    tenant = Tenant()
+    tenant.person("ann")
+    first, _ = await tenant.alert("ann"), await tenant.alert("ann", number=2)
+    await tenant.enrich()
+    drafts: list[int] = []
+
+    def others_are_first() -> None:
+        if not drafts:
+            # The new holder of the lease drafts a plan of one alert; the other was decided later.
+            draft = Plan(
+                id=plan_id(INCIDENT, (first,)),
+                incident_id=INCIDENT,
+                alert_ids=(first,),
+                enrichments=(tenant.links[0].enrichment or "",),
+                created_at=tenant.now(),
+                state=PlanState.DRAFT,
+            )
+            planned = tenant.links[0].model_copy(update={"step": AlertStep.PLANNED, "plan_id": draft.id})
+            tenant.incidents.put(INCIDENT, tenant.incident, draft, planned)
+        drafts.append(sum(plan.state is PlanState.DRAFT for plan in tenant.plans))
+
+    tenant.incidents.before_write = others_are_first
+    assert await tenant.expand() == Done()
+    assert max(drafts) == 1
+    assert [len(plan.alert_ids) for plan in tenant.plans] == [1, 1]
+    assert len(tenant.targets.all) == 1

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.ingest_alert import joining
+from shared.domain.ids import IncidentId
 from shared.domain.incident import AlertLink, CaseMessage, Incident, IncidentState, Related
 from shared.domain.incident import Intake as IntakeCounter
 from shared.errors import ConflictError, UnavailableError
@@ -225,7 +226,40 @@ async def test_a_closed_incident_is_succeeded() -> None:
     first, second = intake.incidents.all
     assert links(intake) == [["1"], ["2", "3"]]
     assert await intake.incidents.related(second.id) == [first.id]
-    assert set(intake.incidents.owners.values()) == {second.id}
+    (message,) = intake.incidents.of(second.id, CaseMessage)
+    assert intake.incidents.owners[message.id] == second.id
+
+
+async def test_an_alert_that_comes_again_while_its_full_case_is_succeeded_stays_where_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    intake = Intake()
+    intake.incidents.max_alerts = 1
+    await intake.take(alert("1"))
+
+    async def dies(_: object) -> bool:
+        raise ProcessDied("the message belongs to the successor, which is not there yet")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(intake.incidents, "open", dies)
+        with pytest.raises(ProcessDied):
+            await intake.take(alert("2"))
+    assert await intake.take(alert("1")) == Done()
+    assert links(intake) == [["1"]]
+    assert await intake.take(alert("2")) == Done()
+    assert links(intake) == [["1"], ["2"]]
+
+
+async def test_an_alert_that_comes_again_after_its_mail_went_to_another_case_stays_where_it_is() -> None:
+    intake = Intake()
+    await intake.take(alert("1"))
+    (first,) = intake.incidents.all
+    # As a worker does that gave the mail to its own case, and then found that another mail of its alert has one.
+    for key, owner in intake.incidents.owners.items():
+        if key in {one.id for one in intake.incidents.of(first.id, CaseMessage)}:
+            await intake.incidents.reassign_message(key, owner, IncidentId("another"))
+    assert await intake.take(alert("1")) == Done()
+    assert links(intake) == [["1"]]
 
 
 async def test_a_repeat_of_what_a_closed_incident_holds_reopens_nothing() -> None:
