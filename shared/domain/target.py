@@ -14,7 +14,7 @@ MAX_CHUNK_TARGETS = 99
 
 
 class TargetState(StrEnum):
-    """Each terminal state is a fact that was seen; `TERMINAL` lists them."""
+    """Each terminal state says what was seen in the mailbox; `TERMINAL` lists them."""
 
     PLANNED = "planned"
     LOCATED = "located"

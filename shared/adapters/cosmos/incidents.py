@@ -114,8 +114,8 @@ class CosmosIncidents:
             return await self._why_not(link), None
         return Joined.JOINED, record(Intake, written[1]["resourceBody"])
 
-    async def claim_wake(self, incident_id: IncidentId, after: datetime, until: datetime) -> bool:
-        """See `IncidentStore.claim_wake`."""
+    async def announce_wake(self, incident_id: IncidentId, after: datetime, until: datetime) -> bool:
+        """See `IncidentStore.announce_wake`."""
         container = await self._database.container(_CONTAINER)
         try:
             with translate_errors("change an intake counter"):
@@ -277,7 +277,7 @@ class CosmosIncidents:
                     return await self._replace_lease(ours, held.etag)
                 await self._ask_holder(held.value)
             except ConflictError:
-                # Taken or given back in this moment.
+                # Acquired or released in this moment.
                 continue
             return None
         raise ConflictError("take a lease")

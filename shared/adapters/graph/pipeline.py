@@ -21,7 +21,7 @@ from shared.errors import DeniedError, UnavailableError
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
-# httpx logs a line for each request, which would be most of our log and tells nothing that our events do not.
+# httpx logs a line for each request, which would be most of our log and says nothing that our events do not say.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 # Microsoft Graph's application id URI: what a token for it is asked for, wherever it is served.
