@@ -44,7 +44,7 @@ S = TypeVar("S", bound=Stored)
 _CONTAINER = "incidents"
 _INTAKE: str = Intake.model_fields["id"].default
 
-# Others write the same header: report for each chunk, the stages for each batch of alerts. Each try loses to another.
+# Others write the same header: report for each chunk, the stages for each batch of alerts. Each of them may be first.
 _TRIES = 12
 
 # The order of each list of a case. Both fields are in every document of the kind, so that none is left out.

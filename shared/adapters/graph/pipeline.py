@@ -93,7 +93,7 @@ class Pipeline:
         try:
             response = await self._adapter.get_http_response_message(request, span)
         except CredentialUnavailableError as error:
-            # The identity endpoint is away, or still learning of us.
+            # The identity endpoint does not answer, or does not know our identity yet.
             raise UnavailableError("Graph: no token") from error
         except ClientAuthenticationError as error:
             raise DeniedError("Graph: no token") from error
