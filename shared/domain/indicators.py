@@ -84,7 +84,7 @@ def parse(kind: IndicatorType, raw: str, source: str) -> Indicator | None:
 
 
 def recognise(raw: str | None, source: str) -> Indicator | None:
-    """The indicator that this text is, whatever the source calls it: sources mislabel hashes, and call bare domains URLs."""
+    """The indicator that this text is, whatever the source calls it: sources mislabel hashes and bare domains."""
     text = refanged(raw or "")
     if re.search(r"\s", text):
         return None
