@@ -1,4 +1,4 @@
-"""What `clawback local up` tells the other commands, in one file that only its owner can read."""
+"""What the other commands need of `clawback local up`, in one file that only its owner can read."""
 
 import json
 import os

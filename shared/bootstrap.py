@@ -68,7 +68,7 @@ class Services:
     def credential(self) -> AsyncTokenCredential:
         from azure.identity.aio import ManagedIdentityCredential  # noqa: PLC0415 - cold start
 
-        # Not DefaultAzureCredential: it probes slowly and leaves open who we are (architecture.md 3.5).
+        # Not DefaultAzureCredential: it tries several identities, which is slow and may pick another one.
         return ManagedIdentityCredential(client_id=self.settings.client_id)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What can go wrong outside, in the ways that matter to a stage."""
+"""Our errors: one class for each thing that a stage does about an error of a service."""
 
 from pydantic import ValidationError
 

@@ -34,4 +34,4 @@ SOURCES: tuple[str, ...] = tuple(_NAMES["sources"])
 COSMOS_CONTAINERS: dict[str, str] = {key: c["name"] for key, c in _NAMES["cosmosContainers"].items()}
 
 QUEUE_CONNECTION = "PipelineStorage"
-"""Prefix of the app settings that tell the host where the pipeline's queues are."""
+"""Prefix of the app settings that say where the pipeline's queues are."""

@@ -1,7 +1,7 @@
 """`clawback demo`: one phishing mail found, pulled, proven gone, and one copy put back exactly where it was.
 
-Every claim is checked against the scenario and against the mailboxes themselves, not against Clawback's own report.
-The exit status is 0 only if all claims hold.
+Every check compares with the scenario and with the mailboxes themselves, not with Clawback's own report.
+The exit status is 0 only if all checks pass.
 """
 
 import json
@@ -37,28 +37,28 @@ Items = dict[str, dict[str, dict[str, Any]]]
 
 
 class Checks:
-    """Prints claims and counts which of them hold."""
+    """Prints checks and counts those that pass."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self.failed = 0
-        self.held = 0
+        self.passed = 0
 
-    def that(self, claim: str, problems: Iterable[object] = ()) -> None:
-        """Print the claim; it holds if there are no problems."""
+    def that(self, check: str, problems: Iterable[object] = ()) -> None:
+        """Print the check; it passes if there are no problems."""
         found = list(problems)
         if not found:
-            self.held += 1
-            self._console.print(f"  ✓ {claim}", style="green")
+            self.passed += 1
+            self._console.print(f"  ✓ {check}", style="green")
             return
         self.failed += 1
-        self._console.print(f"  ✗ {claim}", style="bold red")
+        self._console.print(f"  ✗ {check}", style="bold red")
         for problem in found[:10]:
             self._console.print(f"      {safe(problem, 300)}")
 
 
 def run() -> int:
-    """The demonstration; 0 if all claims held."""
+    """The demonstration; 0 if all checks passed."""
     console = screen.console()
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="clawback-demo-") as scratch:
@@ -69,7 +69,7 @@ def run() -> int:
             with Api(Access(stack.url, stack.key)) as api:
                 Demonstration(stack, api, made, console, checks).run()
     console.print(
-        f"\n{checks.held} claims held, {checks.failed} did not; {time.monotonic() - started:.0f} s", style="bold"
+        f"\n{checks.passed} checks passed, {checks.failed} failed; {time.monotonic() - started:.0f} s", style="bold"
     )
     return int(checks.failed > 0)
 

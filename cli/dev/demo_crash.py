@@ -69,7 +69,7 @@ def run() -> int:
     checks.that("every copy was moved once", [] if crash.moves == calm.moves == wanted else [crash.moves, calm.moves])
     checks.that("the mailboxes look the same", [] if crash.folders == calm.folders else [crash.folders])
     checks.that("both chains are intact", [] if crash.intact and calm.intact else ["broken"])
-    console.print(f"\n{checks.held} claims held, {checks.failed} did not", style="bold")
+    console.print(f"\n{checks.passed} checks passed, {checks.failed} failed", style="bold")
     return int(checks.failed > 0)
 
 
@@ -86,8 +86,8 @@ def _pull(directory: Path, made: Generated, tenant: Path, checks: Checks, *, kil
             _until_moved(stack, len(made.expected) // _KILL_AFTER)
             stack.kill_hosts()
             moved = _moves(stack)
-            claim = f"killed in the middle: after {moved} of {len(made.expected)} moves"
-            checks.that(claim, [] if 0 < moved < len(made.expected) else [moved])
+            check = f"killed in the middle: after {moved} of {len(made.expected)} moves"
+            checks.that(check, [] if 0 < moved < len(made.expected) else [moved])
             stack.start_hosts()
         incident = _until_contained(stack)
         checks.that(f"contained: {safe(incident['counts']['states'])}")

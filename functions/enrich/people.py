@@ -19,7 +19,7 @@ async def recipients(addresses: Sequence[str], named: NamedPeople, directory: Di
     """One recipient for each address, in that order, with the marks of the policy and the kind of its mailbox.
 
     Raises:
-        UnavailableError, DeniedError: the directory cannot tell now.
+        UnavailableError, DeniedError: the directory does not answer now.
     """
     resolved = await ask(directory.resolve, addresses)
     raise_for_refusals("resolve recipients", resolved.values())
@@ -42,6 +42,6 @@ def _with_mailbox(recipient: Recipient, kinds: dict[MailboxId, Answer[MailboxKin
     if not isinstance(kind, Refusal):
         return replace(recipient, mailbox=kind)
     if kind.kind not in _NO_MAILBOX:
-        # Any other refusal says nothing about the mailbox; the pull will meet it again and tell.
+        # Any other refusal says nothing about the mailbox; the pull meets it again and records it.
         return recipient
     return replace(recipient, no_mailbox=_NO_MAILBOX[kind.kind], code=kind.code)

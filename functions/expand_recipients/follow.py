@@ -42,7 +42,7 @@ def forwarded_to(rules: Iterable[ForwardingRule]) -> tuple[str, ...]:
 
 
 def same_sender(message: Message, item: Item) -> bool:
-    """Whether the item may be the message: nothing is known that speaks against it."""
+    """Whether the item may be the message: their senders do not differ, as far as both are known."""
     return message.sender is None or item.sender is None or message.sender.lower() == item.sender.lower()
 
 

@@ -127,7 +127,7 @@ async def _freeze(path: str, draft: Plan, alerts: list[Alert], enrichment: Enric
     traces = Traces(draft.incident_id, deps.evidence, deps.now)
     found = await search(alerts, enrichment, deps, known=known_to_case, traces=traces)
     places = identified(draft.incident_id, found.tree)
-    # One plan looks at each of them once: whoever sends the same Message-ID again counts on that.
+    # A sender could send the same Message-ID again after the pull: no plan of the case looks at these mailboxes again.
     notes = (*found.notes, *((f"{LOOKED_AT_BEFORE}: {len(found.known)}",) if found.known else ()))
     await deps.evidence.keep_lines(path, freeze(draft, places, found.tree, known=found.known, notes=notes))
 

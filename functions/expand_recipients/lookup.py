@@ -27,7 +27,7 @@ class Lookup:
         """The recipients with these addresses, by address; there may be more than were asked for.
 
         Raises:
-            UnavailableError, DeniedError: the directory cannot tell now.
+            UnavailableError, DeniedError: the directory does not answer now.
         """
         answers = await ask(self._directory.resolve, sorted(set(addresses) - self._recipients.keys()))
         raise_for_refusals("resolve", answers.values())
@@ -41,7 +41,7 @@ class Lookup:
         """Direct members by group id. Refusals that waiting cannot better are given as they are.
 
         Raises:
-            UnavailableError: the directory cannot tell now.
+            UnavailableError: the directory does not answer now.
         """
         answers = await ask(self._directory.members, sorted(set(groups) - self._members.keys()))
         final = (a for a in answers.values() if not (isinstance(a, Refusal) and a.kind is RefusalKind.DENIED))

@@ -6,12 +6,12 @@ groups, recipients of forwards and redirects, and recipients that only transport
 1. **Mails.** Each message that the alerts name is a mail to search for, by its Message-ID. A message without one is
    identified by message trace; if that is not sure, a note says so and a person decides.
 2. **Message trace** is asked about each mail, once for the whole case (`trace.py`). Its rows are used in step 6.
-3. **Lookup.** The directory tells which recipient has each address (`lookup.py`): a user, a group, a guest, a contact,
+3. **Lookup.** The directory says which recipient has each address (`lookup.py`): a user, a group, a guest, a contact,
    or no object of the tenant. Two addresses of one user are one recipient.
 4. **Group expansion.** A group leads to its direct members, and a group among them to its own, until no group is left
-   that was not expanded. A group that does not tell its members stays in the result, with the reason.
+   that was not expanded. A group that does not show its members stays in the result, with the reason.
 5. **Following.** Each recipient whose mailbox is new with this mail is followed one step, as far as the policy's depth:
-   its Sent Items tell what it forwarded or answered, its inbox rules where they redirect or forward to (`follow.py`).
+   its Sent Items show what it forwarded or answered, its inbox rules where they redirect or forward to (`follow.py`).
    A redirect keeps the Message-ID: it is the same mail at one more address. A forward or reply is a new mail, which
    lies in the sender's own mailbox too. The new mails go on with step 2, the new addresses with step 3.
 6. **Recipients that only the trace knows** come last, so that a recipient who was found by a group or a forward keeps
@@ -234,7 +234,7 @@ class _Search:
         return found
 
     async def _with_reused_message_id(self, holders: list[Delivery]) -> list[At]:
-        """Who has mail of another sender under the same Message-ID, or cannot tell.
+        """Who has mail of another sender under the same Message-ID, or does not answer that.
 
         A sender may choose the Message-ID of a mail that people here answered long ago: those answers are not followed.
         """

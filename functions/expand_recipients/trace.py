@@ -1,7 +1,7 @@
 """Message trace: which recipients transport delivered a mail to, in as few requests as it takes.
 
 The tenant has 100 requests in five minutes for everybody (graph.md 2.7). So a search has a limit, an answer is kept for
-the whole case, and a pull never fails for want of the trace: what it could not tell is a note on the plan.
+the whole case, and a pull never fails for want of the trace: what it did not answer is a note on the plan.
 """
 
 import re
@@ -129,7 +129,7 @@ class Trace:
         recipient = min(message.recipients, default=None)
         if message.sender is None and recipient is None:
             return None
-        # By the recipient, if there is one: the trace knows the envelope's sender, and sources tell either of the two.
+        # By the recipient, if there is one: the trace knows the envelope's sender, and sources name either of the two.
         sender = message.sender if recipient is None else None
 
         async def ask() -> Rows:

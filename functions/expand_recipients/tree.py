@@ -15,7 +15,7 @@ from shared.domain.target import Hop, Mailbox, TargetState, Via
 from shared.ports.answers import Answer, Refusal, RefusalKind
 
 # A target is written in a batch with up to 98 others, and a batch has 2 MB. Group in group in group is the only way to
-# more hops than this; the first and the last of them tell what matters.
+# more hops than this; the first and the last of them are enough to understand it.
 MAX_HOPS = 20
 
 _SENT_ON = frozenset({Via.FORWARD, Via.REPLY, Via.INBOX_RULE})
@@ -76,7 +76,7 @@ class Mail:
 
 
 class Addressed(NamedTuple):
-    """A mail was sent to this address: to be seen whose it is."""
+    """A mail was sent to this address; whose address it is, is not looked up yet."""
 
     mail: str
     """The message's key."""
@@ -158,7 +158,7 @@ class Tree:
         return list(new), list(groups.values())
 
     def expand(self, group: Delivery, members: Answer[tuple[Recipient, ...]]) -> Iterable[Delivery]:
-        """The deliveries to a group's members. A group that does not tell its members is where the path ends."""
+        """The deliveries to a group's members. The path ends at a group that does not show its members."""
         if isinstance(members, Refusal):
             state = _UNREADABLE_GROUP.get(members.kind, TargetState.FAILED)
             return (replace(group, state=state, reason=f"group:{members.code}"),)

@@ -30,6 +30,6 @@ class ReadDeps:
 
 
 class HealthBody(CommandBody):
-    """Which mailboxes to look into, beside everything else."""
+    """Which mailboxes to look into, in addition to everything else."""
 
     mailboxes: Addresses = ()

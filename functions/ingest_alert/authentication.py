@@ -18,7 +18,7 @@ Authenticate = Callable[[Mapping[str, str], bytes, Sequence[str], datetime], boo
 def shared_secret(headers: Mapping[str, str], _: bytes, secrets: Sequence[str], __: datetime) -> bool:
     """`X-Clawback-Secret` is one of the secrets: for products that can send a header but cannot sign."""
     given = _bytes(headers.get("x-clawback-secret", ""))
-    # All are compared, each in constant time: how long it takes tells nothing about which one is near.
+    # All are compared, each in constant time: the time that it takes does not show which one is nearly right.
     return sum(hmac.compare_digest(given, secret.encode()) for secret in secrets) > 0
 
 

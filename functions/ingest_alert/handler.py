@@ -71,14 +71,15 @@ async def take(alert: Alert, deps: Deps) -> tuple[IncidentId, Intake | None] | N
 async def _wake(incident_id: IncidentId, intake: Intake | None, deps: Deps) -> None:
     """Make sure that the enrich stage looks at the case after now: by a message of ours, or by one that is on its way.
 
-    The first alert of a case does not wait. Those that follow soon are decided together. Who announces a message and
-    dies before it is sent is delivered again: the alert has joined already then, and the message is sent at once.
+    The first alert of a case does not wait. Those that follow soon are decided together. If a worker
+    dies after it announced a message and before it sent it, its own message is delivered again: the alert has joined
+    already, and the message is sent at once.
     """
     now, delay = deps.now(), None
     if intake is not None and intake.alerts > 1:
         soon, delay = now + _CLOCKS_DIFFER, _TOGETHER
         announced = intake.wake_until is not None and intake.wake_until >= soon
-        if announced or not await deps.incidents.claim_wake(incident_id, soon, now + delay):
+        if announced or not await deps.incidents.announce_wake(incident_id, soon, now + delay):
             return
     await deps.queue.send(EnrichAlerts(incident_id=incident_id), correlation_id=incident_id, delay=delay)
 

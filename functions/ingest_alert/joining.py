@@ -8,7 +8,7 @@ from shared.domain.message import Message
 from shared.errors import ConflictError
 from shared.ports.incidents import Joined
 
-# A chain of closed cases about one mail is as long as people close cases of it.
+# Each time that people close a case, the next alert about the mail opens a successor: more than this is a mistake.
 _MAX_SUCCESSORS = 1000
 
 
@@ -52,7 +52,7 @@ async def join(alert: Alert, deps: Deps, *, repeated: bool) -> tuple[IncidentId,
 async def _owners(alert: Alert, deps: Deps) -> tuple[IncidentId, dict[str, IncidentId]]:
     """The case that the alert's messages lead to, and the one that each of them belongs to."""
     own = IncidentId(derive("inc", alert.id))
-    # Sorted: of two alerts that share messages, both ask for the same one first, and its winner opens.
+    # Sorted: two alerts that share messages ask for the same one first, so that only one of them opens a case.
     owners = {key: await deps.incidents.assign_message(key, own) for key in sorted(_keys(alert))}
     found = next((owner for owner in owners.values() if owner != own), own)
     for key in [key for key, owner in owners.items() if owner == own != found]:
@@ -88,7 +88,7 @@ async def _joined_before(alert: AlertId, incidents: set[IncidentId], deps: Deps)
 
 
 def _messages(alert: Alert) -> dict[str, Message]:
-    # An alert may tell twice of one mail.
+    # An alert may name one mail twice.
     return {message.key: message.model_copy(update={"recipients": ()}) for message in alert.messages}
 
 

@@ -46,7 +46,7 @@ class Deps:
 
 
 class VendorEvent(Frozen):
-    """One vendor event in our words: an alert before it has its evidence."""
+    """One vendor event in the terms of `Alert`: an alert that has no evidence yet."""
 
     vendor_alert_id: str
     detected_at: Instant | None = None
@@ -78,7 +78,7 @@ class Flaw(Frozen):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one body says, and which of its parts could not be read: one bad record does not spoil the others."""
+    """What one body says, and which of its parts could not be read: the other records are taken."""
 
     events: tuple[VendorEvent, ...]
     flaws: tuple[Flaw, ...] = ()

@@ -1,4 +1,4 @@
-"""The webhook's side: authenticate, keep, queue. It answers only when nothing can be lost any more."""
+"""The webhook's side: authenticate, keep, queue. It answers only when the body is stored and its message is sent."""
 
 import hashlib
 import json
@@ -61,7 +61,7 @@ async def receive(name: str, headers: Mapping[str, str], body: bytes, deps: Rece
         refusal = _refusal(error)
         emit(Event.ALERT_REJECTED, source=name, reason=str(refusal.body["type"]), digest=digest)
         raise refusal from None
-    except Exception:  # a mistake of ours; the body is kept all the same
+    except Exception:  # a bug of ours; the body is kept all the same
         await deps.evidence.keep(rejected, body, "application/json")
         raise
     if len(reading.events) > MAX_EVENTS:

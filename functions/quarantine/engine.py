@@ -1,6 +1,6 @@
 """What one message does for one chunk, in both directions.
 
-read chunk ─▶ leased by another? wait
+read chunk ─▶ leased by another worker? retry when the lease ends
     │
     ▼
 locate (what is to be pulled) · survey (what is to be put back)        nothing is changed yet
@@ -12,7 +12,7 @@ commit: everything that undo needs, and the lease     ◀── the write-ahead:
 move ─▶ verify · put back ─▶ verify                   ◀── a crash here? the next message looks before it moves
     │
     ▼
-commit: what was seen; the lease ends ─▶ report ─▶ what is left waits
+commit: what was seen; the lease ends ─▶ report ─▶ retry for what is left
 """
 
 from collections import Counter
@@ -90,7 +90,7 @@ async def _look(work: UnitOfWork, deps: Deps, *, pull: bool) -> None:
 
 
 async def _act(work: UnitOfWork, deps: Deps) -> None:
-    """Moves what is committed, and sees what came of it."""
+    """Moves what is committed, and looks at the result."""
     if work.still_ready(TargetState.LOCATED):
         await move(work, deps)
         await verify(work, deps)

@@ -64,7 +64,7 @@ class UnitOfWork:
         self.ready.discard(target.id)
 
     def refuse(self, target_id: TargetId, *refusals: Refusal) -> None:
-        """Graph refused something about this target: the first refusal decides what becomes of it."""
+        """Graph refused something about this target: the first refusal decides its next state."""
         for refusal in refusals:
             if refusal.kind.retryable and refusal.retry_after is not None:
                 self.retry_after = max(self.retry_after or 0.0, refusal.retry_after)

@@ -57,7 +57,7 @@ async def move(work: UnitOfWork, deps: Deps) -> None:
     for target, copy in waiting:
         answer = answers[item_key(target, copy)]
         if isinstance(answer, Refusal):
-            # Not found: the user or a rule was quicker. The next search tells where it went.
+            # Not found: the user or a rule moved it first. The next search shows where it is.
             work.refuse(target.id, _look_again(answer) if answer.kind is RefusalKind.NOT_FOUND else answer)
         elif answer.id == copy.id and answer.folder_id == copy.quarantine_folder_id:
             work.put_copy(target.id, copy.model_copy(update={"moved_at": deps.now()}))
@@ -98,7 +98,7 @@ def _unknown(target: Target, recorded: dict[ItemKey, Answer[Item]]) -> list[Refu
 
 
 def _in_hidden_folder(target: Target, recorded: dict[ItemKey, Answer[Item]]) -> set[str]:
-    """The copies that an earlier message moved, though nobody lived to commit it."""
+    """The copies that an earlier worker moved before it died, so that the move is not committed."""
 
     def is_there(copy: Copy) -> bool:
         item = recorded[item_key(target, copy)]
@@ -108,7 +108,7 @@ def _in_hidden_folder(target: Target, recorded: dict[ItemKey, Answer[Item]]) -> 
 
 
 async def _explain_missing(work: UnitOfWork, targets: list[Target], deps: Deps) -> None:
-    """Tell what was purged (it was there, and no client can reach it) from what was never there."""
+    """Distinguish what was purged (it was there, and no client can reach it) from what was never there."""
     found = await deps.mailboxes.find(Where.PURGES, [message_key(target) for target in targets])
     for target in targets:
         answer = found[message_key(target)]
@@ -137,16 +137,16 @@ async def _record(work: UnitOfWork, items: Items, pulled: dict[TargetId, set[str
         hidden = folders[mailbox]
         path_of = {item.folder_id: paths[mailbox, item.folder_id] for item in items[target.id]}
         if isinstance(hidden, Refusal):
-            work.refuse(target.id, _settled(hidden))
+            work.refuse(target.id, _retried_if_missing(hidden))
         elif refusals := refusals_in(*path_of.values()):
-            work.refuse(target.id, *map(_settled, refusals))
+            work.refuse(target.id, *map(_retried_if_missing, refusals))
         else:
             texts = {key: str(path) for key, path in path_of.items()}
             work.put(located(target, items[target.id], pulled[target.id], hidden.id, texts, deps.now()))
 
 
-def _settled(refusal: Refusal) -> Refusal:
-    # A folder that vanished between two answers is a mailbox in motion.
+def _retried_if_missing(refusal: Refusal) -> Refusal:
+    # The folder is gone since the last answer: somebody is changing the mailbox, so look again later.
     return _look_again(refusal) if refusal.kind is RefusalKind.NOT_FOUND else refusal
 
 

@@ -27,7 +27,7 @@ _RESTORE_FAILED = "restore_failed:"
 
 
 def refused(target: Target, refusal: Refusal) -> Target:
-    """The target after a refusal: one more attempt used, or the terminal state that the refusal is a fact of."""
+    """The target after a refusal: one more attempt used, or the terminal state that follows from the refusal."""
     if refusal.kind.retryable:
         limit = _ATTEMPTS_MOVING if refusal.kind is RefusalKind.MAILBOX_MOVING else _ATTEMPTS
         if target.attempts < limit:
@@ -79,14 +79,14 @@ def located(
     """The target with everything that undo needs to know of each copy.
 
     Args:
-        target: planned, or located in an earlier life.
+        target: planned, or located by an earlier worker.
         found: what a search shows now.
-        pulled: ids of copies recorded in an earlier life that are in the hidden folder now.
+        pulled: ids of copies recorded by an earlier worker that are in the hidden folder now.
         quarantine_folder: id of the mailbox's hidden folder.
         paths: display paths by folder id.
         now: when it was seen.
     """
-    # The move of an earlier life did happen, though nobody lived to write it down.
+    # An earlier worker moved these, and died before it could record that.
     copies = {
         copy.id: copy.model_copy(update={"moved_at": copy.moved_at or now})
         for copy in target.copies

@@ -1,7 +1,8 @@
-"""Recovery that does not wait for the queue.
+"""Work whose worker died is taken up before the queue delivers its message again.
 
 After a crash the host shows the message again when its own lease ends, up to ten minutes later (fidelity.md 1). The
-lease on the chunk ends sooner, and the sweep then sends the chunk again. The message that comes back finds it done.
+lease on the chunk ends sooner, and the sweep then sends the chunk again. When the first message is
+delivered again, it finds the work done.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from shared.ports.targets import TargetStore
 # One sweep a minute: more than this at once means an outage, and the next sweep takes the rest.
 _AT_ONCE = 200
 
-# Longer than the longest wait between two tries (15 minutes): then nobody is trying.
+# Longer than the longest backoff (15 minutes): after it, no message for the alert is on a queue.
 _LONG = timedelta(minutes=20)
 
 
@@ -32,7 +33,7 @@ class SweepDeps:
 
 
 async def sweep(deps: SweepDeps) -> int:
-    """Send the work of every chunk and case again whose lease ended without being given back; how many there were."""
+    """Send a message for every chunk and case whose lease ended without being released; how many there were."""
     now = deps.now()
     chunks = await deps.targets.abandoned(now, _AT_ONCE)
     for chunk in chunks:

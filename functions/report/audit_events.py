@@ -1,4 +1,4 @@
-"""What there is to tell, derived from the records alone. Pure; telling it again gives the same ids."""
+"""The audit events of a case, derived from its documents alone. Pure: the same documents give the same ids."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -15,7 +15,7 @@ SYSTEM = "clawback"
 
 
 def of_document(document: CaseDocument) -> list[CountedEvent]:
-    """What one document of a case tells, in the order in which it happened; at most two events."""
+    """The audit events of one document of a case, in the order in which they happened; at most two."""
     match document:
         case Incident():
             return [CountedEvent(one) for one in _of_header(document)]
@@ -87,8 +87,8 @@ def _of_command(command: Command) -> AuditEvent:
 
 
 def _event(incident_id: IncidentId, kind: str, at: datetime, actor: str, about: str = "", **data: Any) -> AuditEvent:
-    facts = {"about": about, **data} if about else data
-    return AuditEvent(id=derive("event", incident_id, kind, about), kind=kind, at=at, actor=actor, data=facts)
+    given = {"about": about, **data} if about else data
+    return AuditEvent(id=derive("event", incident_id, kind, about), kind=kind, at=at, actor=actor, data=given)
 
 
 def _of_target(target: Target, now: datetime) -> list[CountedEvent]:

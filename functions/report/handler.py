@@ -54,7 +54,7 @@ async def _record_some(incident_id: IncidentId, deps: Deps) -> bool:
     events = sorted((one for found in documents for one in of_document(found.value)), key=lambda one: one.event.at)
     head = await record(incident_id, events, deps.activity)
     if any(isinstance(one.value, Incident) and one.value.closed_at is not None for one in documents):
-        # Before the case says so: as with plans, a missing anchor would look like tampering.
+        # Before the case says that it is closed: a missing anchor would look like tampering.
         await anchor(head, CLOSED, deps.now(), deps.evidence)
     plans = [one.value.id for one in documents if isinstance(one.value, Plan)]
     await _update(incident_id, head, documents, plans, deps)
@@ -128,7 +128,7 @@ async def _anchored(plan: Plan, deps: Deps) -> int | None:
     # Read after the counts: this end of the chain has all that was counted.
     end = await deps.activity.head(plan.incident_id)
     head = end.value if end else Head(incident_id=plan.incident_id)
-    # Before the plan says so: a finished plan without its anchor would look like tampering.
+    # Before the plan says that it is finished: without its anchor it would look like tampering.
     return (await anchor(head, plan.id, deps.now(), deps.evidence)).seq
 
 

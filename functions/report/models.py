@@ -37,7 +37,7 @@ class CountedEvent:
 
 
 class Anchor(Frozen):
-    """The end of a chain at one moment, kept as evidence: whoever rewrites the chain cannot rewrite this."""
+    """The end of a chain at one moment, kept as evidence, which cannot be rewritten as the chain can."""
 
     incident_id: IncidentId
     name: str

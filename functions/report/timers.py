@@ -11,5 +11,5 @@ timers = func.Blueprint()  # type: ignore[no-untyped-call]  # azure-functions le
 @timers.function_name("queue_age")
 @timers.timer_trigger(arg_name="timer", schedule="30 * * * * *")
 async def queue_age(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host binds by this name
-    """Every minute: tell how old each queue's oldest message is."""
+    """Every minute: log how old each queue's oldest message is."""
     await watch(services().provide(WatchDeps))

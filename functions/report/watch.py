@@ -14,10 +14,10 @@ class WatchDeps:
 
 
 async def watch(deps: WatchDeps) -> None:
-    """Tell the age of each stage's oldest message, empty queues too: a single high figure is no backlog yet.
+    """Log the age of each stage's oldest message; 0 for an empty queue. A single high figure is no backlog yet.
 
     Raises:
-        UnavailableError: the queues cannot be asked; the next minute is as good.
+        UnavailableError: the queues cannot be asked; the timer runs again in a minute.
     """
     for stage, seconds in (await deps.queue.oldest()).items():
         emit(Event.QUEUE_AGE, stage=stage, seconds=round(seconds))

@@ -1,4 +1,4 @@
-"""What Queue and Blob Storage share: how long the SDK may try, and what goes wrong, in our words."""
+"""What Queue and Blob Storage share: how long the SDK may try, and its errors as those of `shared.errors`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

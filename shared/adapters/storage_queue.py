@@ -50,7 +50,7 @@ class StorageQueues:
                 for payload in payloads:
                     group.create_task(one(payload))
         except ExceptionGroup as failed:
-            # The first is why the others were cancelled; a group of errors is nothing that the stage runner knows.
+            # The first error is why the others were cancelled. The stage runner knows single errors only, no groups.
             raise failed.exceptions[0] from failed
 
     async def send_copy(self, envelope: Envelope, *, delay: timedelta) -> None:
@@ -91,8 +91,7 @@ class StorageQueues:
 
     def _client(self, stage: Stage) -> QueueClient:
         if stage not in self._clients:
-            # The one place that sets the encoding. The host expects Base64, the SDK would send plain text
-            # (architecture.md 0, finding 1).
+            # The one place that sets the encoding. The host expects Base64 (host.json), the SDK would send plain text.
             self._clients[stage] = self._service.get_queue_client(
                 QUEUES[stage], message_encode_policy=TextBase64EncodePolicy()
             )

@@ -25,7 +25,7 @@ class AuditEvent(Frozen):
     """Something that happened, before it has its place in the chain."""
 
     id: str
-    """Derived from what happened, so that telling it twice adds it once."""
+    """Derived from what happened, so that an event that is recorded twice is added once."""
     kind: str
     at: Instant
     actor: str
@@ -68,7 +68,7 @@ class PlanCount(Stored):
 
 
 def plan_count_id(plan: PlanId) -> str:
-    """The id of a plan's count beside the chain."""
+    """The id of a plan's count, in the partition of the chain."""
     return f"plan:{plan}"
 
 

@@ -1,4 +1,4 @@
-"""What a source says, in our words: one record per vendor event."""
+"""Alerts: one normalised record for each event of a source."""
 
 from enum import StrEnum
 from typing import ClassVar

@@ -42,7 +42,7 @@ class Stored(Frozen):
     """
 
     document_type: ClassVar[str]
-    """Tells the documents of one container apart."""
+    """Distinguishes the documents of one container."""
     schema_version: int = 1
 
 

@@ -18,7 +18,7 @@ _DIGITS = 26
 
 
 def derive(prefix: str, *parts: str) -> str:
-    """The id that these parts always give. Parts are fenced (JSON), so ("ab", "c") and ("a", "bc") differ."""
+    """The id that these parts always give. Parts are separated (as JSON), so ("ab", "c") and ("a", "bc") differ."""
     digest = hashlib.sha256(json.dumps([prefix, *parts]).encode()).digest()
     number = int.from_bytes(digest[:17])
     alphabet = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford: no letter reads as a digit

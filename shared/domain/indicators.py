@@ -19,7 +19,7 @@ from shared.domain.message import address, visible
 
 # What browsers still open (Chromium cuts at 2 MiB, proxies at 2 to 8 KiB); longer ones are made to fill disks.
 MAX_URL = 2048
-# Thousands of indicators in one alert are a feed, not an alert.
+# More than this in one alert is a feed of indicators.
 MAX_PER_ALERT = 1000
 
 # RFC 1035 2.3.4: 253 characters, labels of 1 to 63. Underscores are no host names, and resolve all the same. A top
@@ -84,7 +84,7 @@ def parse(kind: IndicatorType, raw: str, source: str) -> Indicator | None:
 
 
 def recognise(raw: str | None, source: str) -> Indicator | None:
-    """What kind of thing this text is, by its own look: sources mislabel hashes, and call bare domains URLs."""
+    """The indicator that this text is, whatever the source calls it: sources mislabel hashes and bare domains."""
     text = refanged(raw or "")
     if re.search(r"\s", text):
         return None

@@ -8,7 +8,7 @@ from shared.domain.ids import derive
 
 # RFC 5322 2.1.1: a line has at most 998 characters, and a Message-ID cannot be folded.
 MAX_MESSAGE_ID = 998
-# What a person reads in a list; a megabyte subject is an attack, not a subject.
+# What a person reads in a list. A subject of a megabyte is an attack.
 MAX_SUBJECT = 512
 # RFC 5321 4.5.3.1: 64 octets of local part, "@", 255 of domain.
 MAX_ADDRESS = 320
@@ -16,7 +16,7 @@ MAX_ADDRESS = 320
 # Control, format (bidi overrides, zero width), surrogates, line and paragraph separators.
 _UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
-# Half a character: JSON can escape it, UTF-8 cannot say it, and no service could be asked about it.
+# Half of a surrogate pair: JSON can escape it, UTF-8 cannot encode it, so no service can be asked about it.
 _HALF = "Cs"
 
 # An apostrophe is part of a name (o'brien), never of a domain. An address begins where a word begins: tried at every
@@ -72,7 +72,7 @@ def address(raw: str | None) -> str | None:
 
 
 def visible(raw: str | None, limit: int = MAX_SUBJECT) -> str | None:
-    """Text that cannot lie on a screen: no control or direction-changing characters, bounded length."""
+    """Text that cannot deceive on a screen: no control or direction-changing characters, bounded length."""
     if raw is None:
         return None
     shown = (c if unicodedata.category(c) not in _UNSEEN else " " for c in raw[: 4 * limit])

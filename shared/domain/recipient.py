@@ -1,4 +1,4 @@
-"""One recipient: what the directory tells of an address, from the first lookup to the targets."""
+"""One recipient: what the directory says about an address, from the first lookup to the targets."""
 
 from collections.abc import Container
 from dataclasses import dataclass, replace

@@ -14,7 +14,7 @@ MAX_CHUNK_TARGETS = 99
 
 
 class TargetState(StrEnum):
-    """Each terminal state is a fact that was seen; `TERMINAL` lists them."""
+    """Each terminal state says what was seen in the mailbox; `TERMINAL` lists them."""
 
     PLANNED = "planned"
     LOCATED = "located"
@@ -141,7 +141,7 @@ class Target(Stored):
     reason: str | None = None
     """Why it ended where it did, as a code: the Graph error code, or one of ours."""
     attempts: int = 0
-    """How often a transient answer sent it back to wait."""
+    """How often it was retried after a transient refusal."""
     copies: tuple[Copy, ...] = ()
     read: ReadState = ReadState.UNKNOWN
     delivered_at: Instant | None = None
@@ -182,7 +182,7 @@ class Chunk(Stored):
     plan_id: PlanId
     targets: int
     lease_until: Instant | None = None
-    """While this is in the future, a worker has written ahead and is moving copies; others wait."""
+    """While this is in the future, a worker has written ahead and is moving copies; others retry later."""
 
 
 def target_id(incident: IncidentId, mailbox: str, message_key: str) -> TargetId:

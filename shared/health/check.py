@@ -36,7 +36,7 @@ from shared.settings import Settings
 
 ROUND = "round"
 TRIPS: dict[str, tuple[Stage, ...]] = {
-    # Back to where it began: pipeline sends to the first queue too, when a message waits.
+    # Back to where it began: pipeline sends to the first queue too, when a message is retried.
     ROUND: (*Stage, Stage.INGEST_ALERT),
     **{f"web_{stage}": (stage,) for stage in WEB_SENDS_TO if stage is not Stage.INGEST_ALERT},
 }
@@ -100,10 +100,10 @@ class HealthDeps:
 
 
 async def visit(check: HealthCheck, deps: HealthDeps) -> None:
-    """Say that the message was here, and send it on.
+    """Keep the report of this stop, and send the message on.
 
     Raises:
-        UnavailableError, DeniedError: it cannot be said, or not be sent on.
+        UnavailableError, DeniedError: the report cannot be kept, or the message not be sent.
     """
     first = check.route == TRIPS[ROUND]
     report = await _look_around(check, deps) if first else about_us(deps.now())
@@ -146,7 +146,7 @@ async def _look_around(check: HealthCheck, deps: HealthDeps) -> Report:
         asked = Asked.model_validate_json(await deps.evidence.read(asked_path(check.id)))
         probes += [await _mailbox(address, deps) for address in asked.mailboxes]
     except ClawbackError as error:
-        # Told by web too, which could not keep it, or by the probe of the container.
+        # Reported by web too, which could not keep it, or by the probe of the container.
         probes.append(Probe(what="what was asked for", result=ProbeResult.MISSING, detail=str(error)))
     return about_us(deps.now(), *probes, graph_roles=roles)
 

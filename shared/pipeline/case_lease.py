@@ -76,9 +76,9 @@ async def alone(message: CaseWork, work: Callable[[], Awaitable[bool]], deps: Ca
     except Exception:
         # The message is delivered again, perhaps to another worker: it must not find the lease of this delivery.
         with suppress(ClawbackError):
-            await _give_back(lease, deps)
+            await _release(lease, deps)
         raise
-    await _give_back(lease, deps)
+    await _release(lease, deps)
     await deps.queue.send(message, correlation_id=message.incident_id)
     return Done()
 
@@ -90,7 +90,7 @@ def resumed(lease: Lease) -> Payload | None:
     return kind(incident_id=IncidentId(lease.incident_id)) if kind else None
 
 
-async def _give_back(lease: Versioned[Lease], deps: CaseLeaseDeps) -> None:
+async def _release(lease: Versioned[Lease], deps: CaseLeaseDeps) -> None:
     held: Versioned[Lease] | None = lease
     while held is not None:
         held = await deps.incidents.release_lease(held)

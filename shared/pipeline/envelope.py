@@ -15,13 +15,13 @@ MAX_BODY = 48 * 1024
 # Dead-letter after 24 hours: outages and mailbox moves end sooner.
 MAX_AGE = timedelta(hours=24)
 
-# The first wait is longer than Graph's usual Retry-After for a busy mailbox (a few seconds).
+# The first delay is longer than Graph's usual Retry-After for a busy mailbox (a few seconds).
 _FIRST_WAIT = 5.0
 _LONGEST_WAIT = 900.0
 
 
 class Envelope(Frozen):
-    """What goes round every payload. `v` changes when yesterday's messages can no longer be read."""
+    """What is around every payload. `v` changes when older messages can no longer be read."""
 
     v: Literal[1] = 1
     id: str
@@ -31,12 +31,12 @@ class Envelope(Frozen):
     sent_at: Instant
     """When the payload was first sent; a delayed copy keeps it."""
     attempt: int = 0
-    """How often the payload has already waited."""
+    """How often the payload has been retried."""
     payload: dict[str, Any]
 
 
 def new_envelope(payload: Payload, *, correlation_id: str, now: datetime) -> Envelope:
-    """A new envelope round this payload."""
+    """A new envelope around this payload."""
     return Envelope(
         id=fresh("m"),
         stage=payload.stage,
@@ -52,12 +52,12 @@ def delayed_copy(envelope: Envelope) -> Envelope:
 
 
 def backoff(attempt: int) -> timedelta:
-    """The wait where no service named one: doubles with each attempt, with jitter."""
+    """The delay where no service named one: doubles with each attempt, with jitter."""
     ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
     # Jitter over the upper half: workers that were refused together do not come back together.
     return timedelta(seconds=ceiling * (0.5 + random.random() / 2))  # noqa: S311 - spreads load, keeps no secret
 
 
 def spread(seconds: float) -> timedelta:
-    """The wait that a service asked for, and up to a second more."""
+    """The delay that a service asked for, and up to a second more."""
     return timedelta(seconds=seconds + random.random())  # noqa: S311 - spreads load, keeps no secret

@@ -1,12 +1,13 @@
 """The stage runner: parse → handle → outcome, the same for all stages.
 
-envelope ok? ──no──▶ dead-letter ("not an envelope")
+envelope ok? ──no──▶ dead-letter ("envelope")
     │ payload ok? ──no──▶ dead-letter ("payload")
     ▼ (a health check: leave a report, send it on; the same outcomes)
 handle(payload, deps)
     ├── Done ────────────────▶ the host deletes the message
-    ├── RetryLater(seconds) ─▶ delayed copy, then the host deletes the message; past its maximum age: dead-letter
-    │   UnavailableError, ConflictError: the same as Wait
+    ├── RetryLater(seconds) ─▶ delayed copy, then the host deletes the message; past its maximum age:
+    │                         dead-letter ("max_age")
+    │   UnavailableError, ConflictError, DeniedError: the same as RetryLater
     ├── Reject(reason) ──────▶ dead-letter, then the host deletes the message
     └── anything else ───────▶ raises: the host counts it, shows the message again, and in the end poisons it
 """
@@ -103,10 +104,10 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, runner: RunnerDeps
     except UnavailableError as error:
         outcome = RetryLater(str(error), error.retry_after, service=True)
     except ConflictError as error:
-        # The other worker has committed by now, so a short wait is enough.
+        # The other worker has committed by now, so a short delay is enough.
         outcome = RetryLater(str(error), 0.0)
     except DeniedError as error:
-        # A grant is missing or was taken away. The message waits until an administrator restores it.
+        # A grant is missing or was taken away. The message is retried until an administrator restores it.
         emit(Event.DENIED, **about, reason=str(error))
         outcome = RetryLater(str(error))
     match outcome:

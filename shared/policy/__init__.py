@@ -38,9 +38,9 @@ class Rule(_Part):
     when: Annotated[dict[str, Any], AfterValidator(parse_conditions)] = Field(default_factory=dict)
     then: Action
 
-    def holds(self, facts: PolicyInput) -> bool:
+    def holds(self, known: PolicyInput) -> bool:
         """Whether all its conditions hold."""
-        return all(CONDITIONS[name].holds(wanted, facts) for name, wanted in self.when.items())
+        return all(CONDITIONS[name].holds(wanted, known) for name, wanted in self.when.items())
 
 
 class Limits(_Part):
@@ -101,20 +101,20 @@ class Policy(_Part):
     follow: Follow = Follow()
 
 
-def decide(policy: Policy, facts: PolicyInput) -> Decision:
+def decide(policy: Policy, known: PolicyInput) -> Decision:
     """What policy says about the alert. Where no rule holds, a person decides."""
-    if facts.alert.disposition is Disposition.ENRICH_ONLY:
+    if known.alert.disposition is Disposition.ENRICH_ONLY:
         # The source stopped this mail itself: there is nothing to pull, so no rule is asked.
-        return _decision(Action.IGNORE, "enrich only", ("the source asks for no action",), facts)
+        return _decision(Action.IGNORE, "enrich only", ("the source asks for no action",), known)
     for rule in policy.rules:
-        if rule.holds(facts):
+        if rule.holds(known):
             reasons = tuple(f"{name}: {_shown(wanted)}" for name, wanted in rule.when.items())
-            return _decision(rule.then, rule.name, reasons, facts)
-    return _decision(Action.NEEDS_APPROVAL, "no rule holds", (), facts)
+            return _decision(rule.then, rule.name, reasons, known)
+    return _decision(Action.NEEDS_APPROVAL, "no rule holds", (), known)
 
 
-def _decision(action: Action, rule: str, reasons: tuple[str, ...], facts: PolicyInput) -> Decision:
-    return Decision(action=action, rule=rule, reasons=reasons, priority=facts.priority, at=facts.at)
+def _decision(action: Action, rule: str, reasons: tuple[str, ...], known: PolicyInput) -> Decision:
+    return Decision(action=action, rule=rule, reasons=reasons, priority=known.priority, at=known.at)
 
 
 def _shown(wanted: Any) -> str:

@@ -72,52 +72,52 @@ def parse_conditions(given: dict[str, Any]) -> dict[str, Any]:
 
 
 @condition
-def source(wanted: tuple[str, ...], facts: PolicyInput) -> bool:
+def source(wanted: tuple[str, ...], known: PolicyInput) -> bool:
     """The alert came from one of these sources, by the name in the webhook's URL."""
-    return facts.alert.source in wanted
+    return known.alert.source in wanted
 
 
 @condition
-def threat_type(wanted: tuple[ThreatType, ...], facts: PolicyInput) -> bool:
+def threat_type(wanted: tuple[ThreatType, ...], known: PolicyInput) -> bool:
     """The kind of threat is one of these."""
-    return facts.alert.threat_type in wanted
+    return known.alert.threat_type in wanted
 
 
 @condition
-def severity_at_least(wanted: Severity, facts: PolicyInput) -> bool:
+def severity_at_least(wanted: Severity, known: PolicyInput) -> bool:
     """The source says that it is at least this bad."""
-    return facts.alert.severity.rank >= wanted.rank
+    return known.alert.severity.rank >= wanted.rank
 
 
 @condition
-def priority_at_least(wanted: int, facts: PolicyInput) -> bool:
+def priority_at_least(wanted: int, known: PolicyInput) -> bool:
     """Clawback's own score, from 0 to 100, is at least this."""
-    return facts.priority.score >= wanted
+    return known.priority.score >= wanted
 
 
 @condition
-def recipients_at_most(wanted: int, facts: PolicyInput) -> bool:
+def recipients_at_most(wanted: int, known: PolicyInput) -> bool:
     """The alert names at most this many addresses; a group counts as one."""
-    return facts.recipients <= wanted
+    return known.recipients <= wanted
 
 
 @condition
-def privileged_recipient(wanted: bool, facts: PolicyInput) -> bool:  # noqa: FBT001 - the policy file gives the value
+def privileged_recipient(wanted: bool, known: PolicyInput) -> bool:  # noqa: FBT001 - the policy file gives the value
     """Whether at least one recipient is privileged."""
-    return (facts.privileged > 0) is wanted
+    return (known.privileged > 0) is wanted
 
 
 @condition
-def sender_domain(wanted: tuple[str, ...], facts: PolicyInput) -> bool:
+def sender_domain(wanted: tuple[str, ...], known: PolicyInput) -> bool:
     """Every message of the alert was sent from one of these domains or a subdomain of one."""
-    senders = [message.sender for message in facts.alert.messages]
+    senders = [message.sender for message in known.alert.messages]
     return all(sender is not None and in_domain(sender, wanted) for sender in senders)
 
 
 @condition
-def indicator_type(wanted: tuple[IndicatorType, ...], facts: PolicyInput) -> bool:
+def indicator_type(wanted: tuple[IndicatorType, ...], known: PolicyInput) -> bool:
     """The source named at least one indicator of one of these types."""
-    return any(indicator.type in wanted for indicator in facts.alert.indicators)
+    return any(indicator.type in wanted for indicator in known.alert.indicators)
 
 
 def in_domain(address: str, domains: tuple[str, ...]) -> bool:

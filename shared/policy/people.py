@@ -45,8 +45,8 @@ class PolicyPeople:
         """The people; asked again once they are too old. Whoever comes meanwhile waits for that one answer.
 
         Raises:
-            UnavailableError, DeniedError: the directory cannot tell now, and what is kept is too old. Nothing is
-                decided without: whom a policy protects is not to be guessed.
+            UnavailableError, DeniedError: the directory does not answer now, and what is kept is too old. Nothing is
+                decided without it: whom a policy protects must not be guessed.
         """
         async with self._lock:
             now = self._now()
@@ -60,7 +60,7 @@ async def named_people(policy: Policy, directory: Directory) -> NamedPeople:
     """Ask the directory for everybody whom the policy names.
 
     Raises:
-        UnavailableError, DeniedError: the directory cannot tell now.
+        UnavailableError, DeniedError: the directory does not answer now.
     """
     groups = [*policy.privileged.groups, *policy.protected.groups]
     names = list(dict.fromkeys([*groups, *policy.protected.people]))

@@ -54,7 +54,7 @@ async def ask(call: Callable[[Sequence[K]], Awaitable[dict[K, Answer[T]]]], want
     """All answers of a read, by what was asked for.
 
     What met a passing error is asked again at once, unless the service said how long to wait. For reads only: a
-    TRANSIENT answer to a change does not tell whether it was done.
+    TRANSIENT answer to a change does not say whether it was done.
     """
     answers: dict[K, Answer[T]] = {}
     left = wanted
@@ -67,7 +67,7 @@ async def ask(call: Callable[[Sequence[K]], Awaitable[dict[K, Answer[T]]]], want
 
 
 def raise_for_refusals(what: str, answers: Iterable[Answer[T]]) -> None:
-    """Go on only if waiting cannot better these answers.
+    """Return only if a retry would not give better answers.
 
     Args:
         what: the operation, without personal data.

@@ -1,4 +1,4 @@
-"""Where messages go that cannot be processed: kept with their reason, and replayable."""
+"""Dead letters: messages that could not be processed, kept with their reason. They can be replayed."""
 
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -26,17 +26,17 @@ class DeadLetters(Protocol):
     """Durable storage of messages with a reason. Raises UnavailableError."""
 
     async def add(self, stage: Stage, message_id: str, body: bytes, *, reason: str, detail: str, at: datetime) -> None:
-        """Keep the message. DeadLetters the same message twice keeps one."""
+        """Keep the message. Keeping the same message twice keeps one."""
         ...
 
     def all(self) -> AsyncIterator[DeadLetter]:
-        """All that is dead-lettered, in no particular order."""
+        """All dead letters, in no particular order."""
         ...
 
     async def replace(self, message: DeadLetter) -> None:
-        """Keep the message's newer self (replayed)."""
+        """Replace the dead letter, now with the time of its replay."""
         ...
 
     async def probe(self) -> list[Probe]:
-        """How it is with keeping a message; none is kept for that."""
+        """Whether a message could be kept; none is kept for that."""
         ...

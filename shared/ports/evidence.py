@@ -46,5 +46,5 @@ class EvidenceStore(Protocol):
         ...
 
     async def probe(self) -> list[Probe]:
-        """How it is with reading from each container."""
+        """Whether each container can be read."""
         ...

@@ -1,4 +1,4 @@
-"""What a look at one thing that Clawback touches finds."""
+"""Probes: what is found when one thing that Clawback uses is looked at."""
 
 from collections.abc import Awaitable
 from enum import StrEnum
@@ -9,7 +9,7 @@ from shared.errors import ClawbackError, DeniedError, NotFoundError
 
 
 class ProbeResult(StrEnum):
-    """How it is with one thing."""
+    """The result of a probe."""
 
     OK = "ok"
     MISSING = "missing"
@@ -22,7 +22,7 @@ class ProbeResult(StrEnum):
 
 
 class Probe(Frozen):
-    """One thing, such as `queue enrich-poison`, and how it is with it."""
+    """One thing that was looked at, such as `queue enrich-poison`, and the result."""
 
     what: str
     result: ProbeResult
@@ -33,7 +33,7 @@ class Probed(Protocol):
     """An adapter that can look at what it needs, changing nothing."""
 
     async def probe(self) -> list[Probe]:
-        """One probe for each thing; never raises because of how it is with one."""
+        """One probe for each thing; a bad result is in the probe, and raises nothing."""
         ...
 
 

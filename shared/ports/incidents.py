@@ -83,7 +83,7 @@ class IncidentStore(Protocol):
         """
         ...
 
-    async def claim_wake(self, incident_id: IncidentId, after: datetime, until: datetime) -> bool:
+    async def announce_wake(self, incident_id: IncidentId, after: datetime, until: datetime) -> bool:
         """Announce a message about this case that is not seen before `until`, and that the caller now sends.
 
         False if another one is announced that is not seen before `after`.
@@ -180,9 +180,9 @@ class IncidentStore(Protocol):
         ...
 
     async def release_lease(self, lease: Versioned[Lease]) -> Versioned[Lease] | None:
-        """Give the lease back: None. If others asked meanwhile, it is still held and is given again."""
+        """Release the lease: None. If others asked meanwhile, it is still held, and is returned as it is now."""
         ...
 
     async def expired_leases(self, now: datetime, limit: int) -> list[Lease]:
-        """Leases of all cases that ended before `now` without being given back: their holder died."""
+        """Leases of all cases that ended before `now` without being released: their holder died."""
         ...

@@ -1,8 +1,8 @@
 """What Clawback does in mailboxes. Every call takes many at once and answers each one by itself.
 
-A method answers a dictionary with one entry for each thing that was asked, by its key; asked twice is asked once.
-Where one could not be done, its answer is a `Refusal`: a fact about that mailbox or item, not an exception. Methods
-raise UnavailableError or DeniedError only when nothing at all could be asked (no token, no connection).
+A method returns a dictionary with one entry for each thing that was asked, by its key; what is named twice is asked
+once. What could not be done has a `Refusal` as its answer, which is about that mailbox or item; it is no exception.
+Methods raise UnavailableError or DeniedError only when nothing at all could be asked (no token, no connection).
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ class QuarantineFolder:
 
     id: str
     paths: Mapping[str, str] = field(default_factory=dict)
-    """Display paths by id of those folders that were seen on the way; `folder_paths` tells the others."""
+    """Display paths by id of those folders that were seen on the way; `folder_paths` gives the others."""
 
 
 @dataclass(frozen=True, slots=True)

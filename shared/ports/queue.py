@@ -26,7 +26,7 @@ class MessageQueue(Protocol):
         ...
 
     async def send_copy(self, envelope: Envelope, *, delay: timedelta) -> None:
-        """Send an envelope as it is: the delayed copy of a message that waits, or a replay."""
+        """Send an envelope as it is: the delayed copy of a message that is retried, or a replay."""
         ...
 
     async def oldest(self) -> dict[Stage, float]:
@@ -38,5 +38,5 @@ class MessageQueue(Protocol):
         ...
 
     async def probe(self) -> list[Probe]:
-        """How it is with each queue and its poison queue. Only who receives from them may look."""
+        """Whether each queue and its poison queue can be used. Only an app that receives from them may look."""
         ...

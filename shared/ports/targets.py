@@ -61,5 +61,5 @@ class TargetStore(Protocol):
         ...
 
     async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
-        """At most `limit` chunks whose lease ended before `now` and was not given back: their worker died."""
+        """At most `limit` chunks whose lease ended before `now` and was not released: their worker died."""
         ...

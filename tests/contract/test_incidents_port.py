@@ -218,17 +218,17 @@ async def test_no_alert_joins_unseen_between_reading_the_counter_and_closing(
 
 async def test_when_a_case_is_looked_at_next_is_kept_beside_the_count(store: IncidentStore, key: IncidentId) -> None:
     await joined(store, key)
-    assert await store.claim_wake(key, START, LATE)
+    assert await store.announce_wake(key, START, LATE)
     outcome, intake = await store.join(a_link(key, 1), [], [])
     assert (outcome, intake) == (Joined.JOINED, Intake(incident_id=key, alerts=2, wake_until=LATE))
 
 
 async def test_of_many_who_would_wake_a_case_one_does(store: IncidentStore, key: IncidentId) -> None:
     await joined(store, key)
-    claims = [store.claim_wake(key, START + timedelta(seconds=1), START + timedelta(seconds=3)) for _ in range(8)]
-    assert sorted(await asyncio.gather(*claims)) == [False] * 7 + [True]
-    assert not await store.claim_wake(key, START + timedelta(seconds=3), START + timedelta(seconds=5))
-    assert await store.claim_wake(key, START + timedelta(seconds=4), START + timedelta(seconds=6))
+    announced = [store.announce_wake(key, START + timedelta(seconds=1), START + timedelta(seconds=3)) for _ in range(8)]
+    assert sorted(await asyncio.gather(*announced)) == [False] * 7 + [True]
+    assert not await store.announce_wake(key, START + timedelta(seconds=3), START + timedelta(seconds=5))
+    assert await store.announce_wake(key, START + timedelta(seconds=4), START + timedelta(seconds=6))
 
 
 # Changing.

@@ -118,13 +118,13 @@ class FakeIncidents:
         self._checkpoint("after join")
         return joined, self._intake(link.incident_id).value if joined is Joined.JOINED else None
 
-    async def claim_wake(self, incident_id: IncidentId, after: datetime, until: datetime) -> bool:
-        self._checkpoint("before claim wake")
+    async def announce_wake(self, incident_id: IncidentId, after: datetime, until: datetime) -> bool:
+        self._checkpoint("before announce wake")
         intake = self._intake(incident_id).value
         if intake.wake_until is not None and intake.wake_until >= after:
             return False
         self.put(incident_id, intake.model_copy(update={"wake_until": until}))
-        self._checkpoint("after claim wake")
+        self._checkpoint("after announce wake")
         return True
 
     async def waiting_since(self, before: datetime, limit: int) -> set[IncidentId]:

@@ -1,4 +1,4 @@
-"""Proofpoint TAP, SIEM API: `messagesDelivered`. PolicyInput and traps: alert-formats.md 3.1.
+"""Proofpoint TAP, SIEM API: `messagesDelivered`. Its fields and pitfalls: alert-formats.md 3.1.
 
 TAP does not push; a forwarder posts what `/v2/siem/all`, `/issues` or `/messages/delivered` gave it, as it came. Of
 the whole answer only `messagesDelivered` is read: blocked mail never arrived, and a click is about a message that has
@@ -66,7 +66,7 @@ def _instant(value: Any) -> datetime | None:
         return None
 
 
-# One field of an unexpected type must not cost the record: half of the real ones have nulls where strings belong.
+# One field of an unexpected type must not lose the record: half of the real ones have nulls where strings belong.
 _String = Annotated[str | None, BeforeValidator(_string)]
 _Strings = Annotated[list[str], BeforeValidator(_strings)]
 _Score = Annotated[float, BeforeValidator(_score)]
@@ -161,7 +161,7 @@ def _id(delivered: _Delivered) -> str:
 def _disposition(delivered: _Delivered, active: list[_Threat]) -> Disposition:
     if active:
         return Disposition.ACT
-    # Delivered, and nothing says why it is here: worth a look, no reason to act.
+    # TAP took back every threat: ignore it. TAP names no threat: keep it, and pull nothing.
     return Disposition.IGNORE if delivered.threats else Disposition.ENRICH_ONLY
 
 
@@ -182,7 +182,7 @@ def _message(delivered: _Delivered) -> Message:
         sender=next(iter(text.addresses([*delivered.from_address, delivered.header_from or ""])), None),
         subject=visible(delivered.subject) or None,
         received_at=delivered.time,
-        # The header says who it claims to be for; the envelope, who got it.
+        # The envelope has the real recipients; the header only those that the sender wrote there.
         recipients=text.addresses(delivered.recipient) or text.addresses([*delivered.to, *delivered.cc]),
     )
 

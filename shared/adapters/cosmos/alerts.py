@@ -1,7 +1,7 @@
 """Container `alerts`: the alerts, and which case each message belongs to."""
 
-from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from shared.adapters.cosmos.database import Database, create, document, one_of, query, record, replace, translate_errors
@@ -10,9 +10,6 @@ from shared.domain.base import Stored
 from shared.domain.ids import AlertId, IncidentId
 from shared.errors import ConflictError, NotFoundError
 from shared.ports.versioned import Versioned
-
-# About 2 MB.
-_MAX_SEEN = 10_000
 
 
 class MessageOwner(Stored):
@@ -57,23 +54,18 @@ class MessageOwners:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._seen: OrderedDict[str, IncidentId] = OrderedDict()
-        """Owners seen lately. One that has changed since is no harm: its case is closed or full, refuses the alert, and
-        the message is then reassigned after what is stored."""
 
     async def assign(self, message_key: str, incident_id: IncidentId) -> IncidentId:
         """See `IncidentStore.assign_message`."""
-        if (owner := self._seen.get(message_key)) is not None:
-            return owner
+        # Read first: most alerts of a burst are about a message that has its owner.
+        with suppress(NotFoundError):
+            return (await self._read(message_key)).value.incident_id
         if await create(self._database, "alerts", document(MessageOwner(id=message_key, incident_id=incident_id))):
-            return self._remember(message_key, incident_id)
-        return self._remember(message_key, (await self._read(message_key)).value.incident_id)
+            return incident_id
+        return (await self._read(message_key)).value.incident_id
 
     async def reassign(self, message_key: str, old: IncidentId, new: IncidentId) -> IncidentId:
         """See `IncidentStore.reassign_message`."""
-        return self._remember(message_key, await self._reassigned(message_key, old, new))
-
-    async def _reassigned(self, message_key: str, old: IncidentId, new: IncidentId) -> IncidentId:
         owner = await self._read(message_key)
         if owner.value.incident_id != old:
             return owner.value.incident_id
@@ -83,12 +75,6 @@ class MessageOwners:
         except ConflictError:
             return (await self._read(message_key)).value.incident_id
         return new
-
-    def _remember(self, message_key: str, owner: IncidentId) -> IncidentId:
-        self._seen[message_key] = owner
-        if len(self._seen) > _MAX_SEEN:
-            self._seen.popitem(last=False)
-        return owner
 
     async def _read(self, message_key: str) -> Versioned[MessageOwner]:
         container = await self._database.container("alerts")

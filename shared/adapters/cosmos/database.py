@@ -1,4 +1,4 @@
-"""The database, and its errors in our words."""
+"""The database, and its errors as those of `shared.errors`."""
 
 import asyncio
 import logging
@@ -43,7 +43,7 @@ _PASSING = {
 # Documents of one answer to a query. The service ends each at 4 MB, and gives 100 to who does not say how many.
 _PAGE = 1000
 
-# What the service adds to a document, and what we add to tell documents of one container apart.
+# What the service adds to a document, and what we add to distinguish documents of one container.
 _NOT_OURS = ("_rid", "_self", "_etag", "_attachments", "_ts", "type")
 
 
@@ -83,7 +83,7 @@ class Database:
 
 
 def document(value: Stored) -> dict[str, Any]:
-    """The document that is stored for a record; `type` tells the documents of one container apart."""
+    """The document that is stored for a record; `type` distinguishes the documents of one container."""
     return {**value.to_document(), "type": value.document_type}
 
 

@@ -1,4 +1,4 @@
-"""How it is with the containers, found out without changing a document."""
+"""Whether the containers are there and may be used, found out without changing a document."""
 
 from collections.abc import Iterable
 from contextlib import suppress

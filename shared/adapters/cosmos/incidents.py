@@ -45,7 +45,7 @@ S = TypeVar("S", bound=Stored)
 _CONTAINER = "incidents"
 _INTAKE: str = Intake.model_fields["id"].default
 
-# Others write the same header: report for each chunk, the stages for each batch of alerts. Each try loses to another.
+# Others write the same header: report for each chunk, the stages for each batch of alerts. Each of them may be first.
 _TRIES = 12
 
 # The order of each list of a case. Both fields are in every document of the kind, so that none is left out.
@@ -115,8 +115,8 @@ class CosmosIncidents:
             return await self._why_not(link), None
         return Joined.JOINED, record(Intake, written[1]["resourceBody"])
 
-    async def claim_wake(self, incident_id: IncidentId, after: datetime, until: datetime) -> bool:
-        """See `IncidentStore.claim_wake`."""
+    async def announce_wake(self, incident_id: IncidentId, after: datetime, until: datetime) -> bool:
+        """See `IncidentStore.announce_wake`."""
         container = await self._database.container(_CONTAINER)
         try:
             with translate_errors("change an intake counter"):
@@ -290,7 +290,7 @@ class CosmosIncidents:
                     return await self._replace_lease(ours, held.etag)
                 await self._ask_holder(held.value)
             except ConflictError:
-                # Taken or given back in this moment.
+                # Acquired or released in this moment.
                 continue
             return None
         raise ConflictError("take a lease")

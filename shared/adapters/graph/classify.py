@@ -8,7 +8,7 @@ from shared.ports.answers import Refusal, RefusalKind
 
 # Lower-case: Graph's services do not agree about the case of their codes.
 _BY_CODE = {
-    # Also said of inactive and soft-deleted mailboxes; on premises is the reading that calls for a person.
+    # Also said of inactive and soft-deleted mailboxes; they are taken for on premises, since a person looks at that.
     "mailboxnotenabledforrestapi": RefusalKind.ON_PREMISES,
     "mailboxnotsupportedforrestapi": RefusalKind.ON_PREMISES,
     "mailboxnothostedinexchangeonline": RefusalKind.ON_PREMISES,

@@ -93,7 +93,7 @@ class GraphDirectory:
 
     async def mailbox_count(self) -> int:
         """See `Directory.mailbox_count`."""
-        # Guests have no mailbox here; who else has none (unlicensed accounts) the directory does not tell cheaply.
+        # Guests have no mailbox here; whether somebody else has none (unlicensed accounts) would cost a request each.
         options = query(filter="userType eq 'Member'", select="id", top=1, count="true")
         answers = await self._gateway.send({"users": Request(f"/users{options}", headers=EVENTUAL)})
         count = read(answers["users"], lambda raw: int(raw["@odata.count"]))

@@ -143,7 +143,7 @@ class TopFolders:
 
 
 def top_folders(rows: list[Document], quarantine: str) -> TopFolders:
-    """What the list of these folders tells. Should there be two hidden folders of this name, all take the same one."""
+    """What the list of these folders says. Should there be two hidden folders of this name, all take the same one."""
     hidden = [id_of(row) for row in rows if row["isHidden"] is True and row["displayName"] == quarantine]
     root = next((str(row["parentFolderId"]) for row in rows), None)
     return TopFolders(root, min(hidden, default=None), {id_of(row): str(row["displayName"]) for row in rows})

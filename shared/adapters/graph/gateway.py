@@ -46,7 +46,7 @@ _BATCHES = 32
 _MANY = 200
 # Below this many seconds for a round a further HTTP request costs more than the wait that it saves.
 _SLOW_ROUND = 0.05
-# The shortest of so many rounds tells how fast Graph is; the others waited for our own CPU too.
+# The shortest of so many rounds shows how fast Graph is; the others waited for our own CPU too.
 _ROUNDS_KEPT = 32
 
 _OK = 200

@@ -21,7 +21,7 @@ from shared.errors import DeniedError, UnavailableError
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
-# httpx logs a line for each request, which would be most of our log and tells nothing that our events do not.
+# httpx logs a line for each request, which would be most of our log and says nothing that our events do not say.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 # Microsoft Graph's application id URI: what a token for it is asked for, wherever it is served.
@@ -93,7 +93,7 @@ class Pipeline:
         try:
             response = await self._adapter.get_http_response_message(request, span)
         except CredentialUnavailableError as error:
-            # The identity endpoint is away, or still learning of us.
+            # The identity endpoint does not answer, or does not know our identity yet.
             raise UnavailableError("Graph: no token") from error
         except ClientAuthenticationError as error:
             raise DeniedError("Graph: no token") from error

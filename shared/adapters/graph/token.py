@@ -1,4 +1,4 @@
-"""What the identity was granted, read off the token that Graph would be shown."""
+"""What the identity was granted, read from the token that is sent to Graph."""
 
 import base64
 import binascii
@@ -32,7 +32,7 @@ class CredentialRoles:
 
 
 def _roles(token: str) -> tuple[str, ...]:
-    # Only read, never trusted: it is our own, and Graph is who checks it.
+    # The signature is not checked: the token is our own, and Graph checks it.
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -55,7 +55,7 @@ def test_claims_are_counted_and_their_problems_printed() -> None:
     checks = Checks(console)
     checks.that("the sky is blue")
     checks.that("the sea is red", ["\x1b[31mit is green"] * 20)
-    assert (checks.held, checks.failed) == (1, 1)
+    assert (checks.passed, checks.failed) == (1, 1)
     assert out.getvalue().splitlines()[:2] == ["  ✓ the sky is blue", "  ✗ the sea is red"]
     assert len(out.getvalue().splitlines()) == 12
     assert "\x1b" not in out.getvalue()
