@@ -154,6 +154,8 @@ async def _record(
             "targets": summary.targets,
             "mailboxes": summary.mailboxes,
             "chunks": len(summary.chunks),
+            "pending": summary.pending,
+            "pending_mailboxes": summary.pending_mailboxes,
             "state": PlanState.AWAITING_APPROVAL if reasons else running,
             "approval_reasons": reasons,
             "notes": summary.notes,
@@ -164,8 +166,8 @@ async def _record(
         header = case.with_plan(PlanState.DRAFT, recorded.state).changed(
             planned=case.planned + len(recorded.alert_ids),
             targets=case.targets + recorded.targets,
-            unapproved_targets=case.unapproved_targets + recorded.targets,
-            unapproved_mailboxes=case.unapproved_mailboxes + recorded.mailboxes,
+            unapproved_targets=case.unapproved_targets + recorded.pending,
+            unapproved_mailboxes=case.unapproved_mailboxes + recorded.pending_mailboxes,
         )
         return Change(header, replace=[Versioned(recorded, stored.etag)])
 

@@ -55,8 +55,8 @@ async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
             }
         )
         header = case.with_plan(plan.state, PlanState.RUNNING).changed(
-            unapproved_targets=case.unapproved_targets - plan.targets,
-            unapproved_mailboxes=case.unapproved_mailboxes - plan.mailboxes,
+            unapproved_targets=case.unapproved_targets - plan.pending,
+            unapproved_mailboxes=case.unapproved_mailboxes - plan.pending_mailboxes,
         )
         return Change(header, create=[_command(message)], replace=[Versioned(approved, stored.etag)])
 

@@ -151,6 +151,9 @@ class Plan(CaseRecord):
     targets: int = 0
     mailboxes: int = 0
     chunks: int = 0
+    pending: int = 0
+    """Targets that were not terminal when the plan was made: those that are looked for in a mailbox."""
+    pending_mailboxes: int = 0
     approval_reasons: tuple[str, ...] = ()
     """Why the plan needs a person; empty if it does not."""
     notes: tuple[str, ...] = ()
@@ -245,8 +248,9 @@ class Incident(Stored):
     targets: int = 0
     """Targets of all plans."""
     unapproved_targets: int = 0
-    """Those of plans that no person approved: the limits of policy count them."""
+    """Pending targets of plans that no person approved: the limits of policy count them."""
     unapproved_mailboxes: int = 0
+    """Their mailboxes, plan by plan: a mailbox that two plans touch counts twice."""
     counts: Counts = Counts()
     """As of the last entry of the activity chain that was counted."""
     closed_at: Instant | None = None

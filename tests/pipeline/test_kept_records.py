@@ -69,15 +69,27 @@ def _model_of(stored: dict[str, Any]) -> type[Stored]:
 
 
 @pytest.mark.parametrize("stored", DOCUMENTS, ids=lambda one: f"{one['type']} {one['id']}")
-def test_a_kept_document_is_read_and_written_back_as_it_was(stored: dict[str, Any]) -> None:
-    assert document(record(_model_of(stored), stored)) == stored
+def test_nothing_of_a_kept_document_changes_when_it_is_written_back(stored: dict[str, Any]) -> None:
+    assert _of_those_fields(document(record(_model_of(stored), stored)), stored) == stored
 
 
 @pytest.mark.parametrize("stored", DOCUMENTS, ids=lambda one: f"{one['type']} {one['id']}")
 def test_what_a_newer_version_added_is_kept_when_older_code_writes(stored: dict[str, Any]) -> None:
     newer = {**_extended(stored), "schemaVersion": 2}
     read = record(_model_of(stored), newer)
-    assert document(read.model_copy(update={"schema_version": read.schema_version})) == newer
+    written = document(read.model_copy(update={"schema_version": read.schema_version}))
+    assert _of_those_fields(written, newer) == newer
+
+
+def _of_those_fields(written: Any, stored: Any) -> Any:
+    """What is written, without the fields that came after what is stored: they have their defaults."""
+    match written, stored:
+        case dict(), dict():
+            return {key: _of_those_fields(value, stored[key]) for key, value in written.items() if key in stored}
+        case list(), list() if len(written) == len(stored):
+            return [_of_those_fields(*pair) for pair in zip(written, stored, strict=True)]
+        case _:
+            return written
 
 
 def _extended(value: Any) -> Any:

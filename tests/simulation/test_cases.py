@@ -89,8 +89,8 @@ def the_header_says_what_the_documents_say(world: Simulation, case: Incident) ->
         finished=states[PlanState.FINISHED],
     )
     assert case.targets == sum(plan.targets for plan in plans)
-    assert case.unapproved_targets == sum(plan.targets for plan in unapproved)
-    assert case.unapproved_mailboxes == sum(plan.mailboxes for plan in unapproved)
+    assert case.unapproved_targets == sum(plan.pending for plan in unapproved)
+    assert case.unapproved_mailboxes == sum(plan.pending_mailboxes for plan in unapproved)
     assert (case.state is IncidentState.CLOSED) == (case.closed_at is not None) == case.close_anchored
     assert case == case.with_state()
 

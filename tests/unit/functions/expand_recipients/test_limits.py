@@ -100,6 +100,11 @@ async def test_share_of_mailboxes(total: int | None, expected: tuple[str, ...]) 
     assert await held(target(1), target(2), total=total) == expected
 
 
+async def test_a_share_of_one_allows_every_mailbox_however_often_plans_touch_it() -> None:
+    all_mailboxes = {"limits": {"targets": 100, "mailbox_share": 1.0}}
+    assert await held(target(1), earlier=50, total=10, policy=all_mailboxes) == ()
+
+
 async def test_two_messages_in_one_mailbox_are_one_mailbox() -> None:
     same = {"id": MailboxId("id-1")}
     assert await held(target(1, mailbox=same), target(2, mailbox=same), total=2) == ()

@@ -89,6 +89,8 @@ class World:
             targets=len(mailboxes),
             mailboxes=len(mailboxes),
             chunks=1,
+            pending=len(mailboxes),
+            pending_mailboxes=len(mailboxes),
             state=state,
             planned_at=START,
         )
