@@ -1,5 +1,6 @@
 """Azurite, Microsoft's emulator of Storage, for queues and blobs over HTTPS with OAuth.
 
+Queues and blobs are two processes: each of them works with one core, and a burst of alerts keeps both busy.
 Azurite checks a token's issuer, audience and times, not its signature, and no rights (its README says so):
 what an identity may do in Storage is not proven by the local cloud.
 """
@@ -12,19 +13,26 @@ from pathlib import Path
 from local.process import Child, StartError
 from local.tls import LocalAuthority
 
-PROGRAM = Path(__file__).parents[1] / "node_modules" / ".bin" / "azurite"
+PROGRAMS = Path(__file__).parents[1] / "node_modules" / ".bin"
 ACCOUNT = "devstoreaccount1"
 
-_LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (https://\S+)")
+_SERVICES = ("queue", "blob")
+
+_LISTENING = re.compile(r"Azurite (?:Blob|Queue) service successfully listens on (https://\S+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Azurite:
     """A running Azurite. `queue_url` and `blob_url` end with the account's name."""
 
-    process: Child
+    processes: tuple[Child, ...]
     queue_url: str
     blob_url: str
+
+
+def installed() -> bool:
+    """Whether `make setup` has installed it."""
+    return all((PROGRAMS / f"azurite-{service}").exists() for service in _SERVICES)
 
 
 def start(directory: Path, authority: LocalAuthority, *, keep: bool = False) -> Azurite:
@@ -38,14 +46,25 @@ def start(directory: Path, authority: LocalAuthority, *, keep: bool = False) -> 
     Raises:
         StartError: it is not installed (`make setup`), or it did not start.
     """
-    if not PROGRAM.exists():
+    if not installed():
         raise StartError("Azurite is not installed: run `make setup` (or `npm ci`)")
+    queue, blob = (_start(service, directory, authority, keep=keep) for service in _SERVICES)
+    try:
+        queue_url, blob_url = (f"{process.wait_for(_address)}/{ACCOUNT}" for process in (queue, blob))
+    except StartError:
+        queue.kill()
+        blob.kill()
+        raise
+    return Azurite((queue, blob), queue_url, blob_url)
+
+
+def _start(service: str, directory: Path, authority: LocalAuthority, *, keep: bool) -> Child:
     data = directory / "azurite"
     data.mkdir(parents=True, exist_ok=True)
-    process = Child(
+    return Child(
         [
-            str(PROGRAM),
-            *("--blobPort", "0", "--queuePort", "0", "--tablePort", "0"),
+            str(PROGRAMS / f"azurite-{service}"),
+            *(f"--{service}Port", "0"),
             *("--cert", str(authority.certificate), "--key", str(authority.key), "--oauth", "basic"),
             *(("--location", str(data)) if keep else ("--inMemoryPersistence",)),
             # The SDKs are pinned to newer service versions than Azurite knows by name.
@@ -55,18 +74,10 @@ def start(directory: Path, authority: LocalAuthority, *, keep: bool = False) -> 
             "--silent",
         ],
         environment={"PATH": os.environ.get("PATH", ""), "HOME": str(data)},
-        log=directory / "azurite.log",
+        log=directory / f"azurite-{service}.log",
     )
-    found: dict[str, str] = {}
 
-    def both(line: str) -> dict[str, str] | None:
-        if match := _LISTENING.search(line):
-            found[match[1]] = f"{match[2]}/{ACCOUNT}"
-        return found if {"Queue", "Blob"} <= found.keys() else None
 
-    try:
-        process.wait_for(both)
-    except StartError:
-        process.kill()
-        raise
-    return Azurite(process, queue_url=found["Queue"], blob_url=found["Blob"])
+def _address(line: str) -> str | None:
+    match = _LISTENING.search(line)
+    return match[1] if match else None

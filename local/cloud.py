@@ -163,7 +163,7 @@ class LocalCloud:
         if "graph" in self._parts:
             self._run("graph", keys, "--tenant", str(tenant), "--latency-ms", str(self._latency), *tls)
         storage = azurite.start(self.directory, self.authority, keep=self._keep)
-        self._children["azurite"] = storage.process
+        self._children |= {process.name: process for process in storage.processes}
         token = issue(Caller(str(uuid.uuid4()), str(uuid.uuid4()), STORAGE, (), "operator"), key, tenant_id)
         self._provision_storage(storage, token)
         cosmos_url, graph_url = self._url("cosmosdb"), self._url("graph")

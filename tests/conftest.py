@@ -15,7 +15,7 @@ settings.load_profile("clawback")
 
 
 def _start(directory: Path, parts: tuple[str, ...]) -> Iterator[LocalCloud]:
-    if not azurite.PROGRAM.exists():
+    if not azurite.installed():
         pytest.skip("Azurite is not installed: run `make setup`")
     with LocalCloud(directory, parts=parts) as cloud:
         yield cloud

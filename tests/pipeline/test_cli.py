@@ -45,7 +45,7 @@ Run = Callable[..., Any]
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two people have the lure, in different folders, and an ordinary mail each."""
-    if not azurite.PROGRAM.exists():
+    if not azurite.installed():
         pytest.skip("Azurite is not installed: run `make setup`")
     directory, empty = tmp_path_factory.mktemp("cli"), default_tenant()
     sender, to = model.Address("bad@evil.example"), (model.Address(ADA), model.Address(BEN))

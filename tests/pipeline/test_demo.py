@@ -20,7 +20,7 @@ from local.process import python
 pytestmark = [
     pytest.mark.cloud,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(not azurite.PROGRAM.exists(), reason="Azurite is not installed: run `make setup`"),
+    pytest.mark.skipif(not azurite.installed(), reason="Azurite is not installed: run `make setup`"),
 ]
 
 _PATIENCE = 60.0

@@ -51,7 +51,7 @@ def examine(
 
 @pytest.fixture(scope="module", autouse=True)
 def _azurite() -> None:
-    if not azurite.PROGRAM.exists():
+    if not azurite.installed():
         pytest.skip("Azurite is not installed: run `make setup`")
 
 

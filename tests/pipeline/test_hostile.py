@@ -26,7 +26,7 @@ SECRET_TEXT = "do-not-repeat-me"
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    if not azurite.PROGRAM.exists():
+    if not azurite.installed():
         pytest.skip("Azurite is not installed: run `make setup`")
     with Stack(tmp_path_factory.mktemp("hostile") / "cloud") as running:
         yield running

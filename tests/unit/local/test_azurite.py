@@ -23,7 +23,7 @@ IDENTITY = Identity("pipeline", "client-1", "object-1", {"https://storage.azure.
 
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azurite]:
-    if not azurite.PROGRAM.exists():
+    if not azurite.installed():
         pytest.skip("Azurite is not installed: run `make setup`")
     authority = LocalAuthority(tmp_path)
     dump(Directory("11111111-1111-4111-8111-111111111111", [App("header", [IDENTITY])]), tmp_path / "directory.json")
@@ -38,7 +38,8 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Azurite
     monkeypatch.setenv("SSL_CERT_FILE", "set by the authority")
     authority.trust_in_this_process()
     yield running
-    running.process.stop()
+    for process in running.processes:
+        process.stop()
     identity.stop()
 
 
@@ -61,6 +62,6 @@ async def test_an_identity_that_the_app_has_not_gets_nothing(storage: Azurite) -
 def test_without_azurite_the_error_names_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(azurite, "PROGRAM", tmp_path / "none")
+    monkeypatch.setattr(azurite, "PROGRAMS", tmp_path)
     with pytest.raises(StartError, match="make setup"):
         azurite.start(tmp_path, LocalAuthority(tmp_path))

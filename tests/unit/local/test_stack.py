@@ -21,7 +21,7 @@ pytestmark = pytest.mark.cloud
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    if not azurite.PROGRAM.exists():
+    if not azurite.installed():
         pytest.skip("Azurite is not installed: run `make setup`")
     directory = tmp_path_factory.mktemp("stack") / "state"
     directory.mkdir(mode=0o755)
@@ -64,7 +64,7 @@ def test_other_users_can_read_no_file(stack: Stack) -> None:
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     # The tenant holds no secret; the folder keeps it from others all the same.
     files = [path for path in directory.rglob("*") if path.is_file() and path.name != TENANT_FILE]
-    assert {"api.json", "cloud.json", "identities.json", "server.key", "web.log", "azurite.log"} <= {
+    assert {"api.json", "cloud.json", "identities.json", "server.key", "web.log", "azurite-queue.log"} <= {
         file.name for file in files
     }
     assert [file for file in files if file.stat().st_mode & 0o077] == []
@@ -72,7 +72,7 @@ def test_other_users_can_read_no_file(stack: Stack) -> None:
 
 def test_no_secret_is_in_a_log(stack: Stack, told: dict[str, Any]) -> None:
     logs: list[Path] = sorted(stack.cloud.directory.rglob("*.log"))
-    assert len(logs) == 6
+    assert len(logs) == 7
     secrets = _secrets(stack, told)
     assert len(secrets) >= 6
     assert [log for log in logs if any(secret in log.read_text(encoding="utf-8") for secret in secrets)] == []
