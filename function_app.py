@@ -1,15 +1,20 @@
 """The function app: which triggers this process has, by its role. The worker finds the app by its type."""
 
+import logging
 import os
 
 import azure.functions as func
 
-from shared.settings import Role
+from shared.settings import ROLE, Role
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 
 # Read here and not through Settings: the host indexes functions before the other settings have to be right.
-_role = Role(os.environ.get("CLAWBACK_ROLE", Role.ALL))
+_given = os.environ.get(ROLE)
+_role = next((role for role in Role if role == _given), None)
+if _role is None:
+    # Not one of the two by guess: pipeline's functions under web's identity, or the other way round.
+    logging.getLogger("clawback").error("%s is %r, which is no role: this app has no functions", ROLE, _given)
 
 # Imported by role: what is not registered is not paid for at a cold start.
 if _role in {Role.PIPELINE, Role.ALL}:
@@ -33,7 +38,9 @@ if _role in {Role.WEB, Role.ALL}:
     from functions.health import blueprint as health
     from functions.ingest_alert import blueprint as ingest_alert
     from functions.report.api import blueprint as cases
+    from functions.tenant import blueprint as tenant
 
     app.register_functions(health.web)
     app.register_functions(ingest_alert.web)
     app.register_functions(cases.web)
+    app.register_functions(tenant.web)

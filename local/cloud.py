@@ -37,6 +37,7 @@ from local.emulators.serve import ADMIN_KEY_SETTING
 from local.process import Child, python
 from local.tls import LocalAuthority
 from shared.names import SOURCES
+from shared.settings import SIGN_IN, SignInMode
 from tools.deployment import Deployment, DeploymentError
 from tools.grants import STORAGE, grants_of
 
@@ -177,6 +178,8 @@ class LocalCloud:
             "CLAWBACK_COSMOS_ENDPOINT": cosmos_url,
             "CLAWBACK_GRAPH_URL": f"{graph_url}/v1.0" if graph_url else "",
             "CLAWBACK_POLICY_PATH": str(_ROOT / "policy.yaml"),
+            # There is no App Service Authentication: the function key, which only this user can read, is all.
+            SIGN_IN: SignInMode.OFF,
             **{f"CLAWBACK_WEBHOOK_SECRETS__{source}": json.dumps([secrets.token_hex(16)]) for source in SOURCES},
         }
         sandbox = {

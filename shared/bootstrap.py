@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from shared.adapters.cosmos.database import Database
     from shared.adapters.graph.gateway import GraphGateway
-    from shared.pipeline.payloads import HealthCheck
+    from shared.pipeline.payloads import ChangePause, HealthCheck
     from shared.policy import Policy
     from shared.policy.people import PolicyPeople
     from shared.ports.activity import ActivityStore
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.ports.mailboxes import Mailboxes
     from shared.ports.queue import MessageQueue
     from shared.ports.targets import TargetStore
+    from shared.ports.tenant import TenantStore
 
 D = TypeVar("D")
 
@@ -63,6 +64,12 @@ class Services:
         from shared.health.check import HealthDeps, visit  # noqa: PLC0415 - needs every adapter, once in a while
 
         await visit(check, self.provide(HealthDeps))
+
+    async def pause(self, change: ChangePause) -> None:
+        """Pause all pulling, or resume it."""
+        from shared.pipeline.pause import change_pause  # noqa: PLC0415 - needed once in a while
+
+        await change_pause(change, self.tenant, self.now())
 
     @cached_property
     def credential(self) -> AsyncTokenCredential:
@@ -130,6 +137,12 @@ class Services:
         from shared.adapters.cosmos.activity import CosmosActivity  # noqa: PLC0415 - cold start
 
         return CosmosActivity(self._database)
+
+    @cached_property
+    def tenant(self) -> TenantStore:
+        from shared.adapters.cosmos.tenant import CosmosTenant  # noqa: PLC0415 - cold start
+
+        return CosmosTenant(self._database)
 
     @cached_property
     def state(self) -> Probed:

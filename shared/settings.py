@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 _LEASE_SECONDS = 360
 
 WEBHOOK_SECRETS = "CLAWBACK_WEBHOOK_SECRETS"
+ROLE = "CLAWBACK_ROLE"
+SIGN_IN = "CLAWBACK_SIGN_IN_MODE"
 
 
 class Role(StrEnum):
@@ -20,6 +22,14 @@ class Role(StrEnum):
     PIPELINE = "pipeline"
     WEB = "web"
     ALL = "all"
+
+
+class SignInMode(StrEnum):
+    """Whether people have to be signed in."""
+
+    REQUIRED = "required"
+    OFF = "off"
+    """The function key is all: for the local cloud."""
 
 
 class Settings(BaseSettings):
@@ -35,7 +45,8 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    role: Role = Field(Role.ALL, validation_alias="CLAWBACK_ROLE")
+    role: Role = Field(Role.ALL, validation_alias=ROLE)
+    sign_in: SignInMode = Field(SignInMode.REQUIRED, validation_alias=SIGN_IN)
     client_id: str | None = Field(None, validation_alias="CLAWBACK_CLIENT_ID")
     """Client id of the app's user-assigned managed identity."""
     queue_service: str = Field(validation_alias="PipelineStorage__queueServiceUri")

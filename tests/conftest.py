@@ -8,10 +8,18 @@ from hypothesis import HealthCheck, settings
 
 from local import azurite
 from local.cloud import LocalCloud
+from shared.settings import SIGN_IN, SignInMode
 
 # Machines are noisy: how long an example takes says nothing about the code (benchmarks/ measure that).
 settings.register_profile("clawback", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("clawback")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_signs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the local cloud. Tests of sign-in say otherwise."""
+    monkeypatch.setenv(SIGN_IN, SignInMode.OFF)
+    monkeypatch.delenv("WEBSITE_AUTH_ENABLED", raising=False)
 
 
 def _start(directory: Path, parts: tuple[str, ...]) -> Iterator[LocalCloud]:

@@ -27,6 +27,7 @@ from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
 from tests.fakes.targets import FakeTargets
+from tests.fakes.tenant import FakeTenant
 
 D = TypeVar("D")
 
@@ -37,7 +38,13 @@ DELIVERED = START - timedelta(minutes=10)
 # A process that died cannot end its lease; the tests wait this long instead of six minutes.
 LEASE_SECONDS = 60
 
-AUTOMATIC = {"version": 1, "rules": [{"name": "all", "then": "automatic"}], "limits": {"mailbox_share": 1.0}}
+# A tenant of two or three people: each mail is in most of its mailboxes.
+AUTOMATIC = {
+    "version": 1,
+    "rules": [{"name": "all", "then": "automatic"}],
+    "limits": {"mailbox_share": 1.0},
+    "budget": {"mailbox_share_per_hour": 100.0, "mailbox_share_per_day": 100.0},
+}
 
 
 @dataclass
@@ -54,6 +61,7 @@ class World:
         self.alerts = FakeAlerts(self.checkpoints)
         self.incidents = FakeIncidents(self.checkpoints)
         self.targets = FakeTargets(self.checkpoints)
+        self.tenant = FakeTenant(self.checkpoints)
         self.activity = FakeActivity(self.checkpoints)
         self.evidence = FakeEvidence(self.checkpoints)
         self.queue = FakeQueue(self.checkpoints, self.now)

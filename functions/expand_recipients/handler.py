@@ -12,6 +12,7 @@ from functools import partial
 from functions.expand_recipients.limits import approval_reasons
 from functions.expand_recipients.manifest import ManifestSummary, freeze, identified, manifest_path, read_manifest
 from functions.expand_recipients.models import Deps
+from functions.expand_recipients.reservation import release, reserve
 from functions.expand_recipients.search import search
 from functions.expand_recipients.trace import Traces
 from shared.domain.alert import Alert
@@ -28,6 +29,7 @@ from shared.domain.incident import (
     plan_id,
     together,
 )
+from shared.domain.tenant import Amount
 from shared.errors import NotFoundError, UnavailableError
 from shared.pipeline.case_lease import alone
 from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, Payload, PullChunk
@@ -135,7 +137,11 @@ async def _freeze(path: str, draft: Plan, alerts: list[Alert], enrichment: Enric
 async def _record(
     draft: Plan, path: str, summary: ManifestSummary, alerts: list[Alert], enrichment: Enrichment, deps: Deps
 ) -> Plan:
-    """Put the plan on the case: running, held by a limit, or finished because there is nothing to do."""
+    """Put the plan on the case: running, held by a limit, or finished because there is nothing to do.
+
+    What is to run without a person takes its share of the tenant's budget first: after a crash in between, the plan
+    comes again and finds its share taken.
+    """
     now, decision = deps.now(), enrichment.decisions[draft.alert_ids[0]]
     total = await _mailbox_total(enrichment, deps) if summary.pending else 0
     recorded = draft
@@ -147,6 +153,10 @@ async def _record(
             recorded = stored.value if stored else draft
             return None
         reasons = approval_reasons(deps.policy, decision, alerts, summary, incident=case, mailbox_total=total)
+        if not reasons and summary.pending:
+            wanted = Amount(targets=summary.pending, mailboxes=summary.pending_mailboxes)
+            # Without the total it would have a reason already.
+            reasons = await reserve(draft.id, wanted, total or 0, deps)
         running = PlanState.RUNNING if summary.pending else PlanState.FINISHED
         changes = {
             "hash": summary.hash,
@@ -172,6 +182,9 @@ async def _record(
         return Change(header, replace=[Versioned(recorded, stored.etag)])
 
     await deps.incidents.update(draft.incident_id, change)
+    if recorded.state is PlanState.AWAITING_APPROVAL:
+        # An earlier try may have taken a share, before something else made the plan wait.
+        await release(draft.id, deps)
     return recorded
 
 

@@ -1,11 +1,21 @@
 """What makes a person look before anything is moved. Pure rules."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from functions.expand_recipients.manifest import ManifestSummary
 from shared.domain.alert import Alert
-from shared.domain.incident import NOBODY, NOT_IDENTIFIED, Action, Decision, Incident
-from shared.policy import Policy
+from shared.domain.incident import (
+    NOBODY,
+    NOT_IDENTIFIED,
+    OBSERVE,
+    PROTECTED_PEOPLE,
+    Action,
+    Decision,
+    Incident,
+)
+from shared.domain.tenant import DAY, HOUR, Amount, Budget
+from shared.policy import BudgetLimits, Mode, Policy
 
 
 def approval_reasons(
@@ -24,29 +34,58 @@ def approval_reasons(
         decision: what it said about the plan's alerts.
         alerts: the plan's alerts.
         manifest: the plan's targets.
-        incident: the case, with what its earlier plans took.
+        incident: the case, with what its earlier plans took, and those of the cases that it succeeds.
         mailbox_total: how many mailboxes the tenant has; None if that is not known.
     """
     # Nobody was found because nothing could be searched for: without a person, the case would look contained.
     reasons = [note for note in manifest.notes if note.startswith((NOT_IDENTIFIED, NOBODY))]
     if not manifest.pending:
         return tuple(reasons)
+    if policy.mode is Mode.OBSERVE:
+        reasons.append(OBSERVE)
     if decision.action is not Action.AUTOMATIC:
         reasons.append(f"rule: {decision.rule}")
     if incident.closed_at is not None:
         reasons.append("incident_closed")
     # Many small alerts about one mail are one large pull; what a person has approved is not held against the next plan.
-    targets = manifest.pending + incident.unapproved_targets
+    targets = manifest.pending + incident.unapproved_targets + incident.earlier_targets
     if targets > policy.limits.targets:
         reasons.append(f"targets: {targets} of {policy.limits.targets}")
-    mailboxes = manifest.pending_mailboxes + incident.unapproved_mailboxes
+    mailboxes = manifest.pending_mailboxes + incident.unapproved_mailboxes + incident.earlier_mailboxes
     if mailbox_total is None:
         reasons.append("mailbox_count_unknown")
     # Plans of one case touch the same mailboxes again and again; a share of 1 allows all of them.
     elif mailboxes > policy.limits.mailbox_share * mailbox_total and policy.limits.mailbox_share < 1:
         reasons.append(f"mailbox_share: {mailboxes} of {mailbox_total}")
     if manifest.protected:
-        reasons.append(f"protected_people: {manifest.protected}")
+        reasons.append(f"{PROTECTED_PEOPLE}: {manifest.protected}")
     if any(policy.protected.sender(message.sender) for alert in alerts for message in alert.messages):
         reasons.append("protected_sender")
+    reasons += policy.four_eyes.reasons(targets=incident.targets + manifest.targets, protected=manifest.protected)
+    return tuple(reasons)
+
+
+def budget_reasons(
+    limits: BudgetLimits, budget: Budget, wanted: Amount, *, mailbox_total: int, now: datetime
+) -> tuple[str, ...]:
+    """Why the tenant's budget does not allow this plan too, as codes with the numbers behind them; empty if it does.
+
+    Args:
+        limits: the policy's.
+        budget: what automatic plans of all cases have taken.
+        wanted: what the plan takes.
+        mailbox_total: how many mailboxes the tenant has.
+        now: the present moment.
+    """
+    reasons = []
+    for name, span, targets_allowed, share in (
+        ("hour", HOUR, limits.targets_per_hour, limits.mailbox_share_per_hour),
+        ("day", DAY, limits.targets_per_day, limits.mailbox_share_per_day),
+    ):
+        used = budget.used(span, now)
+        targets, mailboxes = used.targets + wanted.targets, used.mailboxes + wanted.mailboxes
+        if targets > targets_allowed:
+            reasons.append(f"budget_{name}: {targets} of {targets_allowed}")
+        if mailboxes > share * mailbox_total:
+            reasons.append(f"budget_{name}_mailboxes: {mailboxes} of {int(share * mailbox_total)}")
     return tuple(reasons)

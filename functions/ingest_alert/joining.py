@@ -32,14 +32,16 @@ async def join(alert: Alert, deps: Deps, *, repeated: bool) -> tuple[IncidentId,
     if repeated and (joined := await _joined_before(alert.id, seen, deps)):
         return joined, None
     messages = list(_messages(alert).values())
+    before: IncidentId | None = None
     for _ in range(_MAX_SUCCESSORS):
         outcome, intake = await deps.incidents.join(_link(alert, found), messages, sorted(seen - {found}))
         match outcome:
             case Joined.JOINED | Joined.ALREADY:
                 return found, intake
             case Joined.NO_CASE:
-                await deps.incidents.open(_opened(alert, found, messages, deps))
+                await deps.incidents.open(await _opened(alert, found, messages, before, deps))
             case Joined.CLOSED | Joined.FULL:
+                before = found
                 # Its id depends only on the case before it: workers that come at the same time agree on the successor.
                 successor = IncidentId(derive("inc", "after", found))
                 for key in [key for key, owner in owners.items() if owner == found]:
@@ -105,5 +107,15 @@ def _link(alert: Alert, incident_id: IncidentId) -> AlertLink:
     )
 
 
-def _opened(alert: Alert, incident_id: IncidentId, messages: list[Message], deps: Deps) -> Incident:
-    return Incident(id=incident_id, opened_at=deps.now(), title=alert.title, message=next(iter(messages), None))
+async def _opened(
+    alert: Alert, incident_id: IncidentId, messages: list[Message], before: IncidentId | None, deps: Deps
+) -> Incident:
+    """A new case. A successor begins with what was pulled without a person before it: limits count both together."""
+    opened = Incident(id=incident_id, opened_at=deps.now(), title=alert.title, message=next(iter(messages), None))
+    if before is None:
+        return opened
+    earlier = await deps.incidents.read(before)
+    return opened.changed(
+        earlier_targets=earlier.earlier_targets + earlier.unapproved_targets,
+        earlier_mailboxes=earlier.earlier_mailboxes + earlier.unapproved_mailboxes,
+    )

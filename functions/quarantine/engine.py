@@ -1,5 +1,8 @@
 """What one message does for one chunk, in both directions.
 
+paused? what is not wanted back waits
+    │
+    ▼
 read chunk ─▶ leased by another worker? retry when the lease ends
     │
     ▼
@@ -18,6 +21,7 @@ commit: what was seen; the lease ends ─▶ report ─▶ retry for what is lef
 from collections import Counter
 from datetime import timedelta
 
+from functions.quarantine.hold import held_back
 from functions.quarantine.models import Deps, UnitOfWork
 from functions.quarantine.pull import locate, move, verify
 from functions.quarantine.restore import put_back, survey, verify_restored, wanted_back
@@ -42,6 +46,9 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
         deps: services.
         undo: the targets that are wanted back; empty means all, None means that nothing is.
     """
+    held = await held_back(deps)
+    if held is not None and undo is None:
+        return held
     header, targets = await deps.targets.read_chunk(chunk_id)
     chunk, now = header.value, deps.now()
     if chunk.lease_until is not None and chunk.lease_until > now:
@@ -55,6 +62,9 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     wanted = [target for target in targets if undo is not None and (not undo or target.id in undo)]
     for target in wanted:
         work.put(wanted_back(target))
+    if held is not None:
+        # Nothing else of the chunk is pulled meanwhile; a pull that has begun is finished, so that it can be undone.
+        work.leave_out(TargetState.PLANNED, TargetState.LOCATED, but={target.id for target in wanted})
     await _look(work, deps, pull=approved)
     work.fit(_MAX_COMMIT)
 

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 
 from functions.quarantine.engine import advance
 from functions.quarantine.models import Deps
+from functions.quarantine.rules import approved
 from shared.domain.ids import ChunkId, TargetId
-from shared.domain.incident import Command, Incident, Plan, PlanState
+from shared.domain.incident import OBSERVE, Command, Incident, Plan, PlanState, same_person
 from shared.domain.target import chunk_id
 from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, QuarantineMessage, RestoreChunk, UndoPull
 from shared.pipeline.stage import Done, Outcome, Reject
+from shared.policy import Mode
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
 
@@ -30,7 +32,7 @@ async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:
 
 
 async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
-    """Release a plan: exactly the one that the approval names by its hash."""
+    """Release a plan: exactly the one that the approval names by its hash; by two people where policy wants that."""
     plan: Plan | None = None
     refused: Reject | None = None
 
@@ -43,26 +45,26 @@ async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
         plan = stored.value
         if plan.state is not PlanState.AWAITING_APPROVAL:
             return None
-        if case.closed_at is not None:
-            refused = Reject("incident_closed")
+        if await deps.incidents.command(message.incident_id, message.command_id) is not None:
+            # The first of two approvals, delivered again.
             return None
-        approved = plan.model_copy(
-            update={
-                "state": PlanState.RUNNING,
-                "approved_by": message.by,
-                "approved_at": message.at,
-                "unrecorded": True,
-            }
-        )
-        header = case.with_plan(plan.state, PlanState.RUNNING).changed(
-            unapproved_targets=case.unapproved_targets - plan.pending,
-            unapproved_mailboxes=case.unapproved_mailboxes - plan.pending_mailboxes,
-        )
-        return Change(header, create=[_command(message)], replace=[Versioned(approved, stored.etag)])
+        refused = _refused(plan, message, case, deps)
+        if refused is not None:
+            return None
+        before, plan = plan, approved(plan, message, by_two=deps.policy.four_eyes.wanted_for(plan, case))
+        if plan.state is PlanState.RUNNING:
+            case = case.with_plan(before.state, plan.state).changed(
+                unapproved_targets=case.unapproved_targets - before.pending,
+                unapproved_mailboxes=case.unapproved_mailboxes - before.pending_mailboxes,
+            )
+        return Change(case, create=[_command(message)], replace=[Versioned(plan, stored.etag)])
 
     await deps.incidents.update(message.incident_id, change)
     if refused is not None or plan is None:
         return refused or Reject("plan_differs")
+    if plan.state is PlanState.AWAITING_APPROVAL:
+        await deps.queue.send(IncidentChanged(incident_id=message.incident_id), correlation_id=message.incident_id)
+        return Done()
     # Sent again on every delivery: an earlier one may have died after its commit. A chunk that is done says so.
     chunks = (chunk_id(plan.id, number) for number in range(plan.chunks))
     await deps.queue.send_all(
@@ -73,6 +75,17 @@ async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
         correlation_id=message.incident_id,
     )
     return Done()
+
+
+def _refused(plan: Plan, message: ApprovePlan, case: Incident, deps: Deps) -> Reject | None:
+    """Why this plan, which waits, may not be approved by this person; None if it may."""
+    if deps.policy.mode is Mode.OBSERVE:
+        return Reject(OBSERVE, "policy lets this installation only plan")
+    if case.closed_at is not None:
+        return Reject("incident_closed")
+    if deps.policy.four_eyes.wanted_for(plan, case) and same_person(plan.first_approved_by or "", message.by):
+        return Reject("same_person", "another person has to approve as well")
+    return None
 
 
 async def undo(message: UndoPull, deps: Deps) -> Outcome:

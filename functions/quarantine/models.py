@@ -1,6 +1,7 @@
 """What the quarantine stage needs, and what it works with while it handles one message."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from functions.quarantine.rules import refused, too_large
@@ -13,6 +14,7 @@ from shared.ports.incidents import IncidentStore
 from shared.ports.mailboxes import Item, ItemKey, Mailboxes, MessageKey
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
+from shared.ports.tenant import TenantStore
 from shared.settings import Settings
 
 
@@ -23,6 +25,7 @@ class Deps:
     mailboxes: Mailboxes
     targets: TargetStore
     incidents: IncidentStore
+    tenant: TenantStore
     queue: MessageQueue
     policy: Policy
     settings: Settings
@@ -70,6 +73,10 @@ class UnitOfWork:
                 self.retry_after = max(self.retry_after or 0.0, refusal.retry_after)
             if target_id in self.ready:
                 self.end(refused(self.targets[target_id], refusal))
+
+    def leave_out(self, *states: TargetState, but: Collection[TargetId]) -> None:
+        """Leave alone what is in one of these states, but for those of these ids."""
+        self.targets = {key: one for key, one in self.targets.items() if one.state not in states or key in but}
 
     def of(self, *states: TargetState) -> list[Target]:
         """The targets in one of these states."""

@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from shared.domain.incident import Plan, PlanState
 from shared.domain.target import Copy, Original, ReadState, Target, TargetState
+from shared.pipeline.payloads import ApprovePlan
 from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.mailboxes import Item
 
@@ -24,6 +26,15 @@ _ATTEMPTS_MOVING = 90
 _MAX_PATH = 500
 
 _RESTORE_FAILED = "restore_failed:"
+
+
+def approved(plan: Plan, message: ApprovePlan, *, by_two: bool) -> Plan:
+    """The plan after this approval: released, or approved by the first of two people."""
+    if by_two and plan.first_approved_by is None:
+        told: dict[str, Any] = {"first_approved_by": message.by, "first_approved_at": message.at}
+    else:
+        told = {"state": PlanState.RUNNING, "approved_by": message.by, "approved_at": message.at}
+    return plan.model_copy(update={**told, "unrecorded": True})
 
 
 def refused(target: Target, refusal: Refusal) -> Target:

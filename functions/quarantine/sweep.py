@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from shared.clock import Clock
+from shared.domain.tenant import Pause
 from shared.pipeline.case_lease import resumed
 from shared.pipeline.payloads import EnrichAlerts, PullChunk
 from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
+from shared.ports.tenant import TenantStore
 
 # One sweep a minute: more than this at once means an outage, and the next sweep takes the rest.
 _AT_ONCE = 200
@@ -28,6 +30,7 @@ class SweepDeps:
 
     targets: TargetStore
     incidents: IncidentStore
+    tenant: TenantStore
     queue: MessageQueue
     now: Clock
 
@@ -35,7 +38,9 @@ class SweepDeps:
 async def sweep(deps: SweepDeps) -> int:
     """Send a message for every chunk and case whose lease ended without being released; how many there were."""
     now = deps.now()
-    chunks = await deps.targets.abandoned(now, _AT_ONCE)
+    # While pulling is paused a chunk only waits: each sweep would add one more message that waits with it.
+    paused = (await deps.tenant.read(Pause)).paused
+    chunks = [] if paused else await deps.targets.abandoned(now, _AT_ONCE)
     for chunk in chunks:
         await deps.queue.send(
             PullChunk(incident_id=chunk.incident_id, chunk_id=chunk.id), correlation_id=chunk.incident_id

@@ -70,7 +70,9 @@ def _of_plan(plan: Plan) -> Iterable[AuditEvent]:
             approvalReasons=list(plan.approval_reasons),
         )
     if plan.approved_by is not None and plan.approved_at is not None:
-        yield _event(plan.incident_id, "approved", plan.approved_at, plan.approved_by, plan.id, hash=plan.hash)
+        # Not there for a plan of an older version: what is in its chain must come out the same.
+        first = {"firstApprovedBy": plan.first_approved_by} if plan.first_approved_by else {}
+        yield _event(plan.incident_id, "approved", plan.approved_at, plan.approved_by, plan.id, hash=plan.hash, **first)
 
 
 def _of_command(command: Command) -> AuditEvent:

@@ -59,7 +59,7 @@ param budgetStart string = utcNow('yyyy-MM-01')
 @description('Optional. Hours without any alert after which somebody is told; 0 leaves that out. The lengths are the service\'s.')
 param quietHours 0 | 1 | 4 | 24 | 48 = 24
 
-@description('Optional. Client id of the app registration for sign-in (graph/main.bicep makes it); empty means function keys.')
+@description('Optional. Client id of the app registration for sign-in (graph/main.bicep makes it); until it is set, web takes webhooks only.')
 param signInClientId string = ''
 
 @description('Optional. Base address of Microsoft Graph; other clouds have others.')
@@ -207,6 +207,7 @@ var commonSettings = {
   PipelineStorage__credential: 'managedidentity'
   CLAWBACK_COSMOS_ENDPOINT: cosmos.outputs.endpoint
   CLAWBACK_COSMOS_DATABASE: names.cosmosDatabase
+  CLAWBACK_POLICY_PATH: 'policy.yaml'
 }
 
 module pipeline 'modules/function-app.bicep' = {
@@ -225,7 +226,6 @@ module pipeline 'modules/function-app.bicep' = {
       CLAWBACK_CLIENT_ID: identities.outputs.pipeline.clientId
       PipelineStorage__clientId: identities.outputs.pipeline.clientId
       CLAWBACK_GRAPH_URL: graphUrl
-      CLAWBACK_POLICY_PATH: 'policy.yaml'
       CLAWBACK_QUARANTINE_FOLDER: 'Clawback Quarantine'
       CLAWBACK_LEASE_SECONDS: '360'
     }
@@ -255,6 +255,8 @@ module web 'modules/function-app.bicep' = {
     settings: {
       ...commonSettings
       CLAWBACK_ROLE: 'web'
+      // Whatever the platform does: without sign-in, web takes nothing but webhooks.
+      CLAWBACK_SIGN_IN_MODE: 'required'
       CLAWBACK_CLIENT_ID: identities.outputs.web.clientId
       PipelineStorage__clientId: identities.outputs.web.clientId
       ...mapValues(

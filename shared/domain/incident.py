@@ -159,6 +159,9 @@ class Plan(CaseRecord):
     notes: tuple[str, ...] = ()
     """Where the search for recipients could not look, and how often."""
     planned_at: Instant | None = None
+    first_approved_by: str | None = None
+    """Where two people have to approve: the first of them."""
+    first_approved_at: Instant | None = None
     approved_by: str | None = None
     approved_at: Instant | None = None
     dispatched: bool = False
@@ -251,6 +254,9 @@ class Incident(Stored):
     """Pending targets of plans that no person approved: the limits of policy count them."""
     unapproved_mailboxes: int = 0
     """Their mailboxes, plan by plan: a mailbox that two plans touch counts twice."""
+    earlier_targets: int = 0
+    """Those of the cases that this one succeeds, as of when it was opened."""
+    earlier_mailboxes: int = 0
     counts: Counts = Counts()
     """As of the last entry of the activity chain that was counted."""
     closed_at: Instant | None = None
@@ -289,6 +295,21 @@ NOT_IDENTIFIED = "message_not_identified"
 
 NOBODY = "recipients_unknown"
 """The note and approval reason that neither the alert nor message trace names a recipient of a message."""
+
+
+PROTECTED_PEOPLE = "protected_people"
+"""The approval reason that the plan touches mailboxes of protected people."""
+
+FOUR_EYES = "four_eyes"
+"""The approval reason that two different people have to approve the plan."""
+
+OBSERVE = "observe"
+"""The approval reason that the installation only plans."""
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether these are the names of one person. Sign-in gives the same name in another case now and then."""
+    return one.strip().casefold() == other.strip().casefold()
 
 
 def unsearched(plan: Plan) -> bool:

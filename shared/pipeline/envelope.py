@@ -51,6 +51,11 @@ def delayed_copy(envelope: Envelope) -> Envelope:
     return envelope.model_copy(update={"id": fresh("m"), "attempt": envelope.attempt + 1})
 
 
+def held_copy(envelope: Envelope, now: datetime) -> Envelope:
+    """The delayed copy of an envelope that waits for a person: it has used no attempt, and its age begins again."""
+    return envelope.model_copy(update={"id": fresh("m"), "sent_at": now})
+
+
 def backoff(attempt: int) -> timedelta:
     """The delay where no service named one: doubles with each attempt, with jitter."""
     ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))

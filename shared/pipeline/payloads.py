@@ -131,6 +131,23 @@ class HealthCheck(Frozen):
         return self.route[0]
 
 
+class ChangePause(Frozen):
+    """A person pauses all pulling, or resumes it.
+
+    It is sent on several queues, and every stage takes it: the first one that comes to it does it, so that a long queue
+    does not delay it.
+    """
+
+    kind: Literal["change_pause"] = "change_pause"
+    stage: Stage
+    """The stage whose queue it is on."""
+    command_id: str
+    paused: bool
+    by: str
+    at: Instant
+    reason: str
+
+
 QuarantineMessage = Annotated[ApprovePlan | PullChunk | UndoPull | RestoreChunk, Field(discriminator="kind")]
 ReportMessage = Annotated[IncidentChanged | ChunkChanged | CloseIncident, Field(discriminator="kind")]
 Payload = (
@@ -145,4 +162,5 @@ Payload = (
     | ChunkChanged
     | CloseIncident
     | HealthCheck
+    | ChangePause
 )

@@ -2,11 +2,11 @@
 
 envelope ok? ──no──▶ dead-letter ("envelope")
     │ payload ok? ──no──▶ dead-letter ("payload")
-    ▼ (a health check: leave a report, send it on; the same outcomes)
+    ▼ (a health check: leave a report, send it on; a pause: note it; the same outcomes)
 handle(payload, deps)
     ├── Done ────────────────▶ the host deletes the message
     ├── RetryLater(seconds) ─▶ delayed copy, then the host deletes the message; past its maximum age:
-    │                         dead-letter ("max_age")
+    │                         dead-letter ("max_age"). One that waits for a person does not age
     │   UnavailableError, ConflictError, DeniedError: the same as RetryLater
     ├── Reject(reason) ──────▶ dead-letter, then the host deletes the message
     └── anything else ───────▶ raises: the host counts it, shows the message again, and in the end poisons it
@@ -22,15 +22,13 @@ from shared import names
 from shared.clock import Clock
 from shared.domain.base import Frozen
 from shared.errors import ConflictError, DeniedError, UnavailableError
-from shared.pipeline.envelope import MAX_AGE, Envelope, backoff, delayed_copy, spread
+from shared.pipeline.envelope import MAX_AGE, Envelope, backoff, delayed_copy, held_copy, spread
 from shared.pipeline.events import Event, emit
-from shared.pipeline.payloads import HealthCheck
+from shared.pipeline.payloads import ChangePause, HealthCheck
 from shared.ports.dead_letters import DeadLetters
 from shared.ports.queue import MessageQueue
 
 D = TypeVar("D")
-
-_HEALTH_CHECK = HealthCheck.model_fields["kind"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +44,8 @@ class RetryLater:
     seconds: float | None = None
     service: bool = False
     """Whether a service is what is waited for, and not another worker: an alert rule counts those."""
+    for_person: bool = False
+    """Whether a person is what is waited for: then no attempt is used, and the message does not age."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ class RunnerDeps:
     dead_letters: DeadLetters
     now: Clock
     health: Callable[[HealthCheck], Awaitable[None]]
+    pause: Callable[[ChangePause], Awaitable[None]]
 
 
 async def run(stage: StageOf[D], delivery: Delivery, deps: D, runner: RunnerDeps) -> None:
@@ -113,6 +114,10 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, runner: RunnerDeps
     match outcome:
         case Done():
             emit(Event.MESSAGE_DONE, **about)
+        case RetryLater(reason, seconds, for_person=True):
+            delay = backoff(0) if seconds is None else spread(seconds)
+            await runner.queue.send_copy(held_copy(envelope, runner.now()), delay=delay)
+            emit(Event.MESSAGE_RETRIED, **about, reason=reason, seconds=delay.total_seconds(), service=False)
         case RetryLater(reason, seconds, service):
             if runner.now() - envelope.sent_at > MAX_AGE:
                 await _dead_letter(stage, delivery, runner, Reject("max_age", reason), envelope.correlation_id)
@@ -128,15 +133,28 @@ async def _outcome(stage: StageOf[D], envelope: Envelope, deps: D, runner: Runne
     if envelope.stage is not stage.name:
         # A replay sends it to the stage that it is for.
         return Reject("envelope", f"stage: it is for {envelope.stage}")
-    checks_health = envelope.payload.get("kind") == _HEALTH_CHECK
     try:
-        payload = (HealthCheck.model_validate if checks_health else stage.payloads.validate_python)(envelope.payload)
+        payload = _payload(stage, envelope.payload)
     except ValidationError as error:
         return Reject("payload", _shape_of(error))
-    if checks_health:
-        await runner.health(payload)
-        return Done()
-    return await stage.handle(payload, deps)
+    match payload:
+        case HealthCheck():
+            await runner.health(payload)
+            return Done()
+        case ChangePause():
+            await runner.pause(payload)
+            return Done()
+        case _:
+            return await stage.handle(payload, deps)
+
+
+def _payload(stage: StageOf[D], given: dict[str, Any]) -> Any:
+    """What the message says: a payload of this stage, or one that every stage takes."""
+    kind = given.get("kind")
+    for taken in (HealthCheck, ChangePause):
+        if kind == taken.model_fields["kind"].default:
+            return taken.model_validate(given)
+    return stage.payloads.validate_python(given)
 
 
 async def dead_letter_poison(stage: names.Stage, delivery: Delivery, runner: RunnerDeps) -> None:

@@ -1,17 +1,39 @@
 """What Clawback may do by itself: the policy file, and the decision that it leads to."""
 
 from collections.abc import Hashable
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
 from shared.domain.alert import Disposition
-from shared.domain.incident import Action, Decision
+from shared.domain.incident import FOUR_EYES, PROTECTED_PEOPLE, Action, Decision, Incident, Plan
 from shared.errors import ClawbackError
 from shared.policy.conditions import CONDITIONS, PolicyInput, in_domain, parse_conditions
 
-__all__ = ["Follow", "Limits", "Policy", "PolicyError", "PolicyInput", "Protected", "Rule", "decide", "load_policy"]
+__all__ = [
+    "BudgetLimits",
+    "Follow",
+    "FourEyes",
+    "Limits",
+    "Mode",
+    "Policy",
+    "PolicyError",
+    "PolicyInput",
+    "Protected",
+    "Rule",
+    "decide",
+    "load_policy",
+]
+
+
+class Mode(StrEnum):
+    """What the installation does with its plans."""
+
+    ACT = "act"
+    OBSERVE = "observe"
+    """It only plans: nothing is ever pulled."""
 
 
 class PolicyError(ClawbackError):
@@ -54,6 +76,48 @@ class Limits(_Part):
     """More copies of one message in one mailbox are held, not pulled."""
 
 
+class BudgetLimits(_Part):
+    """How much may be pulled without a person in the whole tenant, all cases together.
+
+    A share of 1 is as many mailboxes as the tenant has; a mailbox that two plans touch counts twice, so that a share
+    may be more.
+    """
+
+    targets_per_hour: StrictInt = Field(1000, ge=0)
+    targets_per_day: StrictInt = Field(5000, ge=0)
+    mailbox_share_per_hour: float = Field(0.5, ge=0)
+    mailbox_share_per_day: float = Field(1.0, ge=0)
+
+
+class FourEyes(_Part):
+    """Which plans two different people have to approve."""
+
+    targets_above: StrictInt | None = Field(None, ge=0)
+    """Plans of a case that has more targets than this, all its plans together; None leaves the number open."""
+    protected: StrictBool = False
+    """Plans with a target in the mailbox of a protected person."""
+
+    def reasons(self, *, targets: int, protected: int) -> tuple[str, ...]:
+        """Why two people are needed, as codes; empty if they are not.
+
+        Args:
+            targets: of all plans of the case.
+            protected: mailboxes of protected people that the plan touches.
+        """
+        found: list[str] = []
+        if self.targets_above is not None and targets > self.targets_above:
+            found.append(f"{FOUR_EYES}: {targets} of {self.targets_above}")
+        if self.protected and protected:
+            found.append(f"{FOUR_EYES}: {PROTECTED_PEOPLE}")
+        return tuple(found)
+
+    def wanted_for(self, plan: Plan, case: Incident) -> bool:
+        """Whether two different people have to approve this plan: by policy now, or by that of when it was made."""
+        protected = sum(reason.startswith(PROTECTED_PEOPLE) for reason in plan.approval_reasons)
+        told = any(reason.startswith(FOUR_EYES) for reason in plan.approval_reasons)
+        return told or bool(self.reasons(targets=case.targets, protected=protected))
+
+
 class Protected(_Part):
     """What is touched only after a person said yes."""
 
@@ -94,8 +158,11 @@ class Policy(_Part):
     """The policy file. The first rule whose conditions all hold decides."""
 
     version: Literal[1]
+    mode: Mode = Mode.ACT
     rules: tuple[Rule, ...]
     limits: Limits = Limits()
+    budget: BudgetLimits = BudgetLimits()
+    four_eyes: FourEyes = FourEyes()
     protected: Protected = Protected()
     privileged: Privileged = Privileged()
     follow: Follow = Follow()

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from shared.domain.message import visible
 from shared.web.problems import Problem
-from shared.web.sign_in import AppRole, header, require, switched_on
+from shared.web.sign_in import AppRole, nobody, require, required, signed_in
 
 _MAX_NAME = 128
 _MAX_REASON = 1000
@@ -18,6 +18,17 @@ _MAX_REASON = 1000
 MAX_TARGETS = 1000
 
 _Reason = Annotated[str, AfterValidator(lambda text: visible(text, _MAX_REASON) or "")]
+
+
+def shown_reason(text: str) -> str:
+    """A reason that must be given, as it is kept.
+
+    Raises:
+        PydanticCustomError: nothing of it could be shown.
+    """
+    if not (shown := visible(text, _MAX_REASON)):
+        raise PydanticCustomError("blank", "nothing that could be shown")
+    return shown
 
 
 def _shown(text: str) -> str:
@@ -59,15 +70,15 @@ def parse_command(body: bytes, model: type[C]) -> C:
 
 
 def caller(headers: Mapping[str, str], command: CommandBody) -> str:
-    """The person who gives the command: who is signed in, or, without sign-in, who the body names in `by`.
+    """The person who gives the command: who is signed in, or, where sign-in is off, who the body names in `by`.
 
     Raises:
         Problem: nobody-asks, not-allowed.
     """
-    if switched_on():
-        name = visible(header(headers, "x-ms-client-principal-name"), _MAX_NAME)
+    if required():
+        name = visible(signed_in(headers), _MAX_NAME)
         if not name:
-            raise Problem(401, "nobody-asks", "Nobody is signed in")
+            raise nobody()
         require(headers, AppRole.RESPONDER)
         return name
     if command.by is None:

@@ -13,17 +13,18 @@ from shared.domain.incident import Incident, Plan, PlanState
 from shared.domain.target import Chunk, Hop, Mailbox, Target, Via, chunk_id, target_id
 from shared.ports.incidents import Change
 from tests.fakes.activity import FakeActivity
-from tests.fakes.clock import START
+from tests.fakes.clock import START, FakeClock
 from tests.fakes.evidence import FakeEvidence
 from tests.fakes.incidents import FakeIncidents
 from tests.fakes.targets import FakeTargets
+from tests.fakes.tenant import FakeTenant
 
 
 @pytest.fixture
 def deps(services: Services | None) -> ReadDeps:
     if services is not None:
         return services.provide(ReadDeps)
-    return ReadDeps(FakeIncidents(), FakeTargets(), FakeActivity(), FakeEvidence())
+    return ReadDeps(FakeIncidents(), FakeTargets(), FakeActivity(), FakeEvidence(), FakeTenant(), FakeClock())
 
 
 async def a_plan(incident: IncidentId, number: int, seconds: float, chunks: list[int], deps: ReadDeps) -> Plan:

@@ -54,10 +54,10 @@ NAME_LIMITS = {
 
 PIPELINE_ONLY = {
     "CLAWBACK_GRAPH_URL",
-    "CLAWBACK_POLICY_PATH",
     "CLAWBACK_QUARANTINE_FOLDER",
     "CLAWBACK_LEASE_SECONDS",
 }
+WEB_ONLY = {"CLAWBACK_WEBHOOK_SECRETS", "CLAWBACK_SIGN_IN_MODE"}
 
 
 def queues_are_those_of_the_code(deployment: Deployment) -> Iterator[str]:
@@ -100,7 +100,7 @@ def settings_are_those_that_the_code_reads(deployment: Deployment) -> Iterator[s
             name.removesuffix(f"__{name.rsplit('__', 1)[-1]}") if "SECRETS__" in name else name
             for name in deployment.settings(app)
         } - HOST_SETTINGS
-        wanted = read - (PIPELINE_ONLY if app == "web" else {"CLAWBACK_WEBHOOK_SECRETS"})
+        wanted = read - (PIPELINE_ONLY if app == "web" else WEB_ONLY)
         for name in given ^ wanted:
             yield f"{app}: setting {name} is {'read by nobody' if name in given else 'missing'}"
         for name in ("PipelineStorage", "AzureWebJobsStorage"):
@@ -109,6 +109,11 @@ def settings_are_those_that_the_code_reads(deployment: Deployment) -> Iterator[s
                 yield f"{app}: {name} is not reached as {app}'s identity"
         if deployment.settings(app).get("CLAWBACK_ROLE") != app:
             yield f"{app}: has the role {deployment.settings(app).get('CLAWBACK_ROLE')}"
+
+
+def people_have_to_sign_in(deployment: Deployment) -> Iterator[str]:
+    if deployment.settings("web").get("CLAWBACK_SIGN_IN_MODE") != "required":
+        yield "web: does not ask whether people are signed in"
 
 
 def sources_have_secrets(deployment: Deployment) -> Iterator[str]:
@@ -274,6 +279,7 @@ JUDGES: tuple[Judge, ...] = (
     what_one_instance_wrote_the_next_one_reads,
     cosmos_containers_are_those_of_the_code,
     settings_are_those_that_the_code_reads,
+    people_have_to_sign_in,
     sources_have_secrets,
     flex_is_told_nothing_twice,
     nobody_has_a_key,

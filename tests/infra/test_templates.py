@@ -138,6 +138,7 @@ MUTATIONS = [
     ("main.bicep", "CLAWBACK_GRAPH_URL: graphUrl", "CLAWBACK_GRAPH_ENDPOINT: graphUrl", "local"),
     ("main.bicep", "CLAWBACK_CLIENT_ID: identities.outputs.web.clientId", "OTHER: ''", "local"),
     ("main.bicep", "CLAWBACK_ROLE: 'web'", "CLAWBACK_ROLE: 'all'", "local"),
+    ("main.bicep", "CLAWBACK_SIGN_IN_MODE: 'required'", "CLAWBACK_SIGN_IN_MODE: 'off'", "local"),
     ("main.bicep", "identity: identities.outputs.web\n", "identity: identities.outputs.pipeline\n", "local"),
     ("main.bicep", "hostStorageName: webHost.outputs.name", "hostStorageName: pipelineHost.outputs.name", "local"),
     ("modules/queries.bicep", "rowsOf(names.events.messageDeadLettered)", "rowsOf('message_parkd')", "local"),

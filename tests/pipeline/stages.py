@@ -25,7 +25,9 @@ from functions.report.models import Deps as ReportDeps
 from functions.report.models import Verification
 from shared.domain.target import Target
 from shared.names import Stage
+from shared.pipeline.pause import change_pause
 from shared.pipeline.payloads import (
+    ChangePause,
     EnrichAlerts,
     ExpandRecipients,
     HealthCheck,
@@ -76,11 +78,15 @@ class Pipeline(Tenant):
         """No test sends one here: tests/pipeline/test_doctor.py does, on the host."""
         raise AssertionError(check)
 
+    async def pause(self, change: ChangePause) -> None:
+        """As the bootstrap does."""
+        await change_pause(change, self.tenant, self.now())
+
     def provide(self, deps: type[D]) -> D:
         """As the bootstrap does: each field is the service of its name."""
         policy = Policy.model_validate(self.policy)
         people = PolicyPeople(policy, self.directory, self.now)
-        services = {**vars(self), "policy": policy, "policy_people": people, "health": self.health}
+        services = {**vars(self), "policy": policy, "policy_people": people, "health": self.health, "pause": self.pause}
         return deps(**{field.name: services[field.name] for field in fields(deps)})  # type: ignore[arg-type]  # every Deps is a dataclass
 
     async def post(self, *recipients: str, number: int = 1) -> dict[str, Any]:

@@ -28,7 +28,18 @@ from tests.unit.functions.tenant import DELIVERED, LEASE_SECONDS, SENDER
 
 D = TypeVar("D")
 
-_PORTS = {"alerts", "incidents", "targets", "directory", "mailboxes", "evidence", "activity", "queue", "dead_letters"}
+_PORTS = {
+    "alerts",
+    "incidents",
+    "targets",
+    "tenant",
+    "directory",
+    "mailboxes",
+    "evidence",
+    "activity",
+    "queue",
+    "dead_letters",
+}
 _MAILS = ("<a@evil.example>", "<b@evil.example>", "<c@evil.example>")
 _PEOPLE = ("ann", "bob", "eve", "pam", "tom")
 # The host ends a function before its lease on a case or a chunk ends.

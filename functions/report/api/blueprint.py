@@ -4,7 +4,7 @@ import azure.functions as func
 
 from functions.report.api import commands, reads
 from functions.report.api.lists import case_list
-from functions.report.api.models import CommandDeps, ReadDeps
+from functions.report.api.models import ApproveDeps, CommandDeps, ReadDeps
 from shared.bootstrap import services
 from shared.web.paths import incident_of
 from shared.web.problems import csv_response, json_response, with_problems
@@ -69,7 +69,7 @@ async def verify_chain(req: func.HttpRequest) -> func.HttpResponse:
 @with_problems
 async def approve_plan(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/incidents/{incident_id}/approve`: 202 when the command is durable."""
-    deps = services().provide(CommandDeps)
+    deps = services().provide(ApproveDeps)
     return json_response(await commands.approve(incident_of(req.route_params), req.headers, req.get_body(), deps), 202)
 
 

@@ -5,10 +5,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from functions.report.api.models import CommandDeps
+from functions.report.api.models import ApproveDeps, CommandDeps
 from shared.domain.ids import IncidentId, PlanId, TargetId, fresh
-from shared.domain.incident import PlanState
+from shared.domain.incident import PlanState, same_person
 from shared.pipeline.payloads import ApprovePlan, CloseIncident, UndoPull
+from shared.policy import Mode
 from shared.web.command_body import MAX_TARGETS, CommandBody, caller, parse_command
 from shared.web.paths import ID
 from shared.web.problems import Problem
@@ -27,11 +28,12 @@ class UndoBody(CommandBody):
     targets: tuple[TargetId, ...] = Field((), max_length=MAX_TARGETS)
 
 
-async def approve(incident_id: str, headers: Mapping[str, str], body: bytes, deps: CommandDeps) -> dict[str, str]:
-    """Ask for a plan to be released.
+async def approve(incident_id: str, headers: Mapping[str, str], body: bytes, deps: ApproveDeps) -> dict[str, str]:
+    """Ask for a plan to be released. Where policy wants two people, `approval` says which of them this is.
 
     Raises:
-        Problem: wrong-shape, nobody-asks, incident-closed, unknown-plan, plan-differs, plan-not-waiting.
+        Problem: wrong-shape, nobody-asks, incident-closed, unknown-plan, plan-differs, plan-not-waiting, observing,
+            same-person.
         NotFoundError: there is no such incident.
     """
     command = parse_command(body, ApproveBody)
@@ -47,6 +49,11 @@ async def approve(incident_id: str, headers: Mapping[str, str], body: bytes, dep
         raise Problem(409, "plan-differs", "The plan is not the one that was approved", "Look at it again.")
     if plan.state is not PlanState.AWAITING_APPROVAL:
         raise Problem(409, "plan-not-waiting", "The plan does not wait for approval", f"It is {plan.state}.")
+    if deps.policy.mode is Mode.OBSERVE:
+        raise Problem(409, "observing", "Policy lets this installation only plan", "Nothing is ever pulled.")
+    by_two = deps.policy.four_eyes.wanted_for(plan, incident)
+    if by_two and same_person(plan.first_approved_by or "", by):
+        raise Problem(409, "same-person", "Two different people have to approve this plan", "You were the first.")
     message = ApprovePlan(
         incident_id=incident.id,
         plan_id=plan.id,
@@ -57,7 +64,8 @@ async def approve(incident_id: str, headers: Mapping[str, str], body: bytes, dep
         reason=command.reason,
     )
     await deps.queue.send(message, correlation_id=incident.id)
-    return {"commandId": message.command_id}
+    which = "first_of_two" if plan.first_approved_by is None else "second_of_two"
+    return {"commandId": message.command_id, **({"approval": which} if by_two else {})}
 
 
 async def undo(incident_id: str, headers: Mapping[str, str], body: bytes, deps: CommandDeps) -> dict[str, str]:

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 
 from shared.clock import Clock
+from shared.policy import Policy
 from shared.ports.activity import ActivityStore
 from shared.ports.evidence import EvidenceStore
 from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
+from shared.ports.tenant import TenantStore
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class ReadDeps:
     targets: TargetStore
     activity: ActivityStore
     evidence: EvidenceStore
+    tenant: TenantStore
+    now: Clock
 
 
 @dataclass(frozen=True)
@@ -27,4 +31,14 @@ class CommandDeps:
     incidents: IncidentStore
     targets: TargetStore
     queue: MessageQueue
+    now: Clock
+
+
+@dataclass(frozen=True)
+class ApproveDeps:
+    """The services of an approval. Undo and close do without the policy: a mistake in it must not stop them."""
+
+    incidents: IncidentStore
+    queue: MessageQueue
+    policy: Policy
     now: Clock

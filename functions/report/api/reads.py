@@ -11,6 +11,7 @@ from functions.report.api.target_list import Position, Take, page
 from functions.report.api.tree import Tree
 from shared.domain.ids import IncidentId, TargetId
 from shared.domain.target import Target
+from shared.domain.tenant import DAY, HOUR, Budget, Pause
 
 # One answer stays below 10 MB: a target with its copies is about 2 KB of JSON, or 0.5 KB of CSV.
 MAX_INCIDENTS = 200
@@ -38,6 +39,8 @@ async def incidents(query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
 async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
     """One incident with its counts, one page of its targets (`?top=&continuation=`), and how the mail got to those.
 
+    What holds for the whole tenant stands beside it.
+
     Raises:
         Problem: wrong-parameter.
         NotFoundError: there is no such incident.
@@ -60,8 +63,20 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
         "counts": now.counts.to_document(),
         "targets": targets,
         "tree": tree.roots,
+        "tenant": await _tenant(deps),
         **({"unreadable": unreadable} if unreadable else {}),
         **({"next": following} if following else {}),
+    }
+
+
+async def _tenant(deps: ReadDeps) -> dict[str, Any]:
+    """Whether pulling is paused, and what plans that no person approved took in the last hour and day."""
+    pause, budget, now = await deps.tenant.read(Pause), await deps.tenant.read(Budget), deps.now()
+    return {
+        "paused": pause.changes[-1].to_document() if pause.paused else None,
+        "automatic": {
+            name: budget.used(span, now).to_document() for name, span in (("lastHour", HOUR), ("lastDay", DAY))
+        },
     }
 
 

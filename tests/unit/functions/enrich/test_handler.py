@@ -262,7 +262,11 @@ async def test_a_crash_anywhere_changes_nothing_about_the_result(resumed: str) -
             tenant.now.advance(LEASE_SECONDS + 1)
             if resumed == "sweep and redelivery":
                 sweep_deps = SweepDeps(
-                    targets=tenant.targets, incidents=tenant.incidents, queue=tenant.queue, now=tenant.now
+                    targets=tenant.targets,
+                    incidents=tenant.incidents,
+                    tenant=tenant.tenant,
+                    queue=tenant.queue,
+                    now=tenant.now,
                 )
                 for _ in range(await sweep(sweep_deps)):
                     await tenant.enrich()

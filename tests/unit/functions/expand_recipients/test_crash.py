@@ -16,7 +16,7 @@ from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.tenant import INCIDENT, LEASE_SECONDS, MESSAGE_ID, Tenant
 
 # The dry run says how many places there are; should the stage get more of them, this number is to follow.
-PLACES = 52
+PLACES = 55
 
 
 async def first_alert(checkpoints: Checkpoints) -> Tenant:
@@ -49,7 +49,9 @@ async def begun(checkpoints: Checkpoints, *, together: bool) -> Tenant:
 async def swept(tenant: Tenant) -> int:
     """The sweep; deliver what it sends."""
     tenant.queue.sent.clear()
-    deps = SweepDeps(targets=tenant.targets, incidents=tenant.incidents, queue=tenant.queue, now=tenant.now)
+    deps = SweepDeps(
+        targets=tenant.targets, incidents=tenant.incidents, tenant=tenant.tenant, queue=tenant.queue, now=tenant.now
+    )
     found = await sweep(deps)
     assert tenant.queue.sent == [ExpandRecipients(incident_id=INCIDENT)] * found
     for _ in range(found):

@@ -66,8 +66,8 @@ async def places(*messages: PullChunk | RestoreChunk) -> list[str]:
 
 
 # The dry runs say how many places there are; should the engine get more of them, these numbers are to follow.
-PULL_PLACES = 23
-RESTORE_PLACES = 18
+PULL_PLACES = 24
+RESTORE_PLACES = 19
 
 
 async def test_a_crash_is_tried_at_every_await() -> None:
@@ -136,8 +136,11 @@ async def test_another_worker_waits_until_the_lease_ends() -> None:
 async def test_the_sweep_finds_a_chunk_whose_worker_died_and_no_other() -> None:
     checkpoints = Checkpoints()
     world = await world_with(checkpoints)
-    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
+    deps = SweepDeps(
+        targets=world.targets, incidents=world.incidents, tenant=world.tenant, queue=world.queue, now=world.now
+    )
     assert await sweep(deps) == 0
+    checkpoints.passed = 0
     checkpoints.die_at = (await places(PULL)).index("after move")
     with pytest.raises(ProcessDied):
         await handle(PULL, world.deps)
@@ -154,7 +157,9 @@ async def test_the_sweep_finds_a_chunk_whose_worker_died_and_no_other() -> None:
 
 async def test_the_sweep_takes_up_cases_whose_worker_died_and_knows_which_work_it_was() -> None:
     world = await world_with(Checkpoints())
-    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
+    deps = SweepDeps(
+        targets=world.targets, incidents=world.incidents, tenant=world.tenant, queue=world.queue, now=world.now
+    )
     until = world.now() + timedelta(seconds=LEASE_SECONDS)
     for stage in (Stage.ENRICH, Stage.EXPAND_RECIPIENTS, Stage.REPORT):
         assert await world.incidents.acquire_lease(INCIDENT, stage, world.now(), until)
@@ -175,7 +180,9 @@ async def test_the_sweep_takes_up_cases_whose_worker_died_and_knows_which_work_i
 
 async def test_a_lease_of_a_newer_version_is_left_to_it() -> None:
     world = await world_with(Checkpoints())
-    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
+    deps = SweepDeps(
+        targets=world.targets, incidents=world.incidents, tenant=world.tenant, queue=world.queue, now=world.now
+    )
     assert await world.incidents.acquire_lease(INCIDENT, "triage", world.now(), world.now())
     world.now.advance(1)
     assert await sweep(deps) == 1
@@ -184,7 +191,9 @@ async def test_a_lease_of_a_newer_version_is_left_to_it() -> None:
 
 async def test_alerts_that_wait_for_too_long_are_taken_up_and_no_others() -> None:
     world = await world_with(Checkpoints())
-    deps = SweepDeps(targets=world.targets, incidents=world.incidents, queue=world.queue, now=world.now)
+    deps = SweepDeps(
+        targets=world.targets, incidents=world.incidents, tenant=world.tenant, queue=world.queue, now=world.now
+    )
     (link,) = world.incidents.of(INCIDENT, AlertLink)
     (plan,) = world.incidents.of(INCIDENT, Plan)
     world.incidents.put(INCIDENT, plan.model_copy(update={"dispatched": True}))

@@ -18,6 +18,7 @@ from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
 from tests.fakes.targets import FakeTargets
+from tests.fakes.tenant import FakeTenant
 
 INCIDENT = IncidentId("inc-1")
 ALERT = AlertId("alert-1")
@@ -46,11 +47,13 @@ class World:
         self.mailboxes = FakeMailboxes(self.checkpoints)
         self.targets = FakeTargets(self.checkpoints)
         self.incidents = FakeIncidents(self.checkpoints)
+        self.tenant = FakeTenant(self.checkpoints)
         self.queue = FakeQueue(self.checkpoints, self.now)
         self.deps = Deps(
             mailboxes=self.mailboxes,
             targets=self.targets,
             incidents=self.incidents,
+            tenant=self.tenant,
             queue=self.queue,
             policy=POLICY,
             settings=Settings(

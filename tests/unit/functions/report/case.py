@@ -24,6 +24,7 @@ from shared.domain.incident import (
 from shared.domain.target import Chunk, Hop, Mailbox, ReadState, Target, TargetState, Via
 from shared.pipeline.payloads import ReportMessage
 from shared.pipeline.stage import Outcome
+from shared.policy import Policy
 from shared.settings import Settings
 from tests.fakes.activity import FakeActivity
 from tests.fakes.checkpoints import Checkpoints
@@ -32,6 +33,7 @@ from tests.fakes.evidence import FakeEvidence
 from tests.fakes.incidents import FakeIncidents
 from tests.fakes.queue import FakeQueue
 from tests.fakes.targets import FakeTargets
+from tests.fakes.tenant import FakeTenant
 
 D = TypeVar("D")
 
@@ -113,6 +115,8 @@ class Case:
         self.now = FakeClock()
         self.incidents = FakeIncidents(self.checkpoints)
         self.targets = FakeTargets(self.checkpoints)
+        self.tenant = FakeTenant(self.checkpoints)
+        self.policy = Policy(version=1, rules=())
         self.activity = FakeActivity(self.checkpoints)
         self.evidence = FakeEvidence(self.checkpoints)
         self.queue = FakeQueue(self.checkpoints, self.now)

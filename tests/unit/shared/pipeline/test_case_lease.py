@@ -20,6 +20,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.incidents import FakeIncidents
 from tests.fakes.queue import FakeQueue
 from tests.fakes.targets import FakeTargets
+from tests.fakes.tenant import FakeTenant
 
 INCIDENT = IncidentId("inc-1")
 MESSAGE = EnrichAlerts(incident_id=INCIDENT)
@@ -33,6 +34,7 @@ class Case:
         self.checkpoints = checkpoints or Checkpoints()
         self.now = FakeClock()
         self.incidents = FakeIncidents(self.checkpoints)
+        self.tenant = FakeTenant(self.checkpoints)
         self.targets = FakeTargets()
         self.queue = FakeQueue(self.checkpoints, self.now)
         self.settings = Settings(
@@ -213,7 +215,7 @@ async def test_a_holder_that_died_keeps_others_out_only_until_its_lease_ends() -
 async def test_the_sweep_sends_the_message_of_a_holder_that_died() -> None:
     case = Case()
     await dies_holding(case)
-    deps = SweepDeps(targets=case.targets, incidents=case.incidents, queue=case.queue, now=case.now)
+    deps = SweepDeps(targets=case.targets, incidents=case.incidents, tenant=case.tenant, queue=case.queue, now=case.now)
     assert await sweep(deps) == 0
     case.now.advance(LEASE_SECONDS + 1)
     assert await sweep(deps) == 1
@@ -268,7 +270,7 @@ async def test_whatever_dies_no_work_is_lost(deliveries: list[tuple[int, int | N
             await case.deliver()
         case.checkpoints.revive()
     case.now.advance(LEASE_SECONDS + 1)
-    deps = SweepDeps(targets=case.targets, incidents=case.incidents, queue=case.queue, now=case.now)
+    deps = SweepDeps(targets=case.targets, incidents=case.incidents, tenant=case.tenant, queue=case.queue, now=case.now)
     await sweep(deps)
     for _ in range(20):
         if not case.queue.sent:

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
 from shared.names import Stage
 from shared.pipeline.envelope import MAX_AGE, Envelope, new_envelope
-from shared.pipeline.payloads import ChunkChanged, HealthCheck, IncidentChanged, PullChunk, ReportMessage
+from shared.pipeline.payloads import ChangePause, ChunkChanged, HealthCheck, IncidentChanged, PullChunk, ReportMessage
 from shared.pipeline.stage import (
     Delivery,
     Done,
@@ -54,11 +54,15 @@ class World:
         self.queue = FakeQueue(checkpoints, self.clock)
         self.dead_letters = FakeDeadLetters(checkpoints)
         self.checked: list[HealthCheck] = []
-        self.runner = RunnerDeps(self.queue, self.dead_letters, self.clock, self.check)
+        self.paused: list[ChangePause] = []
+        self.runner = RunnerDeps(self.queue, self.dead_letters, self.clock, self.check, self.pause)
         self.stage = StageOf(Stage.REPORT, TypeAdapter(ReportMessage), handle, Deps)
 
     async def check(self, check: HealthCheck) -> None:
         self.checked.append(check)
+
+    async def pause(self, change: ChangePause) -> None:
+        self.paused.append(change)
 
     async def deliver(self, body: bytes) -> None:
         await run(self.stage, Delivery(id="message-1", body=body), DEPS, self.runner)

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from shared.names import Stage
 from shared.pipeline import triggers
 from shared.pipeline.envelope import new_envelope
-from shared.pipeline.payloads import HealthCheck, IncidentChanged, ReportMessage
+from shared.pipeline.payloads import ChangePause, HealthCheck, IncidentChanged, ReportMessage
 from shared.pipeline.stage import Done, Outcome, RunnerDeps, StageOf
 from tests.fakes.clock import FakeClock
 from tests.fakes.dead_letters import FakeDeadLetters
@@ -23,8 +23,8 @@ class Deps:
     """Nothing."""
 
 
-async def no_health_check(check: HealthCheck) -> None:
-    raise AssertionError(check)
+async def no_such_message(message: HealthCheck | ChangePause) -> None:
+    raise AssertionError(message)
 
 
 class World:
@@ -34,7 +34,7 @@ class World:
         self.handled: list[Any] = []
         self.dead_letters = FakeDeadLetters()
         clock = FakeClock()
-        runner = RunnerDeps(FakeQueue(now=clock), self.dead_letters, clock, no_health_check)
+        runner = RunnerDeps(FakeQueue(now=clock), self.dead_letters, clock, no_such_message, no_such_message)
         provide = SimpleNamespace(provide=lambda kind: runner if kind is RunnerDeps else kind())
         monkeypatch.setattr(triggers, "services", lambda: provide)
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.settings import SIGN_IN
 from shared.web.command_body import CommandBody, caller, parse_command
 from shared.web.problems import Problem
 from tests.unit.shared.web.test_sign_in import role
@@ -87,13 +88,19 @@ def test_who_may_only_read_gives_no_commands(monkeypatch: pytest.MonkeyPatch) ->
     assert (raised.value.status, raised.value.body["type"]) == (403, "urn:clawback:problem:not-allowed")
 
 
-@pytest.mark.parametrize("switch", [None, "False"])
-def test_elsewhere_that_header_is_anybodys_claim(switch: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    if switch is None:
-        monkeypatch.delenv("WEBSITE_AUTH_ENABLED", raising=False)
-    else:
-        monkeypatch.setenv("WEBSITE_AUTH_ENABLED", switch)
+@pytest.mark.parametrize("headers", [{}, {SIGNED_IN: "ann@contoso.example", **role("Administrator")}])
+def test_where_sign_in_is_required_and_the_platform_has_none_nobody_gives_a_command(
+    headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SIGN_IN, "required")
 
+    with pytest.raises(Problem) as raised:
+        caller(headers, CommandBody(by="Ann"))
+
+    assert (raised.value.status, raised.value.body["type"]) == (401, "urn:clawback:problem:nobody-asks")
+
+
+def test_where_sign_in_is_off_that_header_is_anybodys_claim() -> None:
     assert caller({SIGNED_IN: "mallory@evil.example"}, CommandBody(by="Ann")) == "Ann"
     with pytest.raises(Problem) as raised:
         caller({SIGNED_IN: "mallory@evil.example"}, CommandBody())

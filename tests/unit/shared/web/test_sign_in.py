@@ -5,31 +5,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.settings import SIGN_IN
 from shared.web.problems import Problem
-from shared.web.sign_in import AppRole, require
+from shared.web.sign_in import AppRole, require, required, signed_in
+
+NAME = "X-MS-CLIENT-PRINCIPAL-NAME"
+
+
+def principal(text: str) -> dict[str, str]:
+    """The header in which App Service passes on who signed in, with this in it."""
+    return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(text.encode(errors="replace")).decode()}
 
 
 def role(*names: str) -> dict[str, str]:
     """The header that App Service sends for somebody with these app roles."""
     claims = [{"typ": "name", "val": "Ann"}, *({"typ": "roles", "val": name} for name in names)]
-    principal = {"auth_typ": "aad", "name_typ": "name", "role_typ": "roles", "claims": claims}
-    return {"X-MS-CLIENT-PRINCIPAL": base64.b64encode(json.dumps(principal).encode()).decode()}
+    return principal(json.dumps({"auth_typ": "aad", "name_typ": "name", "role_typ": "roles", "claims": claims}))
 
 
-def allowed(headers: dict[str, str], least: AppRole) -> bool:
+def status(headers: dict[str, str], least: AppRole = AppRole.READER) -> int:
+    """What the caller is answered; 200 if nothing is said against it."""
     try:
         require(headers, least)
     except Problem as problem:
-        return problem.status != 403
-    return True
+        return problem.status
+    return 200
 
 
 @pytest.fixture
-def signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def platform_signs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SIGN_IN, "required")
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
 
 
-@pytest.mark.usefixtures("signed_in")
+@pytest.mark.usefixtures("platform_signs_in")
 @pytest.mark.parametrize(
     ("names", "may"),
     [
@@ -41,23 +50,79 @@ def signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_a_role_may_what_the_ones_before_it_may(names: tuple[str, ...], may: int) -> None:
-    assert [allowed(role(*names), least) for least in AppRole] == [least <= may for least in AppRole]
+    assert [status(role(*names), least) for least in AppRole] == [200 if least <= may else 403 for least in AppRole]
 
 
-@pytest.mark.usefixtures("signed_in")
-def test_nobody_has_no_role() -> None:
-    assert not allowed({}, AppRole.READER)
+@pytest.mark.usefixtures("platform_signs_in")
+def test_without_the_header_nobody_is_signed_in() -> None:
+    assert status({}) == 401
+    with pytest.raises(Problem) as raised:
+        signed_in(role("Administrator"))
+    assert raised.value.status == 401
 
 
-def test_where_nobody_signs_in_the_function_key_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WEBSITE_AUTH_ENABLED", raising=False)
-    assert allowed({}, AppRole.ADMINISTRATOR)
+@pytest.mark.parametrize("switch", [None, "False", "true", "1"])
+@pytest.mark.parametrize("setting", ["required", None, "", "Off", "of", "OFF ", "false"])
+def test_sign_in_is_required_unless_our_own_setting_says_off(
+    setting: str | None, switch: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ((SIGN_IN, setting), ("WEBSITE_AUTH_ENABLED", switch)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+
+    assert required()
+    # The platform signs nobody in, so that anybody may have written these headers.
+    assert status(role("Administrator")) == status({}) == 401
+    with pytest.raises(Problem) as raised:
+        signed_in({NAME: "ann@contoso.example"})
+    assert raised.value.status == 401
+
+
+def test_where_the_setting_says_off_the_function_key_is_all() -> None:
+    assert not required()
+    assert status({}, AppRole.ADMINISTRATOR) == 200
+
+
+def test_where_the_platform_signs_in_the_setting_cannot_switch_it_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
+    assert required()
+    assert status({}) == 401
+
+
+DEEP = 200_000
+
+
+@pytest.mark.usefixtures("platform_signs_in")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"claims": null}',
+        '{"claims": {}}x',
+        '{"claims": [1]}',
+        '{"claims": [{"typ": []}]}',
+        '{"claims": [{"typ": "roles", "val": {}}]}',
+        '{"claims": [{"typ": "roles"}]}',
+        "[" * DEEP,
+        '{"claims":' * DEEP,
+        '{"claims":' + "[" * DEEP + "]" * DEEP + "}",
+        "9" * 10_000,
+    ],
+    ids=lambda text: text[:30],
+)
+def test_a_forged_or_deeply_nested_principal_is_401(text: str) -> None:
+    assert status(principal(text)) == 401
 
 
 @given(st.text())
-def test_whatever_stands_in_the_header_is_no_role(text: str) -> None:
+def test_whatever_stands_in_the_header_is_nobody(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SIGN_IN, "required")
         patch.setenv("WEBSITE_AUTH_ENABLED", "True")
-        encoded = base64.b64encode(text.encode(errors="replace")).decode()
-        assert not allowed({"x-ms-client-principal": text}, AppRole.READER)
-        assert not allowed({"x-ms-client-principal": encoded}, AppRole.READER)
+        assert status({"x-ms-client-principal": text}) == 401
+        assert status(principal(text)) == 401

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from functions.report.api.commands import approve, undo
-from functions.report.api.models import CommandDeps
+from functions.report.api.models import ApproveDeps, CommandDeps
 from shared.domain.ids import AlertId, IncidentId, PlanId, TargetId
 from shared.domain.incident import AlertStep, PlanState
 from shared.domain.target import TargetState
@@ -21,9 +21,13 @@ APPROVAL = {"planId": PLAN, "planHash": "hash-1", "by": "ann", "reason": "looked
 WAITING = plan(1, PlanState.AWAITING_APPROVAL)
 
 
+def _deps_of(command: Any) -> type[Any]:
+    return ApproveDeps if command is approve else CommandDeps
+
+
 async def refused(command: Any, case: Case, **body: Any) -> dict[str, Any]:
     with pytest.raises(Problem) as caught:
-        await command(INCIDENT, {}, json.dumps(body).encode(), case.provide(CommandDeps))
+        await command(INCIDENT, {}, json.dumps(body).encode(), case.provide(_deps_of(command)))
     assert case.queue.sent == []
     found = caught.value.body
     return {**found, "type": found["type"].removeprefix("urn:clawback:problem:")}
@@ -31,7 +35,7 @@ async def refused(command: Any, case: Case, **body: Any) -> dict[str, Any]:
 
 async def test_an_approval_is_queued() -> None:
     case = await Case().keep(WAITING)
-    answer = await approve(INCIDENT, {}, json.dumps(APPROVAL).encode(), case.provide(CommandDeps))
+    answer = await approve(INCIDENT, {}, json.dumps(APPROVAL).encode(), case.provide(ApproveDeps))
     assert case.queue.sent == [
         ApprovePlan(
             incident_id=INCIDENT,
@@ -116,14 +120,14 @@ async def test_as_many_targets_as_a_command_may_name_fit_a_queue_message() -> No
 async def test_no_such_incident(command: Any) -> None:
     body = json.dumps(APPROVAL if command is approve else {"by": "ann"}).encode()
     with pytest.raises(NotFoundError):
-        await command(IncidentId("inc-9"), {}, body, Case().provide(CommandDeps))
+        await command(IncidentId("inc-9"), {}, body, Case().provide(_deps_of(command)))
 
 
 async def test_a_body_cannot_say_who_is_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
     case = await Case().keep(WAITING)
     headers = {"x-ms-client-principal-name": "real@contoso.example", **role("Responder")}
-    await approve(INCIDENT, headers, json.dumps(APPROVAL).encode(), case.provide(CommandDeps))
+    await approve(INCIDENT, headers, json.dumps(APPROVAL).encode(), case.provide(ApproveDeps))
     (message,) = case.queue.sent
     assert isinstance(message, ApprovePlan)
     assert message.by == "real@contoso.example"

@@ -1,0 +1,26 @@
+"""What pause and resume need."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from shared.clock import Clock
+from shared.ports.queue import MessageQueue
+from shared.ports.tenant import TenantStore
+from shared.web.command_body import CommandBody, shown_reason
+
+
+@dataclass(frozen=True)
+class TenantDeps:
+    """The services. Their identity reads what holds for the tenant, and cannot write it."""
+
+    tenant: TenantStore
+    queue: MessageQueue
+    now: Clock
+
+
+class PauseBody(CommandBody):
+    """Why: that stands with the pause."""
+
+    reason: Annotated[str, AfterValidator(shown_reason)] = Field()
