@@ -41,6 +41,12 @@ class Case:
         (counts,) = objects([self._document.get("counts", self._incident.get("counts", {}))])
         return counts
 
+    @property
+    def tenant(self) -> Json:
+        """What holds for the whole tenant: whether pulling is paused, and what automatic pulls took."""
+        (tenant,) = objects([self._document.get("tenant", {})])
+        return tenant
+
     def alerts(self) -> Iterator[Json]:
         """Links to the alerts that the incident was made of, with the policy's decision."""
         return self._list("alerts")

@@ -16,10 +16,21 @@ def print_case(case: Case) -> None:
     header, console = case.header, show.console()
     title = f"{safe(header.get('id'))}  {safe(header.get('state'))}  {safe(header.get('title'))}"
     console.print(title, style="bold")
+    for line, style in _tenant_lines(case.tenant):
+        console.print(line, style=style)
     for line, style in _case_lines(case):
         console.print(line, style=style)
     for table in show.targets(case.targets()):
         console.print(table)
+
+
+def _tenant_lines(tenant: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if paused := tenant.get("paused"):
+        who = f"{safe(paused.get('by'))} since {safe(paused.get('at'))}: {safe(paused.get('reason'))}"
+        yield f"all pulling is paused by {who}", "yellow"
+    if automatic := tenant.get("automatic"):
+        hour, day = (safe(automatic.get(span, {}).get("targets")) for span in ("lastHour", "lastDay"))
+        yield f"pulled without a person, all cases together: {hour} targets in the last hour, {day} in the last day", ""
 
 
 def _case_lines(case: Case) -> Iterator[tuple[str, str]]:
@@ -48,6 +59,10 @@ def _case_lines(case: Case) -> Iterator[tuple[str, str]]:
 
 def _plan_lines(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield f"plan {safe(plan.get('id'))}: {safe(plan.get('targets'))} targets, {safe(plan.get('state'))}", ""
+    if (first := plan.get("firstApprovedBy")) and waits(plan):
+        yield f"  approved by {safe(first)}: another person has to approve it too", "yellow"
+    elif first:
+        yield f"  first approved by {safe(first)} at {safe(plan.get('firstApprovedAt'))}", ""
     if by := plan.get("approvedBy"):
         yield f"  approved by {safe(by)} at {safe(plan.get('approvedAt'))}", ""
     label, style = ("needs approval", "yellow") if waits(plan) else ("needed approval", "")

@@ -89,6 +89,8 @@ def approve(
         json_output.print_json([answer])
     else:
         print(safe(f"approval of {chosen.get('id')} ({chosen.get('targets')} targets) {_requested(answer)}"))
+        if answer.get("approval") == "first_of_two":
+            print("another person has to approve it too")
 
 
 @commands.command()

@@ -77,6 +77,7 @@ def judge(seen: Seen) -> Iterator[Finding]:
         apps["pipeline"] = pipeline
         yield from _of_probes("pipeline", pipeline, seen)
         yield from _of_grants(pipeline)
+        yield from _of_pulling(pipeline)
     for app, report in apps.items():
         same = report["code"] == fingerprint()
         version = f"Python {report['python']}, code {report['code']}"
@@ -123,6 +124,25 @@ def _of_trips(trips: Mapping[str, list[dict[str, Any]]]) -> Iterator[Finding]:
         else:
             detail = f"reached {reached[-1]}, not {missed[0]}" if reached else f"did not reach {missed[0]}"
             yield Finding(f"messages: {trip}", ok=False, detail=detail, fix=f"clawback dead-letter list; {_LOGS}")
+
+
+def _of_pulling(pipeline: Mapping[str, Any]) -> Iterator[Finding]:
+    if (pulling := pipeline.get("pulling")) is None:
+        return
+    paused = pulling.get("paused")
+    detail = f"paused by {paused['by']} since {paused['at']}: {paused['reason']}" if paused else "not paused"
+    yield Finding("pipeline: pulling", not paused, detail, "clawback resume --by … --reason …, if it is to go on")
+    only_plans = pulling["mode"] == "observe"
+    detail = "every plan waits, and none can be approved: nothing is pulled" if only_plans else ""
+    yield Finding(f"pipeline: mode {pulling['mode']}", ok=True, detail=detail)
+    spans = [("hour", "lastHour", "targetsPerHour"), ("day", "lastDay", "targetsPerDay")]
+    used = [(name, pulling[taken]["targets"], pulling[allowed]) for name, taken, allowed in spans]
+    yield Finding(
+        "pipeline: budget of pulls that no person approved",
+        all(taken < allowed for _, taken, allowed in used),
+        ", ".join(f"{taken} of {allowed} targets in the last {name}" for name, taken, allowed in used),
+        "look at the plans that wait (clawback incident list); or raise `budget` in policy.yaml (docs/policy.md)",
+    )
 
 
 def _of_grants(pipeline: Mapping[str, Any]) -> Iterator[Finding]:

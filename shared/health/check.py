@@ -21,10 +21,11 @@ from shared.clock import Clock
 from shared.domain.base import Frozen, Instant
 from shared.domain.ids import MailboxId
 from shared.domain.recipient import RecipientKind
+from shared.domain.tenant import DAY, HOUR, Amount, Budget, Pause, PauseChange
 from shared.errors import ClawbackError
 from shared.names import WEB_SENDS_TO, Stage
 from shared.pipeline.payloads import HealthCheck
-from shared.policy import PolicyError, load_policy
+from shared.policy import Mode, Policy, PolicyError, load_policy
 from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.dead_letters import DeadLetters
 from shared.ports.directory import Directory
@@ -32,6 +33,7 @@ from shared.ports.evidence import EvidenceStore
 from shared.ports.health import GraphToken, Probe, Probed, ProbeResult
 from shared.ports.mailboxes import Mailboxes
 from shared.ports.queue import MessageQueue
+from shared.ports.tenant import TenantStore
 from shared.settings import Settings
 
 ROUND = "round"
@@ -72,6 +74,19 @@ def asked_path(check_id: str) -> str:
     return f"raw/health/{check_id}.json"
 
 
+class Pulling(Frozen):
+    """What keeps pulls back in the whole tenant."""
+
+    mode: Mode
+    paused: PauseChange | None = None
+    last_hour: Amount
+    """What plans that no person approved took."""
+    last_day: Amount
+    targets_per_hour: int
+    """What policy lets them take."""
+    targets_per_day: int
+
+
 class Report(Frozen):
     """What one process says of itself, and of what it touches."""
 
@@ -82,6 +97,8 @@ class Report(Frozen):
     probes: tuple[Probe, ...] = ()
     graph_roles: tuple[str, ...] | None = None
     """The application permissions in pipeline's token for Graph; None if there was none to look at."""
+    pulling: Pulling | None = None
+    """Of pipeline; None if its policy or its state cannot be read, which a probe says."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +110,7 @@ class HealthDeps:
     evidence: EvidenceStore
     dead_letters: DeadLetters
     state: Probed
+    tenant: TenantStore
     graph_token: GraphToken
     directory: Directory
     mailboxes: Mailboxes
@@ -117,9 +135,18 @@ def stop(check: HealthCheck) -> str:
     return f"health/{check.id}/{check.trip}-{len(check.route)}.json"
 
 
-def about_us(now: Instant, *probes: Probe, graph_roles: tuple[str, ...] | None = None) -> Report:
+def about_us(
+    now: Instant, *probes: Probe, graph_roles: tuple[str, ...] | None = None, pulling: Pulling | None = None
+) -> Report:
     """A report of this process."""
-    return Report(at=now, code=fingerprint(), python=platform.python_version(), probes=probes, graph_roles=graph_roles)
+    return Report(
+        at=now,
+        code=fingerprint(),
+        python=platform.python_version(),
+        probes=probes,
+        graph_roles=graph_roles,
+        pulling=pulling,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -136,7 +163,8 @@ def fingerprint(root: Path = _ROOT) -> str:
 async def _look_around(check: HealthCheck, deps: HealthDeps) -> Report:
     probes = [*await deps.queue.probe(), *await deps.evidence.probe(), *await deps.dead_letters.probe()]
     probes += await deps.state.probe()
-    probes.append(_policy(deps.settings.policy_path))
+    policy, told = _policy(deps.settings.policy_path)
+    probes.append(told)
     roles: tuple[str, ...] | None = None
     try:
         roles = await deps.graph_token.roles()
@@ -148,15 +176,32 @@ async def _look_around(check: HealthCheck, deps: HealthDeps) -> Report:
     except ClawbackError as error:
         # Reported by web too, which could not keep it, or by the probe of the container.
         probes.append(Probe(what="what was asked for", result=ProbeResult.MISSING, detail=str(error)))
-    return about_us(deps.now(), *probes, graph_roles=roles)
+    return about_us(deps.now(), *probes, graph_roles=roles, pulling=await _pulling(policy, deps))
 
 
-def _policy(path: Path) -> Probe:
+def _policy(path: Path) -> tuple[Policy | None, Probe]:
     try:
-        load_policy(path)
+        return load_policy(path), Probe(what="policy", result=ProbeResult.OK)
     except PolicyError as error:
-        return Probe(what="policy", result=ProbeResult.WRONG, detail=str(error)[:500])
-    return Probe(what="policy", result=ProbeResult.OK)
+        return None, Probe(what="policy", result=ProbeResult.WRONG, detail=str(error)[:500])
+
+
+async def _pulling(policy: Policy | None, deps: HealthDeps) -> Pulling | None:
+    if policy is None:
+        return None
+    try:
+        pause, budget, now = await deps.tenant.read(Pause), await deps.tenant.read(Budget), deps.now()
+    except ClawbackError:
+        # The probe of its container says why.
+        return None
+    return Pulling(
+        mode=policy.mode,
+        paused=pause.changes[-1] if pause.paused else None,
+        last_hour=budget.used(HOUR, now),
+        last_day=budget.used(DAY, now),
+        targets_per_hour=policy.budget.targets_per_hour,
+        targets_per_day=policy.budget.targets_per_day,
+    )
 
 
 async def _mailbox(address: str, deps: HealthDeps) -> Probe:

@@ -98,6 +98,8 @@ COMMANDS = [
     ("approve",),
     ("undo",),
     ("close",),
+    ("pause",),
+    ("resume",),
     ("export",),
     ("dead-letter",),
     ("dead-letter", "list"),

@@ -10,6 +10,7 @@ import pytest
 from functions.quarantine.sweep import SweepDeps, sweep
 from shared.domain.incident import AlertStep, Plan, PlanState, plan_id
 from shared.domain.target import Target
+from shared.domain.tenant import DAY, Budget
 from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, PullChunk
 from shared.pipeline.stage import Done
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
@@ -78,6 +79,10 @@ async def check(tenant: Tenant, sent: list[object]) -> None:
     # One of the five is nobody's mailbox.
     assert incident.unapproved_targets == sum(plan.pending for plan in plans) == 4
     assert incident.unapproved_mailboxes == sum(plan.pending_mailboxes for plan in plans)
+    # Each plan has taken its share of the tenant's budget once, wherever its worker died.
+    taken = tenant.tenant.now(Budget)
+    assert sorted(one.plan_id for one in taken.reservations) == sorted(plan.id for plan in plans)
+    assert taken.used(DAY, tenant.now()).targets == 4
     frozen = [
         Target.model_validate_json(line)
         for plan in plans

@@ -1,17 +1,18 @@
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from functions.expand_recipients.limits import approval_reasons
+from functions.expand_recipients.limits import approval_reasons, budget_reasons
 from functions.expand_recipients.manifest import ManifestHeader, ManifestSummary, read_manifest
 from shared.domain.alert import Alert, RawPayload
 from shared.domain.ids import AlertId, ChunkId, IncidentId, MailboxId, PlanId
 from shared.domain.incident import Action, Decision, Incident, Priority
 from shared.domain.message import Message
 from shared.domain.target import Hop, Mailbox, Target, TargetState, Via, target_id
-from shared.policy import Policy
+from shared.domain.tenant import Amount, Budget
+from shared.policy import BudgetLimits, Policy
 from tests.fakes.evidence import FakeEvidence
 
 NOW = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -71,6 +72,9 @@ async def held(*targets: Target, **changes: Any) -> tuple[str, ...]:
             alerts=1,
             unapproved_targets=changes.get("earlier", 0),
             unapproved_mailboxes=changes.get("earlier", 0),
+            earlier_targets=changes.get("predecessors", 0),
+            earlier_mailboxes=changes.get("predecessors", 0),
+            targets=changes.get("targets", 0),
             closed_at=changes.get("closed_at"),
         ),
         mailbox_total=changes.get("total", 100),
@@ -135,3 +139,51 @@ async def test_nothing_to_do_needs_nobody() -> None:
 
 async def test_a_message_that_could_not_be_searched_for_needs_a_person_even_without_targets() -> None:
     assert await held(notes=("message_not_identified: 2", "trace_denied: 1")) == ("message_not_identified: 2",)
+
+
+async def test_limits_count_over_the_cases_that_this_one_succeeds() -> None:
+    assert await held(target(1), earlier=1, predecessors=2) == ("targets: 4 of 3",)
+    assert await held(target(1), predecessors=2, total=5) == ("mailbox_share: 3 of 5",)
+
+
+async def test_an_installation_that_only_plans_holds_every_plan() -> None:
+    assert await held(target(1), policy={"mode": "observe"}) == ("observe",)
+    assert await held(target(1), policy={"mode": "act"}) == ()
+
+
+async def test_above_a_number_of_targets_of_the_case_two_people_are_asked() -> None:
+    policy = {"four_eyes": {"targets_above": 2}, "limits": {"targets": 500}}
+    assert await held(target(1), target(2), policy=policy) == ()
+    assert await held(*(target(n) for n in range(3)), policy=policy) == ("four_eyes: 3 of 2",)
+    # Nobody gets past it with plans of one target each.
+    assert await held(target(1), targets=2, policy=policy) == ("four_eyes: 3 of 2",)
+
+
+async def test_for_protected_people_two_people_are_asked() -> None:
+    policy = {"four_eyes": {"protected": True}}
+    protected = target(1, mailbox={"protected": True})
+    assert await held(protected, policy=policy) == ("protected_people: 1", "four_eyes: protected_people")
+    assert await held(target(1), policy=policy) == ()
+
+
+BUDGET = BudgetLimits(targets_per_hour=500, targets_per_day=1000, mailbox_share_per_hour=0.5, mailbox_share_per_day=2.0)
+
+
+def over(used: int, wanted: int, *, mailboxes: int = 1, hours_ago: float = 0, total: int = 10_000) -> tuple[str, ...]:
+    taken = Budget().with_plan(PlanId("plan-0"), Amount(targets=used, mailboxes=used), NOW - timedelta(hours=hours_ago))
+    amount = Amount(targets=wanted, mailboxes=mailboxes)
+    return budget_reasons(BUDGET, taken, amount, mailbox_total=total, now=NOW)
+
+
+def test_the_budget_of_the_whole_tenant_by_hour_and_day() -> None:
+    assert over(400, 100) == ()
+    assert over(400, 412) == ("budget_hour: 812 of 500",)
+    assert over(400, 412, hours_ago=2) == ()
+    assert over(700, 400, hours_ago=2) == ("budget_day: 1100 of 1000",)
+    assert over(700, 400, hours_ago=25) == ()
+
+
+def test_the_budget_counts_mailboxes_as_a_share() -> None:
+    assert over(100, 100, mailboxes=57, total=312) == ("budget_hour_mailboxes: 157 of 156",)
+    assert over(100, 100, mailboxes=56, total=312) == ()
+    assert over(100, 50, mailboxes=25, total=60, hours_ago=2) == ("budget_day_mailboxes: 125 of 120",)

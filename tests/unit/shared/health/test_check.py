@@ -21,6 +21,7 @@ from tests.fakes.directory import FakeDirectory
 from tests.fakes.evidence import FakeEvidence
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
+from tests.fakes.tenant import FakeTenant
 
 ROOT = Path(__file__).parents[4]
 HEALTH = "health-" + "0" * 32
@@ -60,12 +61,14 @@ class World:
         self.mailboxes = FakeMailboxes()
         settings = Settings.model_construct(policy_path=policy)
         self.state = State()
+        self.tenant = FakeTenant(checkpoints)
         self.deps = HealthDeps(
             settings=settings,
             queue=self.queue,
             evidence=self.evidence,
             dead_letters=FakeDeadLetters(),
             state=self.state,
+            tenant=self.tenant,
             graph_token=self.token,
             directory=self.directory,
             mailboxes=self.mailboxes,
