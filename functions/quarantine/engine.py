@@ -1,12 +1,12 @@
 """What one message does for one chunk, in both directions.
 
-paused? what is not wanted back waits
-    │
-    ▼
 read chunk ─▶ leased by another worker? retry when the lease ends
     │
     ▼
 locate (what is to be pulled) · survey (what is to be put back)        nothing is changed yet
+    │
+    ▼
+paused meanwhile? nothing is committed
     │
     ▼
 commit: everything that undo needs, and the lease     ◀── the write-ahead: two workers cannot both pass here
@@ -46,9 +46,6 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
         deps: services.
         undo: the targets that are wanted back; empty means all, None means that nothing is.
     """
-    held = await held_back(deps)
-    if held is not None and undo is None:
-        return held
     header, targets = await deps.targets.read_chunk(chunk_id)
     chunk, now = header.value, deps.now()
     if chunk.lease_until is not None and chunk.lease_until > now:
@@ -62,13 +59,16 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     wanted = [target for target in targets if undo is not None and (not undo or target.id in undo)]
     for target in wanted:
         work.put(wanted_back(target))
-    if held is not None:
+    if undo is not None and await held_back(deps):
         # Nothing else of the chunk is pulled meanwhile; a pull that has begun is finished, so that it can be undone.
         work.leave_out(TargetState.PLANNED, TargetState.LOCATED, but={target.id for target in wanted})
     await _look(work, deps, pull=approved)
     work.fit(_MAX_COMMIT)
 
     acting = bool(work.still_ready(TargetState.LOCATED, TargetState.RESTORING))
+    if acting and undo is None and (held := await held_back(deps)):
+        # Paused while mailboxes were searched, which may take minutes. Nothing is committed yet.
+        return held
     if changed := work.changed():
         lease_until = now + timedelta(seconds=deps.settings.lease_seconds) if acting else None
         leased = chunk.model_copy(update={"lease_until": lease_until})

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from functions.quarantine.engine import advance
+from functions.quarantine.hold import held_back
 from functions.quarantine.models import Deps
 from functions.quarantine.rules import approved
 from shared.domain.ids import ChunkId, TargetId
@@ -22,7 +23,7 @@ async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:
     """Handle one message of the quarantine queue."""
     match message:
         case PullChunk():
-            return await advance(message.chunk_id, deps)
+            return await held_back(deps) or await advance(message.chunk_id, deps)
         case RestoreChunk():
             return await advance(message.chunk_id, deps, undo=frozenset(message.targets))
         case ApprovePlan():

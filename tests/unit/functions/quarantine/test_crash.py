@@ -66,7 +66,7 @@ async def places(*messages: PullChunk | RestoreChunk) -> list[str]:
 
 
 # The dry runs say how many places there are; should the engine get more of them, these numbers are to follow.
-PULL_PLACES = 24
+PULL_PLACES = 25
 RESTORE_PLACES = 19
 
 
