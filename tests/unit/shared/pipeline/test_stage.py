@@ -199,6 +199,51 @@ async def test_patience_ends_after_a_day() -> None:
     assert base64.b64decode(world.dead_letter.body) == body
 
 
+async def test_what_waits_for_a_person_uses_no_attempt_and_does_not_age() -> None:
+    world = ending(RetryLater("paused", 60.0, for_person=True))
+    body = a_body(world.clock, attempt=3)
+    for _ in range(5):
+        world.clock.advance(2 * MAX_AGE.total_seconds())
+        await world.deliver(body)
+        envelope, seconds = world.copy
+        assert (envelope.attempt, envelope.sent_at) == (3, world.clock.now)
+        assert 60.0 <= seconds <= 61.0
+        body = envelope.model_dump_json().encode()
+        world.queue.waiting.clear()
+    assert not world.dead_letters.messages
+
+
+CHANGE = ChangePause(
+    stage=Stage.REPORT, command_id="cmd-1", paused=True, by="ann", at=FakeClock().now, reason="wrong mail"
+)
+
+
+async def test_every_stage_takes_a_pause() -> None:
+    world = ending(RuntimeError("the handler is not asked"))
+    body = new_envelope(CHANGE, correlation_id="cmd-1", now=world.clock.now).model_dump_json().encode()
+
+    await world.deliver(body)
+
+    assert world.paused == [CHANGE]
+    assert not world.queue.waiting
+
+
+async def test_a_pause_that_is_none_is_dead_lettered() -> None:
+    world = ending(Done())
+    payload = {"kind": "change_pause", "paused": "perhaps"}
+    envelope = new_envelope(CHANGE, correlation_id="cmd-1", now=world.clock.now)
+    await world.deliver(envelope.model_copy(update={"payload": payload}).model_dump_json().encode())
+    assert (world.dead_letter.reason, world.paused) == ("payload", [])
+
+
+@pytest.mark.parametrize("kind", [[], {}, 1, None, "change_pausee"])
+async def test_a_kind_that_is_none_is_dead_lettered(kind: Any) -> None:
+    world = ending(Done())
+    envelope = new_envelope(CHANGE, correlation_id="cmd-1", now=world.clock.now)
+    await world.deliver(envelope.model_copy(update={"payload": {"kind": kind}}).model_dump_json().encode())
+    assert world.dead_letter.reason == "payload"
+
+
 async def test_what_can_never_be_handled_is_dead_lettered_with_its_reason() -> None:
     world = ending(Reject("no_incident", "inc-1"))
     body = a_body(world.clock)

@@ -11,6 +11,7 @@ from shared.domain.target import TargetState
 from shared.errors import NotFoundError
 from shared.pipeline.envelope import MAX_BODY, new_envelope
 from shared.pipeline.payloads import ApprovePlan, RestoreChunk, UndoPull
+from shared.policy import FourEyes, Mode, Policy
 from shared.web.command_body import MAX_TARGETS
 from shared.web.problems import Problem
 from tests.fakes.clock import START
@@ -162,3 +163,32 @@ async def test_of_a_closed_case_everything_may_always_be_put_back() -> None:
     case = await Case().keep(alert_link(AlertStep.DECIDED), header=incident(closed_at=START))
     await undo(INCIDENT, {}, b'{"by": "ann"}', case.provide(CommandDeps))
     assert len(case.queue.sent) == 1
+
+
+async def test_where_policy_lets_the_installation_only_plan_an_approval_is_refused() -> None:
+    case = await Case().keep(WAITING)
+    case.policy = Policy(version=1, rules=(), mode=Mode.OBSERVE)
+    found = await refused(approve, case, **APPROVAL)
+    assert (found["status"], found["type"]) == (409, "observing")
+
+
+async def approved(case: Case, by: str) -> dict[str, str]:
+    return await approve(INCIDENT, {}, json.dumps({**APPROVAL, "by": by}).encode(), case.provide(ApproveDeps))
+
+
+async def test_where_policy_wants_two_people_the_answer_says_which_of_them_this_is() -> None:
+    four_eyes = FourEyes(targets_above=0)
+    case = await Case().keep(WAITING, header=incident(targets=1))
+    case.policy = Policy(version=1, rules=(), four_eyes=four_eyes)
+    assert (await approved(case, "ann"))["approval"] == "first_of_two"
+
+    first = {"first_approved_by": "Ann", "first_approved_at": START}
+    case = await Case().keep(WAITING.model_copy(update=first), header=incident(targets=1))
+    case.policy = Policy(version=1, rules=(), four_eyes=four_eyes)
+    found = await refused(approve, case, **APPROVAL)
+    assert (found["status"], found["type"]) == (409, "same-person")
+    assert (await approved(case, "bob"))["approval"] == "second_of_two"
+
+
+async def test_where_one_person_is_enough_the_answer_says_nothing_of_two() -> None:
+    assert set(await approved(await Case().keep(WAITING), "ann")) == {"commandId"}

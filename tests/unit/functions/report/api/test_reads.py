@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -5,13 +6,14 @@ import pytest
 
 from functions.report.api import reads
 from functions.report.api.models import ReadDeps
-from shared.domain.ids import IncidentId
+from shared.domain.ids import IncidentId, PlanId
 from shared.domain.target import TargetState
+from shared.domain.tenant import Amount, Budget, Pause, PauseChange
 from shared.errors import NotFoundError
 from shared.pipeline.payloads import ChunkChanged
 from shared.web.problems import Problem
 from tests.fakes.clock import START
-from tests.unit.functions.report.case import CHUNK, INCIDENT, Case, incident, plan, target
+from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, incident, plan, target
 
 
 async def five() -> ReadDeps:
@@ -115,3 +117,26 @@ async def test_a_part_that_is_none(query: dict[str, str]) -> None:
     with pytest.raises(Problem) as caught:
         await reads.verification(INCIDENT, query, await five())
     assert (caught.value.status, caught.value.body["type"]) == (400, "urn:clawback:problem:wrong-parameter")
+
+
+async def test_a_case_shows_the_budget_of_the_tenant_and_whether_pulling_is_paused() -> None:
+    case = await Case().keep(plan(1))
+    assert (await reads.incident(INCIDENT, {}, case.provide(ReadDeps)))["tenant"] == {
+        "paused": None,
+        "automatic": {
+            "lastHour": {"targets": 0, "mailboxes": 0},
+            "lastDay": {"targets": 0, "mailboxes": 0},
+        },
+    }
+    taken = Budget().with_plan(PlanId("plan-9"), Amount(targets=7, mailboxes=5), START - timedelta(hours=2))
+    case.tenant.put(taken.with_plan(PLAN, Amount(targets=3, mailboxes=2), START))
+    told = PauseChange(command_id="cmd-1", paused=True, by="ann", at=START, reason="wrong mail")
+    case.tenant.put(Pause(changes=(told,)))
+
+    found = (await reads.incident(INCIDENT, {}, case.provide(ReadDeps)))["tenant"]
+
+    assert (found["paused"]["by"], found["paused"]["reason"]) == ("ann", "wrong mail")
+    assert found["automatic"] == {
+        "lastHour": {"targets": 3, "mailboxes": 2},
+        "lastDay": {"targets": 10, "mailboxes": 7},
+    }

@@ -1,4 +1,4 @@
-"""The commands for the whole tenant: `pause` and `resume`."""
+"""`clawback pause` and `clawback resume`."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any

@@ -12,7 +12,7 @@ from shared.web.command_body import CommandBody, shown_reason
 
 
 @dataclass(frozen=True)
-class TenantDeps:
+class PauseDeps:
     """The services. Their identity reads what holds for the tenant, and cannot write it."""
 
     tenant: TenantStore

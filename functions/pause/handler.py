@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from functions.tenant.models import PauseBody, TenantDeps
+from functions.pause.models import PauseBody, PauseDeps
 from shared.domain.ids import fresh
 from shared.domain.tenant import Pause
 from shared.errors import ClawbackError
@@ -13,13 +13,13 @@ from shared.web.command_body import caller, parse_command
 from shared.web.sign_in import AppRole, require
 
 
-async def show(deps: TenantDeps) -> dict[str, Any]:
+async def show(deps: PauseDeps) -> dict[str, Any]:
     """Whether pulling is paused, and who paused and resumed it and why, the newest first."""
     pause = await deps.tenant.read(Pause)
     return {"paused": pause.paused, "changes": [change.to_document() for change in reversed(pause.changes)]}
 
 
-async def change(headers: Mapping[str, str], body: bytes, deps: TenantDeps, *, paused: bool) -> dict[str, str]:
+async def change(headers: Mapping[str, str], body: bytes, deps: PauseDeps, *, paused: bool) -> dict[str, str]:
     """Ask for all pulling to be paused or resumed.
 
     Raises:

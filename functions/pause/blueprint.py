@@ -1,9 +1,9 @@
-"""The HTTP routes for what holds for the whole tenant."""
+"""The HTTP routes of pause and resume."""
 
 import azure.functions as func
 
-from functions.tenant.handler import change, show
-from functions.tenant.models import TenantDeps
+from functions.pause.handler import change, show
+from functions.pause.models import PauseDeps
 from shared.bootstrap import services
 from shared.web.problems import json_response, with_problems
 from shared.web.sign_in import AppRole, require
@@ -19,7 +19,7 @@ _KEY = func.AuthLevel.FUNCTION
 async def show_pause(req: func.HttpRequest) -> func.HttpResponse:
     """`GET /api/pause`: whether pulling is paused, by whom and why, and what was before."""
     require(req.headers, AppRole.READER)
-    return json_response(await show(services().provide(TenantDeps)))
+    return json_response(await show(services().provide(PauseDeps)))
 
 
 @web.function_name("pause")
@@ -27,7 +27,7 @@ async def show_pause(req: func.HttpRequest) -> func.HttpResponse:
 @with_problems
 async def pause(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/pause`: 202 when the command is durable."""
-    deps = services().provide(TenantDeps)
+    deps = services().provide(PauseDeps)
     return json_response(await change(req.headers, req.get_body(), deps, paused=True), 202)
 
 
@@ -36,5 +36,5 @@ async def pause(req: func.HttpRequest) -> func.HttpResponse:
 @with_problems
 async def resume(req: func.HttpRequest) -> func.HttpResponse:
     """`POST /api/resume`: 202 when the command is durable."""
-    deps = services().provide(TenantDeps)
+    deps = services().provide(PauseDeps)
     return json_response(await change(req.headers, req.get_body(), deps, paused=False), 202)

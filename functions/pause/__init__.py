@@ -1,0 +1,1 @@
+"""Pause and resume: all pulling in the whole tenant."""

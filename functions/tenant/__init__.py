@@ -1,1 +1,0 @@
-"""What people say about the whole tenant: pause and resume."""
