@@ -85,8 +85,8 @@ class BudgetLimits(_Part):
 
     targets_per_hour: StrictInt = Field(1000, ge=0)
     targets_per_day: StrictInt = Field(5000, ge=0)
-    mailbox_share_per_hour: float = Field(0.5, ge=0)
-    mailbox_share_per_day: float = Field(1.0, ge=0)
+    mailbox_share_per_hour: float = Field(0.5, ge=0, allow_inf_nan=False)
+    mailbox_share_per_day: float = Field(1.0, ge=0, allow_inf_nan=False)
 
 
 class FourEyes(_Part):

@@ -230,6 +230,8 @@ def rights_are_narrow(deployment: Deployment) -> Iterator[str]:
         changes = any(action.endswith(("write", "add/action")) for action in grant.actions)
         if grant.identity == "web" and grant.scope.endswith("containers/evidence") and changes:
             yield f"web: {grant.role} on {grant.scope}"
+        if grant.identity == "web" and any(action.endswith("blobs/write") for action in grant.actions):
+            yield f"web: {grant.role} on {grant.scope} replaces what is there"
         if grant.identity == "web" and grant.scope.endswith("containers/dead-letters"):
             yield f"web: {grant.role} on {grant.scope}"
         if grant.identity == "pipeline" and "KeyVault" in grant.scope:

@@ -87,6 +87,12 @@ async def test_nothing_is_granted_that_no_call_needs() -> None:
             assert spelt(call) in done, f"{grant}: nobody makes the call {call}"
 
 
+def test_no_call_deletes_anything() -> None:
+    # That no other call is made: test_what_is_granted_suffices.
+    calls = [call for told in GRANTS.values() for call in told["calls"]]
+    assert [call for call in calls if call.startswith("DELETE") or "delete" in call.lower()] == []
+
+
 @pytest.mark.parametrize("grant", GRANTS)
 def test_each_call_is_one_that_its_grant_opens(grant: str) -> None:
     for call in GRANTS[grant]["calls"]:

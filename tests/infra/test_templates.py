@@ -135,6 +135,7 @@ MUTATIONS = [
      "webPrincipalId: identities.outputs.pipeline.principalId\n    firewall", "local"),
     ("main.bicep", "name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: ['read']",
      "name: names.blobContainers.evidence, pipeline: ['read', 'add'], web: ['write']", "local"),
+    ("main.bicep", "pipeline: ['read'], web: ['read', 'add']", "pipeline: ['read'], web: ['read', 'write']", "local"),
     ("main.bicep", "CLAWBACK_GRAPH_URL: graphUrl", "CLAWBACK_GRAPH_ENDPOINT: graphUrl", "local"),
     ("main.bicep", "CLAWBACK_CLIENT_ID: identities.outputs.web.clientId", "OTHER: ''", "local"),
     ("main.bicep", "CLAWBACK_ROLE: 'web'", "CLAWBACK_ROLE: 'all'", "local"),

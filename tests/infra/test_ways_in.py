@@ -237,6 +237,11 @@ def test_the_threat_model_names_what_exists() -> None:
     named = re.findall(r"`((?:tests|functions|shared|infra)/[\w/.-]+|policy\.yaml)(?:::(\w+))?`", page)
 
     assert len(named) > 20
+    # can | cannot | because of: what cannot be done is a promise, which a test has to hold.
+    rows = re.findall(r"^\|([^|]*)\|([^|]+)\|([^|]+)\|$", page, re.MULTILINE)
+    promises = [(cannot, because) for _, cannot, because in rows if cannot.strip() not in {"", "cannot", "---"}]
+    assert len(promises) > 25
+    assert [cannot for cannot, because in promises if not re.search(r"`tests/[\w/.-]+::\w+`", because)] == []
     for path, name in named:
         assert (ROOT / path).exists(), path
         assert not name or f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"

@@ -24,8 +24,10 @@ from shared.domain.target import Chunk, Target, TargetState
 from shared.names import Stage
 from shared.pipeline.envelope import Envelope
 from shared.pipeline.payloads import (
+    ChangePause,
     EnrichAlerts,
     ExpandRecipients,
+    HealthCheck,
     IngestAlert,
     Payload,
     PullChunk,
@@ -122,7 +124,19 @@ def _payload(kept: dict[str, Any]) -> tuple[Envelope, Payload]:
     return envelope, PAYLOADS[envelope.stage].validate_python(envelope.payload)
 
 
-STAGE_MESSAGES = [one for one in MESSAGES if one["payload"]["kind"] != "health_check"]
+# The runner takes these for every stage.
+EVERY_STAGES: dict[str, TypeAdapter[Any]] = {
+    "health_check": TypeAdapter(HealthCheck),
+    "change_pause": TypeAdapter(ChangePause),
+}
+STAGE_MESSAGES = [one for one in MESSAGES if one["payload"]["kind"] not in EVERY_STAGES]
+
+
+@pytest.mark.parametrize("kept", [one for one in MESSAGES if one not in STAGE_MESSAGES])
+def test_a_kept_message_for_every_stage_is_read_also_with_a_field_of_a_newer_version(kept: dict[str, Any]) -> None:
+    envelope = Envelope.model_validate({**kept, "newField": 1})
+    payload = EVERY_STAGES[kept["payload"]["kind"]].validate_python({**envelope.payload, "newField": 1})
+    assert payload.stage is envelope.stage
 
 
 @pytest.mark.parametrize("kept", STAGE_MESSAGES, ids=lambda one: str(one["payload"]["kind"]))

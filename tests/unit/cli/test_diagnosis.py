@@ -129,3 +129,41 @@ def test_an_unused_source_needs_no_secret() -> None:
     assert wrong(seen(secret, unused=frozenset({"proofpoint_tap"}))) == {}
     assert wrong(seen({**secret, "result": "wrong"}, unused=frozenset({"proofpoint_tap"})))
     assert wrong(seen(secret, unused=frozenset({"clawback"})))
+
+
+PULLING: dict[str, Any] = {
+    "mode": "act",
+    "lastHour": {"targets": 298, "mailboxes": 298},
+    "lastDay": {"targets": 900, "mailboxes": 500},
+    "targetsPerHour": 1000,
+    "targetsPerDay": 5000,
+}
+
+
+def pulling(**changes: Any) -> Seen:
+    told = report(graphRoles=list(PERMISSIONS), pulling={**PULLING, **changes})
+    return seen(trips=trips(told))
+
+
+def test_the_budget_is_shown() -> None:
+    assert wrong(pulling()) == {}
+    details = {finding.name: finding.detail for finding in judge(pulling())}
+    told = details["pipeline: budget of pulls that no person approved"]
+    assert told == "298 of 1000 targets in the last hour, 900 of 5000 targets in the last day"
+
+
+def test_a_budget_that_is_used_up_is_a_finding() -> None:
+    (finding,) = wrong(pulling(lastHour={"targets": 1000, "mailboxes": 9})).values()
+    assert "plans that wait" in finding.fix
+
+
+def test_a_pause_is_a_finding_with_who_and_why() -> None:
+    change = {"by": "Ann", "at": "2026-11-24T12:00:00Z", "reason": "wrong mail"}
+    (finding,) = wrong(pulling(paused=change)).values()
+    assert finding.detail == "paused by Ann since 2026-11-24T12:00:00Z: wrong mail"
+    assert "clawback resume" in finding.fix
+
+
+def test_an_installation_that_only_plans_says_so() -> None:
+    details = {finding.name: finding.detail for finding in judge(pulling(mode="observe"))}
+    assert "nothing is pulled" in details["pipeline: mode observe"]

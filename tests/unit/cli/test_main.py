@@ -305,6 +305,42 @@ def test_a_case_of_another_kind_is_unreachable(stub: StubApi, body: bytes) -> No
     assert main(["incident", "show", "i"]) == UNREACHABLE
 
 
+def test_a_case_shows_a_pause_and_what_was_pulled_without_a_person(
+    api: StubApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["incident", "show", "incident-1"]) == 0
+    assert "paused" not in capsys.readouterr().out
+    tenant = {
+        "paused": {"by": "Ann", "at": "2026-11-24T12:00:00Z", "reason": "wrong \x1b[2Jmail"},
+        "automatic": {"lastHour": {"targets": 298, "mailboxes": 298}, "lastDay": {"targets": 900, "mailboxes": 500}},
+    }
+    api.answers["/api/incidents/incident-1?top=1"] = Answer.json({"incident": HEADER, "tenant": tenant})
+    assert main(["incident", "show", "incident-1"]) == 0
+    text = capsys.readouterr().out
+    assert "all pulling is paused by Ann since 2026-11-24T12:00:00Z: wrong [2Jmail\n" in text
+    assert "all cases together: 298 targets in the last hour, 900 in the last day\n" in text
+
+
+def test_of_two_approvals_the_first_is_shown(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+    first = {"firstApprovedBy": "Ann", "firstApprovedAt": "2026-11-24T12:00:00Z"}
+    waits = {"id": "plan-1", "hash": "h", "targets": 3, "state": "awaiting_approval", **first}
+    answer_list(api, "plans", [waits])
+    assert main(["incident", "show", "incident-1"]) == 0
+    assert "  approved by Ann: another person has to approve it too\n" in capsys.readouterr().out
+    answer_list(api, "plans", [{**waits, "state": "running", "approvedBy": "Bob", "approvedAt": "then"}])
+    assert main(["incident", "show", "incident-1"]) == 0
+    text = capsys.readouterr().out
+    assert "  first approved by Ann at 2026-11-24T12:00:00Z\n  approved by Bob at then\n" in text
+
+
+def test_the_first_of_two_people_is_told_so(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["/api/incidents/incident-1/approve"] = Answer.json(
+        {"commandId": "cmd-approve", "approval": "first_of_two"}, 202
+    )
+    assert main(["approve", "incident-1", "--by", "Ann"]) == 0
+    assert "another person has to approve it too\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("secret", ["schl\u00fcssel", "two\nlines", "\udcff"])
 def test_a_secret_that_no_header_can_have_is_not_printed(
     stub: StubApi, tmp_path: Path, capsys: pytest.CaptureFixture[str], secret: str

@@ -13,8 +13,8 @@ from local import cloud as module
 from local.cloud import LocalCloud, default_tenant, read_state
 from local.emulators.graph import model
 from shared.names import BLOB_CONTAINERS, POISON_SUFFIX, QUEUES, Stage
-from shared.settings import Settings
-from tools.deployment import Deployment, DeploymentError
+from shared.settings import SIGN_IN, Settings
+from tools.deployment import ENVIRONMENTS, Deployment, DeploymentError
 from tools.grants import STORAGE
 
 pytestmark = pytest.mark.cloud
@@ -45,6 +45,11 @@ def test_the_settings_are_complete(local_storage: LocalCloud) -> None:
     settings = Settings()
     assert settings.queue_service == local_storage.state.queue_url
     assert settings.client_id == local_storage.environment()["CLAWBACK_CLIENT_ID"]
+
+
+def test_only_here_nobody_has_to_sign_in(local_storage: LocalCloud) -> None:
+    assert local_storage.environment("web")[SIGN_IN] == "off"
+    assert {Deployment.of(name).settings("web")[SIGN_IN] for name in ENVIRONMENTS} == {"required"}
 
 
 def test_each_app_has_its_own_identity_and_rights(local_storage: LocalCloud) -> None:

@@ -21,7 +21,7 @@ from shared.domain.alert import (
 from shared.domain.incident import Action, Priority
 from shared.domain.indicators import Indicator, IndicatorType
 from shared.domain.message import Message
-from shared.policy import Policy, PolicyError, PolicyInput, Protected, decide, load_policy
+from shared.policy import Mode, Policy, PolicyError, PolicyInput, Protected, decide, load_policy
 from shared.policy.conditions import CONDITIONS, parse_conditions
 from shared.settings import Settings
 
@@ -160,6 +160,12 @@ def test_deciding_is_a_function_of_its_input(actions: list[Action], score: int) 
         ("version: 1\nrules: []\nfollow: {depth: -1}", "follow.depth"),
         ("version: 1\nrules: []\nlimits: {mailbox_share: 50}", "limits.mailbox_share"),
         ("version: 1\nrules: []\nlimits: {mailboxShare: 0.5}", "limits.mailboxShare"),
+        ("version: 1\nrules: []\nmode: look", "mode: Input should be 'act' or 'observe'"),
+        ("version: 1\nrules: []\nbudget: {targets_per_hour: -1}", "budget.targets_per_hour"),
+        ("version: 1\nrules: []\nbudget: {mailbox_share_per_day: .nan}", "budget.mailbox_share_per_day"),
+        ("version: 1\nrules: []\nbudget: {mailbox_share_per_hour: .inf}", "budget.mailbox_share_per_hour"),
+        ("version: 1\nrules: []\nfour_eyes: {targets_above: 0.5}", "four_eyes.targets_above"),
+        ("version: 1\nrules: []\nfour_eyes: {protected: 1}", "four_eyes.protected"),
         ("version: [", "while parsing"),
         ("!!python/object/apply:os.getcwd []", "could not determine a constructor"),
         ("", "file: Input should be"),
@@ -212,3 +218,15 @@ def test_stages_get_the_policy_that_the_setting_names() -> None:
     services = Services(settings)
     assert services.policy == load_policy(ROOT / "policy.yaml")
     assert services.policy is services.policy
+
+
+def test_without_a_word_about_them_there_is_a_budget_and_one_person_approves(tmp_path: Path) -> None:
+    policy = load(tmp_path, "version: 1\nrules: []")
+    assert policy.mode is Mode.ACT
+    assert policy.budget.model_dump() == {
+        "targets_per_hour": 1000,
+        "targets_per_day": 5000,
+        "mailbox_share_per_hour": 0.5,
+        "mailbox_share_per_day": 1.0,
+    }
+    assert policy.four_eyes.reasons(targets=10**6, protected=10) == ()

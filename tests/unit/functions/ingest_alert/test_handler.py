@@ -288,6 +288,18 @@ async def test_a_full_incident_is_succeeded() -> None:
     assert links(intake) == [["1", "2"], ["3", "4"], ["5"]]
 
 
+async def test_a_successor_begins_with_what_was_pulled_before_it_without_a_person() -> None:
+    intake = Intake()
+    await intake.take(alert("1"))
+    for number in ("2", "3"):
+        case = intake.incidents.all[-1]
+        intake.incidents.put(case.id, case.changed(unapproved_targets=10, unapproved_mailboxes=7))
+        close(intake, intake.incidents.all[-1])
+        await intake.take(alert(number))
+    told = [(case.earlier_targets, case.earlier_mailboxes) for case in intake.incidents.all]
+    assert told == [(0, 0), (10, 7), (20, 14)]
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

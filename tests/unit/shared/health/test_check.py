@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from shared.domain.ids import PlanId
 from shared.domain.recipient import Recipient, RecipientKind
+from shared.domain.tenant import Amount, Budget, Pause, PauseChange
 from shared.errors import ClawbackError, DeniedError, NotFoundError, UnavailableError
 from shared.health.check import ROUND, TRIPS, Asked, HealthDeps, about_us, fingerprint, stop, visit
 from shared.names import WEB_SENDS_TO, Stage
@@ -231,3 +233,25 @@ def test_a_route_has_an_end_and_a_beginning(route: tuple[Stage, ...]) -> None:
 def test_a_forged_message_names_no_other_blob(named: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
         HealthCheck(**{"id": HEALTH, "trip": ROUND, "route": TRIPS[ROUND], **named})
+
+
+async def test_what_keeps_pulls_back_is_reported() -> None:
+    world = World()
+    told = PauseChange(command_id="cmd-1", paused=True, by="ann", at=world.clock.now, reason="wrong mail")
+    world.tenant.put(Pause(changes=(told,)))
+    world.tenant.put(Budget().with_plan(PlanId("plan-1"), Amount(targets=7, mailboxes=5), world.clock.now))
+    await world.ask()
+    await visit(a_check(), world.deps)
+
+    found = json.loads(world.evidence.blobs[stop(a_check())])["pulling"]
+
+    assert (found["mode"], found["paused"]["by"], found["paused"]["reason"]) == ("act", "ann", "wrong mail")
+    assert (found["lastHour"], found["lastDay"]) == ({"targets": 7, "mailboxes": 5},) * 2
+    assert (found["targetsPerHour"], found["targetsPerDay"]) == (1000, 5000)
+
+
+async def test_with_a_policy_that_is_wrong_the_rest_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text("version: 2", encoding="utf-8")
+    world = World(policy=tmp_path / "policy.yaml")
+    await visit(a_check(), world.deps)
+    assert json.loads(world.evidence.blobs[stop(a_check())])["pulling"] is None
