@@ -51,7 +51,7 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     if undo is None and not approved:
         return Reject("plan_not_approved")
 
-    work = UnitOfWork({target.id: target for target in targets})
+    work = UnitOfWork({target.id: target for target in targets}, plan=plan)
     wanted = [target for target in targets if undo is not None and (not undo or target.id in undo)]
     for target in wanted:
         work.put(wanted_back(target))

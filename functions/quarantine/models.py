@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functions.quarantine.rules import refused, too_large
 from shared.clock import Clock
 from shared.domain.ids import MailboxId, TargetId
+from shared.domain.incident import Plan
 from shared.domain.target import Copy, Target, TargetState
 from shared.policy import Policy
 from shared.ports.answers import Answer, Refusal
@@ -44,6 +45,8 @@ class UnitOfWork:
     """The longest wait that a mailbox asked for, in seconds."""
     postponed: bool = False
     """Some targets did not fit into this commit; the next message takes them."""
+    plan: Plan | None = None
+    """The plan of the chunk: what a person has approved."""
 
     def __post_init__(self) -> None:
         self.before = dict(self.targets)
