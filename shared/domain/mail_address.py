@@ -20,6 +20,9 @@ _QUOTED_LOCAL = re.compile(rf'({_QUOTED})@([^\s@<>",;:()\[\]\\]+)')
 # RFC 5322 3.2.3: what a local part may be without quotes; RFC 6532 adds everything outside ASCII.
 _DOT_ATOM = re.compile(r"[^\s\x00-\x1f\x7f\"(),:;<>@\[\]\\.]+(?:\.[^\s\x00-\x1f\x7f\"(),:;<>@\[\]\\.]+)*")
 
+# In front of a local part: a quotation mark, and BATV (alert-formats.md 4.3), as `address` leaves them out.
+_TAGS = re.compile(r"^(?:'|prvs=[^=]*=)+")
+
 # The name of a mailbox inside an Exchange organisation, plain or wrapped into an SMTP address: whose SMTP address it
 # is, only that organisation knows.
 _LEGACY_NAMES = ("/o=", "/ou=", "/cn=", "ex:", "x500:", "imceaex-")
@@ -59,10 +62,12 @@ def _one(part: str) -> str | None:
         local, _, host = found.rpartition("@")
     else:
         return None
-    local = unicodedata.normalize("NFC", local).lower()
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in local):
+    local = _TAGS.sub("", unicodedata.normalize("NFC", local.lower()))
+    host = domain(host) or host.lower().rstrip(".")
+    unreadable = any(unicodedata.category(character) in {"Cc", "Cs"} for character in local)
+    if unreadable or not host or local.startswith(_LEGACY_NAMES):
         return None
     if not _DOT_ATOM.fullmatch(local):
         local = '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
-    whole = f"{local}@{domain(host) or host.lower().rstrip('.')}"
+    whole = f"{local}@{host}"
     return whole if len(whole) <= MAX_ADDRESS else None
