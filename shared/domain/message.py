@@ -93,7 +93,7 @@ def address(raw: str | None) -> str | None:
     if text.startswith("@") or any(unicodedata.category(c) == _HALF for c in text):
         return None
     # BATV: prvs=0000000000=human@sender.example (alert-formats.md 4.3).
-    return re.sub(r"^prvs=[^=]*=", "", text)
+    return re.sub(r"^prvs=[^=@]*=", "", text)
 
 
 def visible(raw: str | None, limit: int = MAX_SUBJECT) -> str | None:
