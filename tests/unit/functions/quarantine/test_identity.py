@@ -65,6 +65,15 @@ async def test_mail_of_days_before_the_alert_is_not_pulled_because_of_an_unknown
         assert not world.mailboxes.moves
 
 
+async def test_mail_of_days_before_the_alert_is_not_pulled_though_its_sender_is_the_same() -> None:
+    world = World()
+    world.mail("ann", "Inbox", received_at=DELIVERED - DAYS)
+    await world.plan("ann", named={"named_at": DELIVERED})
+
+    assert await pulled(world) == {(TargetState.HELD, "received_earlier")}
+    assert not world.mailboxes.moves
+
+
 async def test_a_copy_whose_from_is_no_smtp_address_is_held_though_the_alert_names_the_sender() -> None:
     world = World()
     world.mail("ann", "Inbox", sender=X500, subject="Your order")
