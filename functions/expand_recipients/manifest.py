@@ -58,6 +58,8 @@ class ManifestSummary:
     pending_mailboxes: int = 0
     protected: int = 0
     """Mailboxes of protected people among those."""
+    internet_message_ids: set[str] = field(default_factory=set)
+    """Message-IDs of what is looked for."""
     chunks: list[ChunkSummary] = field(default_factory=list)
 
 
@@ -116,6 +118,7 @@ async def read_manifest(path: str, evidence: EvidenceStore, add_chunk: AddChunk 
             mailboxes.add(target.mailbox.id)
             if not target.terminal:
                 summary.pending += 1
+                summary.internet_message_ids.add(target.internet_message_id)
                 pending.add(target.mailbox.id)
                 protected.add(target.mailbox.id if target.mailbox.protected else None)
         first = targets[0]
