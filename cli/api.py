@@ -31,17 +31,22 @@ class Api:
         headers = {"x-functions-key": access.key}
         if access.token:
             headers["Authorization"] = f"Bearer {access.token}"
-        self._client = httpx.Client(
-            base_url=f"{access.url}/api/",
-            headers=headers,
-            timeout=_TIMEOUT,
-            # Redirects are refused: the API sends none, and the key must not follow one.
-            follow_redirects=False,
-            # What the system trusts, as other programs do, and not only httpx's own list.
-            verify=ssl.create_default_context(cafile=access.ca or None),
-            # What stays on this machine must not go to a proxy: it may be in clear text.
-            trust_env=not access.on_this_machine,
-        )
+        try:
+            self._client = httpx.Client(
+                base_url=f"{access.url}/api/",
+                headers=headers,
+                timeout=_TIMEOUT,
+                # Redirects are refused: the API sends none, and the key must not follow one.
+                follow_redirects=False,
+                # What the system trusts, as other programs do, and not only httpx's own list.
+                verify=ssl.create_default_context(cafile=access.ca or None),
+                # What stays on this machine must not go to a proxy: it may be in clear text.
+                trust_env=not access.on_this_machine,
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise CommandError(f"{access.url}: {error}", USAGE) from None
+        except OSError as error:
+            raise CommandError(f"{access.ca}: {error.strerror or 'no certificate authority'}", USAGE) from None
 
     def __enter__(self) -> Self:
         return self
@@ -136,7 +141,7 @@ def _problem(answer: httpx.Response) -> str:
         problem = None
     if not isinstance(problem, dict) or "title" not in problem:
         needs_key = answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-        return f"{answer.status_code} {answer.reason_phrase}{': is the key right?' if needs_key else ''}"
+        return f"{answer.status_code} {answer.reason_phrase}: {'is the key right?' if needs_key else answer.url.path}"
     errors = problem.get("errors")
     listed = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
     lines = "".join(f"\n  {error.get('path')}: {error.get('kind')}" for error in listed)

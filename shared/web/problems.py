@@ -9,6 +9,7 @@ from typing import Any
 import azure.functions as func
 
 from shared.domain.ids import fresh
+from shared.domain.message import visible
 from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
 from shared.pipeline.events import Event, emit
 
@@ -16,6 +17,9 @@ _log = logging.getLogger("clawback.http")
 
 # Seconds. A right that was just granted takes minutes to be known everywhere (Azure RBAC).
 _MEND = 300
+
+# Characters of what was looked for. It stands in the path, where its sender may have written anything.
+_MAX_SHOWN = 80
 
 Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 """Named as its function is: that is how an event says which one answered."""
@@ -73,6 +77,12 @@ def _response(body: str, status: int, mimetype: str, headers: dict[str, str] | N
     )
 
 
+def _looked_for(req: func.HttpRequest) -> str:
+    """What the path names, such as `Looked for: incident inc-9.`; nothing for a path that names nothing."""
+    named = [f"{name.removesuffix('_id')} {visible(value, _MAX_SHOWN)}" for name, value in req.route_params.items()]
+    return f"Looked for: {', '.join(named)}." if named else ""
+
+
 def _unavailable(seconds: int) -> Problem:
     return Problem(503, "unavailable", "A service that this needs is not available", retryAfter=seconds)
 
@@ -88,7 +98,7 @@ def with_problems(handler: Handler) -> Handler:
         except Problem as raised:
             problem = raised
         except NotFoundError:
-            problem = Problem(404, "not-found", "There is no such record")
+            problem = Problem(404, "not-found", "There is no such record", _looked_for(req))
         except ConflictError:
             problem = Problem(409, "conflict", "The record has just changed; read it again")
         except UnavailableError as error:

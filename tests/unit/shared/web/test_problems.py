@@ -129,3 +129,20 @@ async def test_every_problem_is_an_event_with_the_function_that_answered(
     told = json.loads(line.removeprefix("problem "))
     assert (told["status"], told["function"]) == (status, "handler")
     assert told["instance"] == body_of(response)["instance"]
+
+
+@pytest.mark.parametrize(
+    ("params", "detail"),
+    [
+        ({"incident_id": "inc-9", "name": "plans"}, "Looked for: incident inc-9, name plans."),
+        ({"incident_id": "a\x1b[2J\u202e" + "b" * 5000}, f"Looked for: incident a [2J {'b' * 73}…."),
+    ],
+)
+async def test_what_is_not_there_is_named_and_cannot_deceive(params: dict[str, str], detail: str) -> None:
+    @with_problems
+    async def handler(req: func.HttpRequest) -> func.HttpResponse:
+        raise NotFoundError("read an incident")
+
+    request = func.HttpRequest("GET", "https://clawback.example/api/incidents", body=b"", route_params=params)
+    body = body_of(await handler(request))
+    assert body["detail"] == detail
