@@ -141,9 +141,15 @@ def _problem(answer: httpx.Response) -> str:
         problem = None
     if not isinstance(problem, dict) or "title" not in problem:
         needs_key = answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-        return f"{answer.status_code} {answer.reason_phrase}: {'is the key right?' if needs_key else answer.url.path}"
+        return f"{answer.status_code} {answer.reason_phrase}: {'is the key right?' if needs_key else _path(answer)}"
     errors = problem.get("errors")
     listed = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
     lines = "".join(f"\n  {error.get('path')}: {error.get('kind')}" for error in listed)
     detail = f": {problem['detail']}" if problem.get("detail") else ""
-    return f"{problem['title']}{detail}{lines} ({problem.get('instance', answer.status_code)})"
+    looked_for = f" {_path(answer)}" if answer.status_code == HTTPStatus.NOT_FOUND else ""
+    return f"{problem['title']}{detail}{looked_for}{lines} ({problem.get('instance', answer.status_code)})"
+
+
+def _path(answer: httpx.Response) -> str:
+    """What was asked for, below `/api/`."""
+    return answer.url.path.partition("/api/")[2]

@@ -9,7 +9,6 @@ from typing import Any
 import azure.functions as func
 
 from shared.domain.ids import fresh
-from shared.domain.message import visible
 from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
 from shared.pipeline.events import Event, emit
 
@@ -18,8 +17,8 @@ _log = logging.getLogger("clawback.http")
 # Seconds. A right that was just granted takes minutes to be known everywhere (Azure RBAC).
 _MEND = 300
 
-# Characters of what was looked for. It stands in the path, where its sender may have written anything.
-_MAX_SHOWN = 80
+# What a part of a path names.
+_KINDS = {"incident_id": "incident", "name": "list", "check_id": "health check"}
 
 Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 """Named as its function is: that is how an event says which one answered."""
@@ -78,9 +77,9 @@ def _response(body: str, status: int, mimetype: str, headers: dict[str, str] | N
 
 
 def _looked_for(req: func.HttpRequest) -> str:
-    """What the path names, such as `Looked for: incident inc-9.`; nothing for a path that names nothing."""
-    named = [f"{name.removesuffix('_id')} {visible(value, _MAX_SHOWN)}" for name, value in req.route_params.items()]
-    return f"Looked for: {', '.join(named)}." if named else ""
+    """What the path was to name, such as `No such incident or list.`: never what the sender wrote there."""
+    kinds = [_KINDS.get(name, name) for name in req.route_params]
+    return f"No such {' or '.join(kinds)}." if kinds else ""
 
 
 def _unavailable(seconds: int) -> Problem:

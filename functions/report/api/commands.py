@@ -61,7 +61,7 @@ async def approve(incident_id: str, headers: Mapping[str, str], body: bytes, dep
     if incident.closed_at is not None:
         raise Problem(409, "incident-closed", "The incident is closed")
     if plan is None:
-        raise Problem(404, "unknown-plan", "The incident has no such plan", f"Looked for: plan {command.plan_id}.")
+        raise Problem(404, "unknown-plan", "The incident has no such plan")
     if plan.hash != command.plan_hash:
         raise Problem(409, "plan-differs", "The plan is not the one that was approved", "Look at it again.")
     if plan.state is not PlanState.AWAITING_APPROVAL:

@@ -356,7 +356,7 @@ def test_an_error_is_json_for_scripts(stub: StubApi, capsys: pytest.CaptureFixtu
     assert main(["incident", "show", "nothing", "--json"]) == REFUSED
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert json.loads(captured.err) == {"error": "404 Not Found: /api/incidents/nothing"}
+    assert json.loads(captured.err) == {"error": "404 Not Found: incidents/nothing"}
 
 
 def test_a_refusal_is_made_safe_for_the_terminal(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -530,7 +530,7 @@ def test_a_certificate_authority_that_is_gone_is_wrong_usage(tmp_path: Path) -> 
 
 
 def test_a_wrong_id_names_what_was_looked_for(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
-    problem = {"title": "There is no such record", "detail": "Looked for: incident inc-9.", "instance": "urn:x"}
+    problem = {"title": "There is no such record", "detail": "No such incident.", "instance": "urn:x"}
     stub.answers["/api/incidents/inc-9?top=1"] = Answer.json(problem, 404)
     assert main(["incident", "show", "inc-9"]) == REFUSED
-    assert capsys.readouterr().err == "clawback: There is no such record: Looked for: incident inc-9. (urn:x)\n"
+    assert capsys.readouterr().err == "clawback: There is no such record: No such incident. incidents/inc-9 (urn:x)\n"

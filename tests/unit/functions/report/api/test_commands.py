@@ -220,8 +220,3 @@ async def test_of_a_closed_case_everything_may_always_be_put_back() -> None:
     case = await Case().keep(alert_link(AlertStep.DECIDED), header=incident(closed_at=START))
     await undo(INCIDENT, {}, json.dumps(ALL).encode(), case.provide(CommandDeps))
     assert len(case.queue.sent) == 1
-
-
-async def test_a_plan_that_the_incident_does_not_have_is_named() -> None:
-    found = await refused(approve, await Case().keep(WAITING), **{**APPROVAL, "planId": "plan-9"})
-    assert (found["type"], found["detail"]) == ("unknown-plan", "Looked for: plan plan-9.")
