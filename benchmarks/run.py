@@ -94,7 +94,7 @@ def until_contained(at: Stack, moves: int, message_id: str = MESSAGE_ID) -> str:
         time.sleep(_POLL)
     while True:
         found: list[dict[str, Any]] = at.api("incidents?top=1")["incidents"]
-        ours = found and found[0]["messages"][0]["internetMessageId"] == message_id
+        ours = found and found[0]["message"]["internetMessageId"] == message_id
         if ours and found[0]["state"] == "contained":
             return str(found[0]["id"])
         time.sleep(_POLL)

@@ -28,6 +28,7 @@ from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
 from tests.fakes.targets import FakeTargets
 from tests.fakes.tenant import FakeTenant
+from tests.fakes.undone import FakeUndone
 
 D = TypeVar("D")
 
@@ -62,6 +63,7 @@ class World:
         self.incidents = FakeIncidents(self.checkpoints)
         self.targets = FakeTargets(self.checkpoints)
         self.tenant = FakeTenant(self.checkpoints)
+        self.undone = FakeUndone(self.checkpoints)
         self.activity = FakeActivity(self.checkpoints)
         self.evidence = FakeEvidence(self.checkpoints)
         self.queue = FakeQueue(self.checkpoints, self.now)

@@ -1,10 +1,11 @@
 """What makes a person look before anything is moved. Pure rules."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from functions.expand_recipients.manifest import ManifestSummary
 from shared.domain.alert import Alert
+from shared.domain.identity import PROTECTED_SENDER, SENDER_UNKNOWN
 from shared.domain.incident import (
     NOBODY,
     NOT_IDENTIFIED,
@@ -13,9 +14,10 @@ from shared.domain.incident import (
     Action,
     Decision,
     Incident,
+    undone_reason,
 )
 from shared.domain.tenant import DAY, HOUR, Amount, Budget
-from shared.policy import BudgetLimits, Mode, Policy
+from shared.policy import BudgetLimits, Limits, Mode, Policy
 
 
 def approval_reasons(
@@ -26,6 +28,7 @@ def approval_reasons(
     *,
     incident: Incident,
     mailbox_total: int | None,
+    undone: int = 0,
 ) -> tuple[str, ...]:
     """Why the plan needs a person, as codes with the numbers behind them; empty if it does not.
 
@@ -36,6 +39,7 @@ def approval_reasons(
         manifest: the plan's targets.
         incident: the case, with what its earlier plans took, and those of the cases that it succeeds.
         mailbox_total: how many mailboxes the tenant has; None if that is not known.
+        undone: how many messages of the plan a person undid before, in whatever case.
     """
     # Nobody was found because nothing could be searched for: without a person, the case would look contained.
     reasons = [note for note in manifest.notes if note.startswith((NOT_IDENTIFIED, NOBODY))]
@@ -47,22 +51,33 @@ def approval_reasons(
         reasons.append(f"rule: {decision.rule}")
     if incident.closed_at is not None:
         reasons.append("incident_closed")
-    # Many small alerts about one mail are one large pull; what a person has approved is not held against the next plan.
-    targets = manifest.pending + incident.unapproved_targets + incident.earlier_targets
-    if targets > policy.limits.targets:
-        reasons.append(f"targets: {targets} of {policy.limits.targets}")
-    mailboxes = manifest.pending_mailboxes + incident.unapproved_mailboxes + incident.earlier_mailboxes
-    if mailbox_total is None:
-        reasons.append("mailbox_count_unknown")
-    # Plans of one case touch the same mailboxes again and again; a share of 1 allows all of them.
-    elif mailboxes > policy.limits.mailbox_share * mailbox_total and policy.limits.mailbox_share < 1:
-        reasons.append(f"mailbox_share: {mailboxes} of {mailbox_total}")
+    if undone:
+        reasons.append(undone_reason(undone))
+    reasons += _over_limits(policy.limits, manifest, incident, mailbox_total)
     if manifest.protected:
         reasons.append(f"{PROTECTED_PEOPLE}: {manifest.protected}")
-    if any(policy.protected.sender(message.sender) for alert in alerts for message in alert.messages):
-        reasons.append("protected_sender")
+    senders = [sender for alert in alerts for message in alert.messages for sender in message.from_addresses]
+    if any(map(policy.protected.sender, senders)):
+        reasons.append(PROTECTED_SENDER)
+    if manifest.sender_unknown:
+        reasons.append(f"{SENDER_UNKNOWN}: {manifest.sender_unknown}")
     reasons += policy.four_eyes.reasons(targets=incident.targets + manifest.targets, protected=manifest.protected)
     return tuple(reasons)
+
+
+def _over_limits(
+    limits: Limits, manifest: ManifestSummary, incident: Incident, mailbox_total: int | None
+) -> Iterator[str]:
+    # Many small alerts about one mail are one large pull; what a person has approved is not held against the next plan.
+    targets = manifest.pending + incident.unapproved_targets + incident.earlier_targets
+    if targets > limits.targets:
+        yield f"targets: {targets} of {limits.targets}"
+    mailboxes = manifest.pending_mailboxes + incident.unapproved_mailboxes + incident.earlier_mailboxes
+    if mailbox_total is None:
+        yield "mailbox_count_unknown"
+    # Plans of one case touch the same mailboxes again and again; a share of 1 allows all of them.
+    elif mailboxes > limits.mailbox_share * mailbox_total and limits.mailbox_share < 1:
+        yield f"mailbox_share: {mailboxes} of {mailbox_total}"
 
 
 def budget_reasons(

@@ -12,6 +12,7 @@ from shared.ports.mailboxes import Mailboxes
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
 from shared.ports.tenant import TenantStore
+from shared.ports.undone import UndoneStore
 from shared.settings import Settings
 
 
@@ -23,6 +24,7 @@ class Deps:
     incidents: IncidentStore
     targets: TargetStore
     tenant: TenantStore
+    undone: UndoneStore
     directory: Directory
     mailboxes: Mailboxes
     evidence: EvidenceStore

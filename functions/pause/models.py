@@ -1,14 +1,11 @@
 """What pause and resume need."""
 
 from dataclasses import dataclass
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
 
 from shared.clock import Clock
 from shared.ports.queue import MessageQueue
 from shared.ports.tenant import TenantStore
-from shared.web.command_body import CommandBody, shown_reason
+from shared.web.command_body import CommandBody, GivenReason
 
 
 @dataclass(frozen=True)
@@ -23,4 +20,4 @@ class PauseDeps:
 class PauseBody(CommandBody):
     """Why: that stands with the pause."""
 
-    reason: Annotated[str, AfterValidator(shown_reason)] = Field()
+    reason: GivenReason

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functions.quarantine.rules import refused, too_large
 from shared.clock import Clock
 from shared.domain.ids import MailboxId, TargetId
+from shared.domain.incident import Plan
 from shared.domain.target import Copy, Target, TargetState
 from shared.policy import Policy
 from shared.ports.answers import Answer, Refusal
@@ -15,6 +16,7 @@ from shared.ports.mailboxes import Item, ItemKey, Mailboxes, MessageKey
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
 from shared.ports.tenant import TenantStore
+from shared.ports.undone import UndoneStore
 from shared.settings import Settings
 
 
@@ -26,6 +28,7 @@ class Deps:
     targets: TargetStore
     incidents: IncidentStore
     tenant: TenantStore
+    undone: UndoneStore
     queue: MessageQueue
     policy: Policy
     settings: Settings
@@ -47,6 +50,8 @@ class UnitOfWork:
     """The longest wait that a mailbox asked for, in seconds."""
     postponed: bool = False
     """Some targets did not fit into this commit; the next message takes them."""
+    plan: Plan | None = None
+    """The plan of the chunk: what a person has approved."""
 
     def __post_init__(self) -> None:
         self.before = dict(self.targets)

@@ -11,9 +11,11 @@ from functions.quarantine.models import (
     message_key,
     refusals_in,
 )
-from functions.quarantine.rules import is_named, located
+from functions.quarantine.rules import Judged, located, said_yes, why_held
+from shared.domain.identity import SENDER_UNKNOWN
 from shared.domain.ids import TargetId
 from shared.domain.target import Copy, Target, TargetState
+from shared.pipeline.identify import judge
 from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.mailboxes import FolderKey, Item, ItemKey, MessageKey, Where
 
@@ -21,33 +23,31 @@ Items = dict[TargetId, list[Item]]
 Found = dict[MessageKey, Answer[tuple[Item, ...]]]
 
 
-async def locate(work: UnitOfWork, deps: Deps) -> None:
-    """Find every copy of every target that is planned, or was located by an earlier message.
+async def locate(work: UnitOfWork, deps: Deps, *states: TargetState) -> None:
+    """Find every copy of every target in one of these states: planned, or located by an earlier message.
 
     Those that are found and answered in full are `LOCATED` and ready; the rest is in a terminal state, or as before
     with one more attempt used.
     """
-    targets = work.begin(TargetState.PLANNED, TargetState.LOCATED)
+    targets = work.begin(*states)
     (visible, deletions), recorded = await gather(
         _search(targets, deps),
         deps.mailboxes.get([item_key(target, copy) for target in targets for copy in target.copies]),
     )
-    named: Items = {}
     for target in targets:
         answers = visible[message_key(target)], deletions[message_key(target)]
         work.refuse(target.id, *refusals_in(*answers, *_unknown(target, recorded)))
-        found = items_in(*answers)
-        named[target.id] = [item for item in found if is_named(target, item)]
-        if target.id not in work.ready:
-            continue
-        if found and not named[target.id]:
-            work.end(target.to(TargetState.HELD, "sender_differs"))
-        elif len(named[target.id]) > deps.policy.limits.copies_per_mailbox:
-            work.end(target.to(TargetState.HELD, "too_many_copies"))
-    pulled = {target.id: _in_hidden_folder(target, recorded) for target in targets}
     ready = work.still_ready(TargetState.PLANNED, TargetState.LOCATED)
-    await _explain_missing(work, [t for t in ready if not named[t.id] and not pulled[t.id]], deps)
-    await _record(work, named, pulled, deps)
+    judged = await _judge(work, ready, deps, visible, deletions)
+    pulled = {target.id: _in_hidden_folder(target, recorded) for target in targets}
+    for target in work.still_ready(TargetState.PLANNED, TargetState.LOCATED):
+        # What an earlier worker moved was judged by it, and is not left behind.
+        why = why_held(judged[target.id], work.plan, deps.policy) if not pulled[target.id] else None
+        if why is not None:
+            work.end(target.to(TargetState.HELD, why))
+    ready = work.still_ready(TargetState.PLANNED, TargetState.LOCATED)
+    await _explain_missing(work, [t for t in ready if not judged[t.id].ours and not pulled[t.id]], deps)
+    await _record(work, {key: one.ours for key, one in judged.items()}, pulled, deps)
 
 
 async def move(work: UnitOfWork, deps: Deps) -> None:
@@ -74,21 +74,41 @@ async def verify(work: UnitOfWork, deps: Deps) -> None:
     targets = [t for t in work.still_ready(TargetState.LOCATED) if all(copy.moved_at for copy in t.copies)]
     visible, deletions = await _search(targets, deps)
     for target in targets:
-        answers = visible[message_key(target)], deletions[message_key(target)]
+        work.refuse(target.id, *refusals_in(visible[message_key(target)], deletions[message_key(target)]))
+    targets = [target for target in targets if target.id in work.ready]
+    judged = await _judge(work, targets, deps, visible, deletions)
+    for target in [target for target in targets if target.id in work.ready]:
         hidden = target.copies[0].quarantine_folder_id
         moved = [copy.moved_at for copy in target.copies if copy.moved_at]
-        if refusals := refusals_in(*answers):
-            work.refuse(target.id, *refusals)
-        elif any(is_named(target, item) and item.folder_id != hidden for item in items_in(*answers)):
+        if any(item.folder_id != hidden for item in judged[target.id].ours):
             work.refuse(target.id, Refusal(RefusalKind.TRANSIENT, "still_there", 0))
         else:
-            work.put(target.to(TargetState.QUARANTINED, pulled_at=max(moved), verified_at=deps.now()))
+            left = SENDER_UNKNOWN if judged[target.id].unsure else None
+            work.put(target.to(TargetState.QUARANTINED, left, pulled_at=max(moved), verified_at=deps.now()))
 
 
 async def _search(targets: list[Target], deps: Deps) -> tuple[Found, Found]:
     """Everywhere where a person can reach a copy."""
     messages = [message_key(target) for target in targets]
     return await gather(deps.mailboxes.find(Where.VISIBLE, messages), deps.mailboxes.find(Where.DELETIONS, messages))
+
+
+async def _judge(work: UnitOfWork, targets: list[Target], deps: Deps, *found: Found) -> dict[TargetId, Judged]:
+    """What the mailboxes of these targets have under their Message-IDs. A refusal on the way is the target's."""
+    asked = [
+        (target, item)
+        for target in targets
+        for item in items_in(*(answers[message_key(target)] for answers in found))
+        if item.internet_message_id == target.internet_message_id
+    ]
+    answers = await judge([(mailbox_of(target), target.traits, item) for target, item in asked], deps.mailboxes)
+    judged = {target.id: Judged() for target in targets}
+    for (target, item), answer in zip(asked, answers, strict=True):
+        if isinstance(answer, Refusal):
+            work.refuse(target.id, _retried_if_missing(answer))
+        else:
+            judged[target.id].add(item, answer, said_yes=said_yes(work.plan))
+    return judged
 
 
 def _unknown(target: Target, recorded: dict[ItemKey, Answer[Item]]) -> list[Refusal]:
@@ -111,13 +131,14 @@ async def _explain_missing(work: UnitOfWork, targets: list[Target], deps: Deps) 
     """Distinguish what was purged (it was there, and no client can reach it) from what was never there."""
     found = await deps.mailboxes.find(Where.PURGES, [message_key(target) for target in targets])
     for target in targets:
-        answer = found[message_key(target)]
-        if isinstance(answer, Refusal):
-            work.refuse(target.id, answer)
-        elif any(is_named(target, item) for item in answer):
+        work.refuse(target.id, *refusals_in(found[message_key(target)]))
+    targets = [target for target in targets if target.id in work.ready]
+    judged = await _judge(work, targets, deps, found)
+    for target in [target for target in targets if target.id in work.ready]:
+        if judged[target.id].ours:
             work.end(target.to(TargetState.GONE_BY_USER, "purged"))
         else:
-            work.end(target.to(TargetState.NOT_FOUND))
+            work.end(target.to(TargetState.NOT_FOUND, SENDER_UNKNOWN if judged[target.id].unsure else None))
 
 
 async def _record(work: UnitOfWork, items: Items, pulled: dict[TargetId, set[str]], deps: Deps) -> None:

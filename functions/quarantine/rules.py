@@ -1,12 +1,15 @@
 """What answers from mailboxes mean for a target. Pure functions on frozen models."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from shared.domain.identity import PROTECTED_SENDER, SENDER_DIFFERS, SENDER_UNKNOWN, Identity, Judgement
 from shared.domain.incident import Plan, PlanState
 from shared.domain.target import Copy, Original, ReadState, Target, TargetState
 from shared.pipeline.payloads import ApprovePlan
+from shared.policy import Policy
 from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.mailboxes import Item
 
@@ -68,15 +71,47 @@ def not_put_back(target: Target) -> bool:
     return target.state is TargetState.QUARANTINED and (target.reason or "").startswith(_RESTORE_FAILED)
 
 
-def is_named(target: Target, item: Item) -> bool:
-    """Whether this item is the mail that the incident named.
+@dataclass(slots=True)
+class Judged:
+    """The items of a mailbox that have the Message-ID of a target."""
 
-    The sender of a mail chooses its Message-ID, and may choose that of a benign mail: where the alert named
-    the sender, the item must have the same one.
-    """
-    if item.internet_message_id != target.internet_message_id:
+    ours: list[Item] = field(default_factory=list)
+    """They are the mail, or cannot be told from it and a person said yes."""
+    unsure: list[Item] = field(default_factory=list)
+    """They cannot be told from the mail, and no person said yes."""
+    others: list[str] = field(default_factory=list)
+    """Why each of the others is another mail."""
+
+    def add(self, item: Item, judgement: Judgement, *, said_yes: bool) -> None:
+        """Put the item where it belongs."""
+        if judgement.identity is Identity.SAME or (judgement.identity is Identity.UNSURE and said_yes):
+            self.ours.append(item)
+        elif judgement.identity is Identity.UNSURE:
+            self.unsure.append(item)
+        else:
+            self.others.append(judgement.why or SENDER_DIFFERS)
+
+
+def said_yes(plan: Plan | None) -> bool:
+    """Whether a person who approved the plan knew that From of some of its mail is not known."""
+    if plan is None or plan.approved_by is None:
         return False
-    return target.sender is None or item.sender is None or item.sender.lower() == target.sender.lower()
+    return any(reason.startswith(SENDER_UNKNOWN) for reason in plan.approval_reasons)
+
+
+def why_held(judged: Judged, plan: Plan | None, policy: Policy) -> str | None:
+    """Why nothing of a target may be moved, seen from what its mailbox has; None if it may."""
+    if not judged.ours:
+        if judged.unsure:
+            return SENDER_UNKNOWN
+        # Another sender says more than another time.
+        return max(judged.others, default=None)
+    if len(judged.ours) > policy.limits.copies_per_mailbox:
+        return "too_many_copies"
+    # The alert may name another sender than the copy shows, or none.
+    approved = plan is not None and plan.approved_by is not None
+    shown = [address for item in judged.ours for address in (item.sender, item.sent_by)]
+    return PROTECTED_SENDER if not approved and any(map(policy.protected.sender, shown)) else None
 
 
 def located(

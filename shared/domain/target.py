@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from shared.domain.base import Frozen, Instant, Stored
+from shared.domain.identity import Traits
 from shared.domain.ids import ChunkId, IncidentId, MailboxId, PlanId, TargetId, derive
+from shared.domain.mail_address import all_spelled
 from shared.domain.recipient import Recipient
 
 # A transactional batch has at most 100 operations (Cosmos DB service limit); one is the chunk's header.
@@ -134,7 +136,15 @@ class Target(Stored):
     message_key: str
     internet_message_id: str
     sender: str | None = None
+    senders: tuple[str, ...] = ()
+    """All From addresses that the incident names. Empty in older records, which have `sender` alone."""
     subject: str | None = None
+    network_message_id: str | None = None
+    named_at: Instant | None = None
+    """When the mail came, as the alert says."""
+    traced_at: Instant | None = None
+    """When transport gave it to this mailbox. None if message trace does not say, or knows several mails of this
+    Message-ID."""
     hops: tuple[Hop, ...]
     """The way the mail took, from the alert on. The hops of all targets together are the tree."""
     state: TargetState = TargetState.PLANNED
@@ -153,6 +163,17 @@ class Target(Stored):
     def terminal(self) -> bool:
         """Whether nothing more happens to it without a command."""
         return self.state in TERMINAL
+
+    @property
+    def traits(self) -> Traits:
+        """What the incident knows of the mail, to compare a copy with."""
+        return Traits(
+            senders=frozenset(all_spelled(self.senders or (self.sender,))),
+            subject=self.subject,
+            received_at=self.named_at,
+            network_message_id=self.network_message_id,
+            traced_at=self.traced_at,
+        )
 
     @property
     def exposed_seconds(self) -> int | None:

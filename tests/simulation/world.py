@@ -33,6 +33,7 @@ _PORTS = {
     "incidents",
     "targets",
     "tenant",
+    "undone",
     "directory",
     "mailboxes",
     "evidence",
@@ -171,7 +172,7 @@ class Simulation(Pipeline):
                 return ApprovePlan(plan_id=plan.id, plan_hash=plan.hash, **known)
             case "undo":
                 some = self.random.sample(targets, self.random.randint(0, min(2, len(targets))))
-                return UndoPull(targets=tuple(some), **known)
+                return UndoPull(targets=tuple(some), all=not some, **known)
             case _:
                 return CloseIncident(**known)
 

@@ -61,6 +61,7 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
     return {
         "incident": now.to_document(),
         "counts": now.counts.to_document(),
+        "canBePutBack": now.can_be_put_back,
         "targets": targets,
         "tree": tree.roots,
         "tenant": await _tenant(deps),
