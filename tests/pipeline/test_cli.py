@@ -105,6 +105,17 @@ def folders(stack: Stack) -> list[list[str]]:
     return [sorted(item["folder"] for item in items) for items in mailboxes(stack).values()]
 
 
+def test_pulling_is_paused_and_resumed(clawback: Run) -> None:
+    assert clawback("pause", "--show") == {"paused": False, "changes": []}
+    told = [clawback(command, "--by", "Sam", "--reason", f"to {command}") for command in ("pause", "resume")]
+    assert [one["paused"] for one in told] == [True, False]
+    changes = clawback("pause", "--show")["changes"]
+    assert [(one["by"], one["reason"], one["paused"]) for one in changes] == [
+        ("Sam", "to resume", False),
+        ("Sam", "to pause", True),
+    ]
+
+
 def test_nothing_is_pulled_before_a_person_approves(stack: Stack, clawback: Run, tmp_path: Path) -> None:
     def reaches(state: str, **states: int) -> Any:
         return wait(
