@@ -130,7 +130,7 @@ def test_nothing_is_pulled_before_a_person_approves(stack: Stack, clawback: Run,
     waiting = reaches("awaiting_approval")
     incident, (plan,) = waiting["incident"]["id"], waiting["plans"]
     assert (plan["state"], plan["targets"]) == ("awaiting_approval", 2)
-    assert plan["approvalReasons"] == ["rule: a person decides"]
+    assert plan["approvalReasons"] == ["rule: a person decides", "sender_unknown: 2"]
     assert {t["state"] for t in clawback("incident", "show", incident)["targets"]} == {"planned"}
 
     wrong = {"planId": plan["id"], "planHash": plan["hash"][::-1], "by": "Sam"}
