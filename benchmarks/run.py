@@ -45,7 +45,8 @@ POLICY = """
 version: 1
 rules: [{ name: measured, then: automatic }]
 limits: { targets: 100000, mailbox_share: 1.0, copies_per_mailbox: 25 }
-budget: { targets_per_hour: 1000000, targets_per_day: 1000000, mailbox_share_per_hour: 1000, mailbox_share_per_day: 1000 }
+budget:
+  { targets_per_hour: 1000000, targets_per_day: 1000000, mailbox_share_per_hour: 1000, mailbox_share_per_day: 1000 }
 protected: { people: [], groups: [], senders: [] }
 privileged: { groups: [] }
 follow: { depth: 1, replies: false, inbox_rules: false }
