@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.storage.queue import TextBase64EncodePolicy
@@ -33,9 +33,11 @@ class StorageQueues:
         self._clients: dict[Stage, QueueClient] = {}
         self._now = now
 
-    async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
+    async def send(
+        self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None, since: datetime | None = None
+    ) -> None:
         """See `MessageQueue.send`."""
-        await self._put(new_envelope(payload, correlation_id=correlation_id, now=self._now()), delay)
+        await self._put(new_envelope(payload, correlation_id=correlation_id, now=since or self._now()), delay)
 
     async def send_all(self, payloads: Iterable[Payload], *, correlation_id: str) -> None:
         """See `MessageQueue.send_all`."""

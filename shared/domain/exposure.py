@@ -34,13 +34,14 @@ class Counts(Frozen):
         """These counts with one target in the terminal state that it has just reached."""
         states = dict(self.states)
         if target.state is TargetState.RESTORED:
-            # It was counted as quarantined, with its exposure, and is now only one of them.
-            states[TargetState.QUARANTINED] = states.get(TargetState.QUARANTINED, 0) - 1
+            # It was counted as it was pulled, with its exposure, and is now only one of them.
+            states[target.pulled_as] = states.get(target.pulled_as, 0) - 1
             states[TargetState.RESTORED] = states.get(TargetState.RESTORED, 0) + 1
             return self.model_copy(update={"states": {k: n for k, n in states.items() if n}})
         states[target.state] = states.get(target.state, 0) + 1
         update: dict[str, object] = {"states": states}
-        if target.state is TargetState.QUARANTINED:
+        if target.state in {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}:
+            # The exposure of what is partly quarantined has no end yet: it has no time of its pull.
             counter = _READ_COUNTER[target.read]
             update[counter] = getattr(self, counter) + 1
             if (seconds := target.exposed_seconds) is not None:
@@ -60,6 +61,6 @@ class Counts(Frozen):
 def finished_targets(targets: Iterable[Target]) -> Counter[PlanId]:
     """How many more targets of each plan are finished, given targets in the terminal state that they just reached.
 
-    A plan is finished when all of its targets are. A restored target was counted before, as quarantined.
+    A plan is finished when all of its targets are. A restored target was counted before, as it was pulled.
     """
     return Counter(target.plan_id for target in targets if target.state is not TargetState.RESTORED)

@@ -23,6 +23,10 @@ class TargetState(StrEnum):
 
     QUARANTINED = "quarantined"
     """Moved to the hidden folder, and seen there, and seen nowhere else in the mailbox."""
+    PARTLY_QUARANTINED = "partly_quarantined"
+    """Some copies are, or may be, in the hidden folder; that nothing else is left was not seen. `reason` says why."""
+    ALREADY_QUARANTINED = "already_quarantined"
+    """Every copy is in the hidden folder, and another case put it there: the undo of that case puts it back."""
     RESTORED = "restored"
     NOT_FOUND = "not_found"
     GONE_BY_USER = "gone_by_user"
@@ -40,9 +44,15 @@ _NEXT: dict[TargetState, frozenset[TargetState]] = {
     TargetState.PLANNED: TERMINAL - {TargetState.RESTORED} | {TargetState.LOCATED},
     TargetState.LOCATED: TERMINAL - {TargetState.RESTORED},
     TargetState.QUARANTINED: frozenset({TargetState.RESTORING}),
+    # It can be put back, and it can be looked at again.
+    TargetState.PARTLY_QUARANTINED: frozenset({TargetState.RESTORING, TargetState.PLANNED}),
     # A restore that cannot be done leaves the copy where it is: still quarantined, and said so in `reason`.
-    TargetState.RESTORING: frozenset({TargetState.RESTORED, TargetState.QUARANTINED}),
+    TargetState.RESTORING: frozenset({TargetState.RESTORED, TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}),
 }
+
+
+# What a pull ends in when something of the target is in the hidden folder.
+_PULLED = frozenset({TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED})
 
 
 class ReadState(StrEnum):
@@ -117,6 +127,10 @@ class Copy(Frozen):
     original: Original
     quarantine_folder_id: str | None = None
     moved_at: Instant | None = None
+    """When its move to the hidden folder was known first. None if it is not known to be there."""
+    unmoved: bool = False
+    """Whether it is known that it was not moved: it was seen elsewhere, or its move was refused. If this is False and
+    `moved_at` is None, a move was asked for and nobody knows whether it was done."""
     restored_folder_id: str | None = None
     restored_folder_path: str | None = None
 
@@ -141,18 +155,31 @@ class Target(Stored):
     reason: str | None = None
     """Why it ended where it did, as a code: the Graph error code, or one of ours."""
     attempts: int = 0
-    """How often it was retried after a transient refusal."""
+    """How often it was retried after a transient refusal, since its state changed last."""
+    trying_since: Instant | None = None
+    """The first refusal since its state changed last. It is given up by time, never by the number of attempts."""
+    gives_up_at: Instant | None = None
+    """A refusal after this moment ends it: `trying_since` and as long as the refusals since then deserve."""
+    not_before: Instant | None = None
+    """Its mailbox asked to be left alone until then (Retry-After)."""
     copies: tuple[Copy, ...] = ()
     read: ReadState = ReadState.UNKNOWN
     delivered_at: Instant | None = None
     pulled_at: Instant | None = None
     verified_at: Instant | None = None
+    partly_reason: str | None = None
+    """Its `reason` when its pull ended as `PARTLY_QUARANTINED`: an undo has a reason of its own after that."""
     restored_at: Instant | None = None
 
     @property
     def terminal(self) -> bool:
         """Whether nothing more happens to it without a command."""
         return self.state in TERMINAL
+
+    @property
+    def pulled_as(self) -> TargetState:
+        """The state in which the pull of a target ended that is on its way back, or is back."""
+        return TargetState.QUARANTINED if self.partly_reason is None else TargetState.PARTLY_QUARANTINED
 
     @property
     def exposed_seconds(self) -> int | None:
@@ -169,7 +196,22 @@ class Target(Stored):
         """
         if state not in _NEXT.get(self.state, frozenset()):
             raise ValueError(f"{self.id}: no step from {self.state} to {state}")
-        return self.model_copy(update={"state": state, "reason": reason, **changes})
+        tries: dict[str, Any] = {"attempts": 0, "trying_since": None, "gives_up_at": None}
+        if state in _PULLED and self.state is not TargetState.RESTORING:
+            changes["partly_reason"] = reason if state is TargetState.PARTLY_QUARANTINED else None
+        return self.model_copy(update={"state": state, "reason": reason, **tries, **changes})
+
+    def ended(self, state: TargetState, reason: str | None = None, **changes: Any) -> "Target":
+        """This target in a terminal state which says that nothing of it was moved.
+
+        If a copy is in the hidden folder, or may be there, it is `PARTLY_QUARANTINED` instead, for the same reason; one
+        that begins with `move_unknown:` says that a move was asked for, and that it is not known whether it was done.
+        """
+        if any(copy.moved_at for copy in self.copies):
+            return self.to(TargetState.PARTLY_QUARANTINED, reason or state, **changes)
+        if any(not copy.unmoved for copy in self.copies):
+            return self.to(TargetState.PARTLY_QUARANTINED, f"move_unknown:{reason or state}", **changes)
+        return self.to(state, reason, **changes)
 
 
 class Chunk(Stored):
@@ -182,7 +224,15 @@ class Chunk(Stored):
     plan_id: PlanId
     targets: int
     lease_until: Instant | None = None
-    """While this is in the future, a worker has written ahead and is moving copies; others retry later."""
+    """While this is in the future, a worker has written ahead and is moving copies; others leave it alone."""
+    next_at: Instant | None = None
+    """A message that continues the chunk is seen at this moment. Others that come before it are done: they merge."""
+    sweep_at: Instant | None = None
+    """If nobody has committed the chunk by then, its message is lost and the sweep sends one. None: nothing is left."""
+    waiting_since: Instant | None = None
+    """Since when something has been left over: what the sweep sends counts its age from here."""
+    retries: int = 0
+    """Rounds in a row in which Graph could not be asked at all."""
 
 
 def target_id(incident: IncidentId, mailbox: str, message_key: str) -> TargetId:

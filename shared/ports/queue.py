@@ -1,7 +1,7 @@
 """Sending to the stages."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from shared.names import Stage
@@ -17,8 +17,10 @@ class MessageQueue(Protocol):
         UnavailableError: the service is throttling or unreachable.
     """
 
-    async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
-        """Send to the payload's stage; it becomes visible after `delay`."""
+    async def send(
+        self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None, since: datetime | None = None
+    ) -> None:
+        """Send to the payload's stage; it becomes visible after `delay`. Its age counts from `since`, else from now."""
         ...
 
     async def send_all(self, payloads: Iterable[Payload], *, correlation_id: str) -> None:

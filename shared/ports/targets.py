@@ -60,6 +60,6 @@ class TargetStore(Protocol):
         """
         ...
 
-    async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
-        """At most `limit` chunks whose lease ended before `now` and was not released: their worker died."""
+    async def abandoned(self, now: datetime, limit: int) -> list[Versioned[Chunk]]:
+        """At most `limit` chunks that nobody has committed until their `sweep_at`, which was before `now`."""
         ...

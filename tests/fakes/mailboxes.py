@@ -85,6 +85,10 @@ class FakeMailboxes:
         self._checkpoint(f"find {where}")
         return {(m, mid): self._answer(self._find, m, where, mid) for m, mid in dict.fromkeys(wanted)}
 
+    async def find_hidden(self, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
+        self._checkpoint("find hidden")
+        return {(m, mid): self._answer(self._find_in_quarantine, m, mid) for m, mid in dict.fromkeys(wanted)}
+
     async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
         self._checkpoint("get")
         return {(m, i): self._answer(self._get, m, i) for m, i in dict.fromkeys(items)}
@@ -145,6 +149,12 @@ class FakeMailboxes:
         return tuple(
             item for item in box.items.values() if item.internet_message_id == message_id and item.folder_id in places
         )
+
+    def _find_in_quarantine(self, mailbox: str, message_id: str) -> tuple[Item, ...]:
+        box = self.boxes[mailbox]
+        places = {i for i, p in box.folders.items() if p == QUARANTINE}
+        items = box.items.values()
+        return tuple(item for item in items if item.internet_message_id == message_id and item.folder_id in places)
 
     def _get(self, mailbox: str, item_id: str) -> Answer[Item]:
         return self.boxes[mailbox].items.get(item_id, GONE)

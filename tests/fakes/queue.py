@@ -36,9 +36,11 @@ class FakeQueue:
         self._now = now or FakeClock()
         self._checkpoint = (checkpoints or Checkpoints()).checkpoint
 
-    async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
+    async def send(
+        self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None, since: datetime | None = None
+    ) -> None:
         self._checkpoint(f"before send {payload.kind}")
-        envelope = new_envelope(payload, correlation_id=correlation_id, now=self._now())
+        envelope = new_envelope(payload, correlation_id=correlation_id, now=since or self._now())
         _fits(envelope)
         self.sent.append(payload)
         self.waiting.append(Sent(envelope, self._now() + (delay or timedelta()), self._now()))

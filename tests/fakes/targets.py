@@ -88,7 +88,7 @@ class FakeTargets:
         except ValidationError:
             return None
 
-    async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
+    async def abandoned(self, now: datetime, limit: int) -> list[Versioned[Chunk]]:
         self._checkpoint("abandoned chunks")
-        chunks = [stored.read().value for stored in self._chunks.values()]
-        return [c for c in chunks if c.lease_until is not None and c.lease_until < now][:limit]
+        chunks = [stored.read() for stored in self._chunks.values()]
+        return [c for c in chunks if c.value.sweep_at is not None and c.value.sweep_at < now][:limit]

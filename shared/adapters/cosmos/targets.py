@@ -89,15 +89,15 @@ class CosmosTargets:
         found = [stored async for stored in query(container, text, partition=chunk_id)]
         return {TargetId(one["id"]): readable(Target, one) for one in sorted(found, key=itemgetter("id"))}
 
-    async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
+    async def abandoned(self, now: datetime, limit: int) -> list[Versioned[Chunk]]:
         """See `TargetStore.abandoned`."""
         container = await self._database.container("targets")
         # Moments are compared as text, which can be wrong within one second; leases last for minutes.
-        text = "SELECT * FROM c WHERE c.type = 'chunk' AND c.leaseUntil < @now"
-        found: list[Chunk] = []
+        text = "SELECT * FROM c WHERE c.type = 'chunk' AND c.sweepAt < @now"
+        found: list[Versioned[Chunk]] = []
         async for stored in query(container, text, now=moment_text(now)):
             if (chunk := readable(Chunk, _own(stored))) is not None:
-                found.append(chunk)
+                found.append(Versioned(chunk, stored["_etag"]))
             # Counted here and not by TOP: chunks that cannot be read must not take the places of others.
             if len(found) == limit:
                 break

@@ -89,6 +89,7 @@ async def test_a_temporary_refusal_is_retried(kind: RefusalKind) -> None:
 
     assert await handle(RESTORE, world.deps) == RetryLater("targets left", 9.0, service=True)
     assert world.states == {"ann": TargetState.RESTORING, "bob": TargetState.RESTORED}
+    world.now.advance(9)
     assert await handle(RESTORE, world.deps) == Done()
     assert world.mailboxes.snapshot() == world.before
 
