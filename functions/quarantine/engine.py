@@ -44,6 +44,9 @@ _USED_OF_LEASE = 0.8
 # How long after a message is due the sweep takes it for lost. A queue that is not behind shows it within seconds.
 _LOST_AFTER = timedelta(minutes=2)
 
+# A pull that comes back after a crash may meet the last moments of the lease of its own first delivery.
+_ENDS_SOON = timedelta(seconds=10)
+
 # The clocks of workers and of the queue differ: what comes so little before its time is no other message.
 _SAME_MOMENT = timedelta(seconds=2)
 
@@ -115,7 +118,8 @@ def _taken_care_of(chunk: Chunk, now: datetime, *, undo: bool) -> Outcome | None
     one. An undo names what is wanted back, and waits for a lease to end.
     """
     if chunk.lease_until is not None and chunk.lease_until > now:
-        return RetryLater("leased", (chunk.lease_until - now).total_seconds()) if undo else Done()
+        waits = undo or chunk.lease_until - now <= _ENDS_SOON
+        return RetryLater("leased", (chunk.lease_until - now).total_seconds()) if waits else Done()
     if undo or chunk.next_at is None or chunk.next_at - _SAME_MOMENT <= now or _too_old(chunk, now):
         return None
     return Done()

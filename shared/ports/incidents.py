@@ -179,6 +179,10 @@ class IncidentStore(Protocol):
         """The lease of this name; None if somebody else has it, who then looks once more before releasing it."""
         ...
 
+    async def renew_lease(self, lease: Versioned[Lease], until: datetime) -> bool:
+        """Hold the lease longer; False if it is not held any more. What others asked meanwhile is not lost."""
+        ...
+
     async def release_lease(self, lease: Versioned[Lease]) -> Versioned[Lease] | None:
         """Release the lease: None. If others asked meanwhile, it is still held, and is returned as it is now."""
         ...

@@ -442,6 +442,26 @@ async def test_one_has_the_lease_and_is_told_that_others_asked(store: IncidentSt
     assert await store.acquire_lease(key, "enrich", START, until) is not None
 
 
+async def test_a_renewed_lease_lasts_longer_and_loses_no_question(store: IncidentStore, key: IncidentId) -> None:
+    await store.open(a_case(key))
+    until = START + timedelta(minutes=1)
+    lease = await store.acquire_lease(key, "enrich", START, until)
+    assert lease is not None
+    assert await store.renew_lease(lease, until + timedelta(minutes=1))
+    assert await store.acquire_lease(key, "enrich", until, until + timedelta(minutes=1)) is None
+    assert await store.renew_lease(lease, until + timedelta(minutes=2))
+
+    again = await store.release_lease(lease)
+    assert again is not None
+    assert (again.value.again, again.value.until) == (1, until + timedelta(minutes=2))
+    assert await store.renew_lease(again, until + timedelta(minutes=3))
+    assert await store.release_lease(again) is None
+    assert not await store.renew_lease(again, until + timedelta(minutes=4))
+    other = await store.acquire_lease(key, "enrich", until, until + timedelta(minutes=1))
+    assert other is not None
+    assert not await store.renew_lease(again, until + timedelta(minutes=4))
+
+
 async def test_of_many_takers_one_gets_the_lease(store: IncidentStore, key: IncidentId) -> None:
     await store.open(a_case(key))
     until = START + timedelta(minutes=6)

@@ -273,15 +273,25 @@ class FakeIncidents:
         self._checkpoint("after acquire lease")
         return kept
 
+    async def renew_lease(self, lease: Versioned[Lease], until: datetime) -> bool:
+        self._checkpoint("before renew lease")
+        case = self.leases[lease.value.incident_id]
+        held = case.get(lease.value.id, Lease)
+        if held is None or held.value.holder != lease.value.holder or held.value.until is None:
+            return False
+        case.put(lease.value.id, held.value.model_copy(update={"until": until}))
+        self._checkpoint("after renew lease")
+        return True
+
     async def release_lease(self, lease: Versioned[Lease]) -> Versioned[Lease] | None:
         self._checkpoint("before release lease")
         case = self.leases[lease.value.incident_id]
         held = case.get(lease.value.id, Lease)
         if held is None or held.value.holder != lease.value.holder:
             return None
-        if held.etag != lease.etag:
+        if held.value.again != lease.value.again:
             return held
-        case.put(lease.value.id, lease.value.model_copy(update={"until": None}))
+        case.put(lease.value.id, held.value.model_copy(update={"until": None}))
         self._checkpoint("after release lease")
         return None
 

@@ -9,6 +9,7 @@ from shared.names import POISON_SUFFIX, QUEUES, Stage
 from shared.pipeline.envelope import MAX_BODY, Envelope, new_envelope
 from shared.pipeline.payloads import Payload
 from shared.ports.health import Probe, ProbeResult
+from shared.ports.queue import Spare
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import FakeClock
 
@@ -55,6 +56,18 @@ class FakeQueue:
         _fits(envelope)
         self.waiting.append(Sent(envelope, self._now() + delay, self._now()))
         self._checkpoint("after send copy")
+
+    async def keep_spare(self, envelope: Envelope, *, delay: timedelta) -> Spare:
+        self._checkpoint("before keep spare")
+        _fits(envelope)
+        self.waiting.append(Sent(envelope, self._now() + delay, self._now()))
+        self._checkpoint("after keep spare")
+        return Spare(envelope.stage, envelope.id, "")
+
+    async def drop_spare(self, spare: Spare) -> None:
+        self._checkpoint("before drop spare")
+        self.waiting = [message for message in self.waiting if message.envelope.id != spare.id]
+        self._checkpoint("after drop spare")
 
     async def oldest(self) -> dict[Stage, float]:
         self._checkpoint("oldest messages")
