@@ -91,7 +91,7 @@ async def _finish(
     """Commit what was seen and when something is due again, report it, and say when this message comes again."""
     chunk, now = header.value, deps.now()
     left = [t for t in work.targets.values() if not t.terminal and (approved or t.state is not TargetState.PLANNED)]
-    due = now if work.postponed else min((work.due(target, now) for target in left), default=None)
+    due = now if work.postponed else _next_due([work.due(target, now) for target in left], now)
     pulled_first = [work.due(target, now) for target in wanted if target.state is TargetState.LOCATED]
     # A pull that waits continues what is wanted back too, once that is committed.
     merges = bool(wanted) and not pulled_first and not work.postponed and _comes_before(due, chunk, now)
@@ -135,6 +135,14 @@ def _leased(chunk: Chunk, deps: Deps) -> Chunk:
     until = now + timedelta(seconds=deps.settings.lease_seconds)
     since = chunk.waiting_since or now
     return chunk.model_copy(update={"lease_until": until, "sweep_at": until, "waiting_since": since})
+
+
+def _next_due(times: list[datetime], now: datetime) -> datetime | None:
+    """When the next message is due: for the first target, and for those that are due little later, in one round."""
+    if not times:
+        return None
+    first = min(times)
+    return max(time for time in times if time <= first + (first - now) / 2)
 
 
 def _comes_before(due: datetime | None, chunk: Chunk, now: datetime) -> bool:

@@ -113,10 +113,11 @@ async def test_429_for_hours_during_verification_leaves_the_mail_partly_quaranti
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = await one_mail()
-    after = 300 * [(RefusalKind.THROTTLED, "TooManyRequests")]
-    after_the_move(
-        world, monkeypatch, lambda: [world.mailboxes.refuse("ann", kind, code=code, after=2) for kind, code in after]
-    )
+
+    def throttle() -> None:
+        world.mailboxes.refuse("ann", RefusalKind.THROTTLED, times=300, code="TooManyRequests", after=2)
+
+    after_the_move(world, monkeypatch, throttle)
 
     await pull_until_done(world)
 
