@@ -41,6 +41,12 @@ class Case:
         (counts,) = objects([self._document.get("counts", self._incident.get("counts", {}))])
         return counts
 
+    @property
+    def watch(self) -> Json:
+        """Until when it is looked for what comes later; empty if it never was."""
+        (watch,) = objects([self._document.get("watch", {})])
+        return watch
+
     def alerts(self) -> Iterator[Json]:
         """Links to the alerts that the incident was made of, with the policy's decision."""
         return self._list("alerts")
@@ -92,7 +98,7 @@ class Case:
     def parts(self) -> dict[str, Any]:
         """Everything, for `--json`: objects and, where there may be many, iterators."""
         lists = {name: self._list(name) for name in _LISTS}
-        return {"incident": self.header, "counts": self.counts, **lists, "targets": self.targets()}
+        return {"incident": self.header, "counts": self.counts, "watch": self.watch, **lists, "targets": self.targets()}
 
     def _list(self, name: str) -> Iterator[Json]:
         for page in self._api.pages(f"{self._path}/lists/{name}", f"?top={_LIST_PAGE}"):

@@ -3,11 +3,22 @@
 from collections.abc import AsyncIterator
 
 from functions.quarantine.engine import advance
+from functions.quarantine.looks import look_again, look_at_chunk
 from functions.quarantine.models import Deps
 from shared.domain.ids import ChunkId, TargetId
 from shared.domain.incident import Command, Incident, Plan, PlanState
 from shared.domain.target import chunk_id
-from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, QuarantineMessage, RestoreChunk, UndoPull
+from shared.pipeline.payloads import (
+    ApprovePlan,
+    ExpandRecipients,
+    IncidentChanged,
+    LookAgain,
+    LookAtChunk,
+    PullChunk,
+    QuarantineMessage,
+    RestoreChunk,
+    UndoPull,
+)
 from shared.pipeline.stage import Done, Outcome, Reject
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
@@ -27,6 +38,10 @@ async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:
             return await approve(message, deps)
         case UndoPull():
             return await undo(message, deps)
+        case LookAgain():
+            return await look_again(message, deps)
+        case LookAtChunk():
+            return await look_at_chunk(message, deps)
 
 
 async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
@@ -51,6 +66,8 @@ async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
                 "state": PlanState.RUNNING,
                 "approved_by": message.by,
                 "approved_at": message.at,
+                # The looks that it opens, and the watch, are left to the stage that has its manifest.
+                "dispatched": False,
                 "unrecorded": True,
             }
         )
@@ -69,6 +86,7 @@ async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
         [
             IncidentChanged(incident_id=message.incident_id),
             *(PullChunk(incident_id=message.incident_id, chunk_id=chunk) for chunk in chunks),
+            ExpandRecipients(incident_id=message.incident_id),
         ],
         correlation_id=message.incident_id,
     )

@@ -10,11 +10,14 @@ from shared.domain.ids import MailboxId, TargetId
 from shared.domain.target import Copy, Target, TargetState
 from shared.policy import Policy
 from shared.ports.answers import Answer, Refusal
+from shared.ports.directory import Directory
 from shared.ports.incidents import IncidentStore
 from shared.ports.mailboxes import Item, ItemKey, Mailboxes, MessageKey
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
 from shared.settings import Settings
+
+_LOOKING = {TargetState.PLANNED, TargetState.LOCATED}
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Deps:
     """The services of the quarantine stage."""
 
     mailboxes: Mailboxes
+    directory: Directory
     targets: TargetStore
     incidents: IncidentStore
     queue: MessageQueue
@@ -42,6 +46,8 @@ class UnitOfWork:
     """Those that were answered in full: their copies may be moved once the chunk is committed."""
     seen: dict[ItemKey, Item] = field(default_factory=dict)
     """Copies that are to be put back, as they were seen last."""
+    began: datetime = field(init=False)
+    """Before anything was searched for."""
     waits: dict[MailboxId, datetime] = field(init=False)
     """Mailboxes that asked to be left alone, and until when."""
     retries: dict[TargetId, datetime] = field(default_factory=dict)
@@ -51,6 +57,7 @@ class UnitOfWork:
 
     def __post_init__(self) -> None:
         self.before = dict(self.targets)
+        self.began = self.now()
         self.waits = {}
         for target in self.targets.values():
             if target.not_before is not None and target.mailbox.id is not None:
@@ -140,6 +147,9 @@ class UnitOfWork:
 
     def changed(self) -> list[Target]:
         """What has to be committed; from then on it counts as stored."""
+        for key, target in self.targets.items():
+            if target.terminal and self.before[key].state in _LOOKING:
+                self.put(target.model_copy(update={"looked_at": self.began}))
         targets = [target for key, target in self.targets.items() if target is not self.before[key]]
         self.before = dict(self.targets)
         return targets

@@ -14,7 +14,7 @@ from shared.domain.target import Chunk
 from shared.errors import ConflictError
 from shared.pipeline.case_lease import resumed
 from shared.pipeline.envelope import MAX_AGE
-from shared.pipeline.payloads import EnrichAlerts, PullChunk
+from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, PullChunk
 from shared.ports.incidents import IncidentStore
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
@@ -29,6 +29,10 @@ _SENT_AGAIN_AFTER = timedelta(minutes=20)
 
 # Longer than the longest backoff (15 minutes): after it, no message for the alert is on a queue.
 _LONG = timedelta(minutes=20)
+
+# Every five minutes, with at most four trace requests each: two fifths of what the tenant has (graph.md 2.7), so that
+# new alerts are not held up. A hundred cases an hour; with more of them each waits longer for its turn.
+_WATCHES_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,17 @@ async def _send_again(found: Versioned[Chunk], now: datetime, deps: SweepDeps) -
     with suppress(ConflictError):
         # Somebody commits the chunk already, and notes when it is due.
         await deps.targets.commit(noted, found.etag, [])
+
+
+async def sweep_watches(deps: SweepDeps) -> int:
+    """Send the cases whose watch is due, the longest due first; how many there were.
+
+    What is due notes itself when it is due again, so that a message that was lost is sent again by the next sweep.
+    """
+    due = await deps.incidents.due_watches(deps.now(), _WATCHES_AT_ONCE)
+    for incident_id in due:
+        await deps.queue.send(ExpandRecipients(incident_id=incident_id), correlation_id=incident_id)
+    return len(due)
 
 
 async def sweep_alerts(deps: SweepDeps) -> int:

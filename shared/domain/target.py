@@ -54,6 +54,29 @@ _NEXT: dict[TargetState, frozenset[TargetState]] = {
 # What a pull ends in when something of the target is in the hidden folder.
 _PULLED = frozenset({TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED})
 
+LOOKED_AT_AGAIN = frozenset(
+    {
+        TargetState.NOT_FOUND,
+        TargetState.GONE_BY_USER,
+        TargetState.DENIED,
+        TargetState.MAILBOX_MISSING,
+        TargetState.ON_PREMISES,
+        TargetState.FAILED,
+        *_PULLED,
+    }
+)
+"""What is looked at again. Not among them: what a person undid or has to decide, and what another case has, whose undo
+would be reverted."""
+
+MAX_AUTOMATIC_LOOKS = 12
+"""Looks at one target that no person asked for: the watch of three days without message trace takes six. The sender can
+send the same Message-ID again and again; after this many looks a person is to see it."""
+
+# A look sends its outcome to the chain when it ends: the one before the last twenty is long there. Each of them takes
+# some 300 bytes of a document of which 99 are in one batch of 2 MB.
+_KEPT_LOOKS = 20
+_KEPT_OPENERS = 40
+
 
 class ReadState(StrEnum):
     """`isRead` before the move. `UNREAD` does not prove that the mail was not looked at."""
@@ -135,6 +158,20 @@ class Copy(Frozen):
     restored_folder_path: str | None = None
 
 
+class PastLook(Frozen):
+    """How an earlier look at a target ended."""
+
+    number: int
+    state: TargetState
+    reason: str | None = None
+    looked_at: Instant | None = None
+    copies: int = 0
+    read: ReadState = ReadState.UNKNOWN
+    delivered_at: Instant | None = None
+    pulled_at: Instant | None = None
+    verified_at: Instant | None = None
+
+
 class Target(Stored):
     """One message in one mailbox, with every copy of it there."""
 
@@ -170,6 +207,16 @@ class Target(Stored):
     partly_reason: str | None = None
     """Its `reason` when its pull ended as `PARTLY_QUARANTINED`: an undo has a reason of its own after that."""
     restored_at: Instant | None = None
+    look: int = 1
+    """The number of the current look; the first one is that of the plan."""
+    looked_at: Instant | None = None
+    """When the mailbox was searched for what the state says. None while the first look is not over, or was none."""
+    past_looks: tuple[PastLook, ...] = ()
+    """The outcomes of earlier looks, the last ones. The chain has all of them."""
+    openers: tuple[str, ...] = ()
+    """What asked for looks: ids of plans and commands, runs of the watch, deliveries. Each opens one look."""
+    automatic_looks: int = 0
+    """How many looks no person asked for, after the first."""
 
     @property
     def terminal(self) -> bool:
@@ -200,6 +247,49 @@ class Target(Stored):
         if state in _PULLED and self.state is not TargetState.RESTORING:
             changes["partly_reason"] = reason if state is TargetState.PARTLY_QUARANTINED else None
         return self.model_copy(update={"state": state, "reason": reason, **tries, **changes})
+
+    def look_again(self, opener: str, *, automatic: bool, mailbox: Mailbox | None = None) -> "Target":
+        """This target planned again, with its copies and times, for its next look.
+
+        Args:
+            opener: what asked for the look.
+            automatic: whether no person did.
+            mailbox: the mailbox that the directory knows now, if there was none before.
+
+        Raises:
+            ValueError: it is in a state in which nothing is looked at again; a bug, never an answer from outside.
+        """
+        if self.state not in LOOKED_AT_AGAIN:
+            raise ValueError(f"{self.id}: no look again from {self.state}")
+        kept = {name: getattr(self, name) for name in PastLook.model_fields if name not in {"number", "copies"}}
+        past = PastLook(number=self.look, copies=len(self.copies), **kept)
+        again = self.model_copy(
+            update={
+                "state": TargetState.PLANNED,
+                "reason": None,
+                "look": self.look + 1,
+                "past_looks": (*self.past_looks, past)[-_KEPT_LOOKS:],
+                "automatic_looks": self.automatic_looks + automatic,
+                "mailbox": mailbox or self.mailbox,
+                "attempts": 0,
+                "trying_since": None,
+                "gives_up_at": None,
+                "not_before": None,
+            }
+        )
+        return again.asked_by(opener)
+
+    def asked_by(self, opener: str) -> "Target":
+        """This target, which knows that this opener asked for a look: when it asks again, nothing is opened."""
+        return self.model_copy(update={"openers": (*self.openers, opener)[-_KEPT_OPENERS:]})
+
+    def at_look(self, past: PastLook) -> "Target":
+        """This target as it was when an earlier look had ended, as far as audit events and counts need it."""
+        seen = {name: getattr(past, name) for name in PastLook.model_fields if name not in {"number", "copies"}}
+        before = tuple(look for look in self.past_looks if look.number < past.number)
+        return self.model_copy(
+            update={**seen, "look": past.number, "past_looks": before, "copies": self.copies[: past.copies]}
+        )
 
     def ended(self, state: TargetState, reason: str | None = None, **changes: Any) -> "Target":
         """This target in a terminal state which says that nothing of it was moved.

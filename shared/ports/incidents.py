@@ -20,6 +20,7 @@ from shared.domain.incident import (
     Intake,
     Lease,
     Plan,
+    Watch,
 )
 from shared.domain.message import Message
 from shared.ports.versioned import Versioned
@@ -141,6 +142,14 @@ class IncidentStore(Protocol):
 
     async def command(self, incident_id: IncidentId, command_id: str) -> Command | None:
         """One command that a person gave."""
+        ...
+
+    async def watch(self, incident_id: IncidentId) -> Versioned[Watch] | None:
+        """The watch of the case; None if it never had one."""
+        ...
+
+    async def due_watches(self, now: datetime, limit: int) -> list[IncidentId]:
+        """At most `limit` cases whose watch is due before `now`, the longest due first."""
         ...
 
     async def unrecorded(self, incident_id: IncidentId, limit: int) -> list[Versioned[CaseDocument]]:

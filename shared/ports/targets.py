@@ -49,6 +49,10 @@ class TargetStore(Protocol):
         """The chunks of the incident that hold at least one of these targets."""
         ...
 
+    async def places(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> dict[TargetId, ChunkId]:
+        """The chunk of each of these targets that the incident has."""
+        ...
+
     def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         """All chunks of the incident, in any order."""
         ...

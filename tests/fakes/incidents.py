@@ -21,6 +21,7 @@ from shared.domain.incident import (
     PlanCounts,
     PlanState,
     Related,
+    Watch,
 )
 from shared.domain.message import Message
 from shared.errors import ConflictError, NotFoundError
@@ -29,10 +30,10 @@ from shared.ports.versioned import Versioned
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.documents import Documents
 
-_KINDS = (Incident, AlertLink, CaseMessage, Related, Plan, Command)
+_KINDS = (Incident, AlertLink, CaseMessage, Related, Plan, Command, Watch)
 _TRIES = 12
 
-D = TypeVar("D", AlertLink, CaseMessage, Plan, Command)
+D = TypeVar("D", AlertLink, CaseMessage, Plan, Command, Watch)
 
 
 class FakeIncidents:
@@ -221,6 +222,15 @@ class FakeIncidents:
     async def command(self, incident_id: IncidentId, command_id: str) -> Command | None:
         found = self._point(incident_id, command_id, Command)
         return found.value if found else None
+
+    async def watch(self, incident_id: IncidentId) -> Versioned[Watch] | None:
+        return self._point(incident_id, "watch", Watch)
+
+    async def due_watches(self, now: datetime, limit: int) -> list[IncidentId]:
+        self._checkpoint("due watches")
+        watches = [one.value for key in self.cases for one in self._all(IncidentId(key), Watch)]
+        due = sorted((one.next_at, one.incident_id) for one in watches if one.next_at is not None and one.next_at < now)
+        return [key for _, key in due][:limit]
 
     async def unrecorded(self, incident_id: IncidentId, limit: int) -> list[Versioned[CaseDocument]]:
         self._checkpoint("unrecorded documents")

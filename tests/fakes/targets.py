@@ -68,6 +68,14 @@ class FakeTargets:
         self._checkpoint("chunks with targets")
         return sorted(key for key in self._chunks_of(incident_id) if not set(targets).isdisjoint(self._targets[key]))
 
+    async def places(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> dict[TargetId, ChunkId]:
+        self._checkpoint("places of targets")
+        return {
+            TargetId(target): key
+            for key in self._chunks_of(incident_id)
+            for target in self._targets[key].keys() & targets
+        }
+
     async def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         self._checkpoint("chunks of incident")
         for key in self._chunks_of(incident_id):

@@ -10,6 +10,7 @@ from functions.report.api.parameters import number_of, wrong_continuation, wrong
 from functions.report.api.target_list import Position, Take, page
 from functions.report.api.tree import Tree
 from shared.domain.ids import IncidentId, TargetId
+from shared.domain.incident import Watch
 from shared.domain.target import Target
 
 # One answer stays below 10 MB: a target with its copies is about 2 KB of JSON, or 0.5 KB of CSV.
@@ -55,14 +56,22 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
             tree.add(target)
 
     following = await _page(now.id, query, MAX_TARGETS, take, deps)
+    watch = await deps.incidents.watch(now.id)
     return {
         "incident": now.to_document(),
         "counts": now.counts.to_document(),
+        **({"watch": _watch(watch.value)} if watch else {}),
         "targets": targets,
         "tree": tree.roots,
         **({"unreadable": unreadable} if unreadable else {}),
         **({"next": following} if following else {}),
     }
+
+
+def _watch(watch: Watch) -> dict[str, Any]:
+    """Until when the case is watched, whether it still is, and when it was last looked for something new."""
+    seen = watch.to_document()
+    return {**{name: seen[name] for name in ("until", "lastLookAt") if name in seen}, "ended": watch.next_at is None}
 
 
 async def activity_csv(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -> tuple[str, str | None]:

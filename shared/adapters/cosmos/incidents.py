@@ -34,6 +34,7 @@ from shared.domain.incident import (
     Lease,
     Plan,
     Related,
+    Watch,
 )
 from shared.domain.message import Message
 from shared.errors import ConflictError, NotFoundError, UnavailableError
@@ -44,6 +45,7 @@ S = TypeVar("S", bound=Stored)
 
 _CONTAINER = "incidents"
 _INTAKE: str = Intake.model_fields["id"].default
+_WATCH: str = Watch.model_fields["id"].default
 
 # Others write the same header: report for each chunk, the stages for each batch of alerts. Each of them may be first.
 _TRIES = 12
@@ -57,7 +59,7 @@ _ORDER: dict[str, str] = {
 }
 
 _MODELS: dict[str, type[Stored]] = {
-    model.document_type: model for model in (Incident, AlertLink, CaseMessage, Related, Plan, Command)
+    model.document_type: model for model in (Incident, AlertLink, CaseMessage, Related, Plan, Command, Watch)
 }
 
 
@@ -220,6 +222,19 @@ class CosmosIncidents:
         """See `IncidentStore.command`."""
         found = await self._point(Command, incident_id, command_id)
         return found.value if found else None
+
+    async def watch(self, incident_id: IncidentId) -> Versioned[Watch] | None:
+        """See `IncidentStore.watch`."""
+        return await self._point(Watch, incident_id, _WATCH)
+
+    async def due_watches(self, now: datetime, limit: int) -> list[IncidentId]:
+        """See `IncidentStore.due_watches`."""
+        container = await self._database.container(_CONTAINER)
+        # One watch a case, so that no case takes the places of others.
+        text = (
+            "SELECT TOP @limit VALUE c.incidentId FROM c WHERE c.type = 'watch' AND c.nextAt < @now ORDER BY c.nextAt"
+        )
+        return [IncidentId(key) async for key in query(container, text, limit=limit, now=moment_text(now))]
 
     async def unrecorded(self, incident_id: IncidentId, limit: int) -> list[Versioned[CaseDocument]]:
         """See `IncidentStore.unrecorded`."""

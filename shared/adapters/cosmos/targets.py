@@ -75,6 +75,10 @@ class CosmosTargets:
         """See `TargetStore.chunks_with`."""
         return sorted({ChunkId(found["chunkId"]) async for found in self._find(incident_id, targets)})
 
+    async def places(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> dict[TargetId, ChunkId]:
+        """See `TargetStore.places`."""
+        return {TargetId(found["id"]): ChunkId(found["chunkId"]) async for found in self._find(incident_id, targets)}
+
     async def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         """See `TargetStore.chunks_of`."""
         container = await self._database.container("targets")
