@@ -16,7 +16,7 @@ from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.tenant import INCIDENT, LEASE_SECONDS, MESSAGE_ID, Tenant
 
 # The dry run says how many places there are; should the stage get more of them, this number is to follow.
-PLACES = 52
+PLACES = 54
 
 
 async def first_alert(checkpoints: Checkpoints) -> Tenant:
@@ -80,6 +80,7 @@ async def check(tenant: Tenant, sent: list[object]) -> None:
         Target.model_validate_json(line)
         for plan in plans
         for line in tenant.evidence.blobs[plan.manifest].splitlines()[1:]
+        if b"lookAgain" not in line
     ]
     assert sorted(frozen, key=lambda t: t.id) == sorted(targets, key=lambda t: t.id)
     pulled = {message.chunk_id for message in sent if isinstance(message, PullChunk)}

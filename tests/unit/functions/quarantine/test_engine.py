@@ -52,7 +52,7 @@ async def messages_until_done(world: World, message: PullChunk | RestoreChunk) -
     raise AssertionError("it does not end")
 
 
-@pytest.mark.parametrize(("most", "needed"), [(1_000_000, 1), (3_500, 2)])
+@pytest.mark.parametrize(("most", "needed"), [(1_000_000, 1), (3_800, 2)])
 async def test_targets_that_do_not_fit_into_one_commit_are_pulled_by_several_messages(
     most: int, needed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
