@@ -32,8 +32,8 @@ def of_document(document: CaseDocument) -> list[CountedEvent]:
 def of_targets(targets: Iterable[Target], now: datetime) -> list[CountedEvent]:
     """Each terminal state that a target has reached, look by look, in order.
 
-    `now` is when what keeps no time of its own was seen. The outcomes of earlier looks are among them: a target may have
-    been opened again before they were recorded.
+    `now` is when what keeps no time of its own was seen. The outcomes of earlier looks are among them: a target may
+    have been opened again before they were recorded.
     """
     return [event for target in targets for one in _looks(target) for event in _of_target(one, now)]
 

@@ -24,6 +24,7 @@ from shared.domain.incident import (
     Intake,
     Plan,
     PlanState,
+    Watch,
 )
 from shared.domain.message import Message
 from shared.errors import ConflictError, NotFoundError
@@ -322,6 +323,28 @@ async def test_a_plan_that_is_not_dispatched(store: IncidentStore, key: Incident
     assert await store.undispatched_plan(key) == a_plan(key)
     assert [plan.id async for plan in store.plans(key)] == ["plan-000", "plan-001"]
     assert [plan.id async for plan in store.plans(key, START + timedelta(seconds=1))] == ["plan-001"]
+
+
+async def test_the_watch_of_a_case_and_which_are_due(store: IncidentStore, key: IncidentId) -> None:
+    # Earlier than what any other test keeps, so that the first ones found are these.
+    early = START - timedelta(days=365 * 300, seconds=int(time.time()))
+    due = {"late": early + timedelta(hours=2), "first": early, "ended": None}
+    for name, at in due.items():
+        one = IncidentId(f"{key}-{name}")
+        await store.open(a_case(one))
+        assert await store.watch(one) is None
+        watch = Watch(incident_id=one, until=START, next_at=at)
+        await store.update(one, once(Change(create=[watch])))
+        found = await store.watch(one)
+        assert found is not None
+        assert found.value == watch
+
+    async def ours(before: timedelta, limit: int = 1000) -> list[str]:
+        return [one for one in await store.due_watches(early + before, limit) if one.startswith(key)]
+
+    assert await ours(timedelta()) == []
+    assert await ours(timedelta(hours=3)) == [f"{key}-first", f"{key}-late"]
+    assert len(await store.due_watches(early + timedelta(hours=3), 1)) == 1
 
 
 async def test_what_is_not_recorded_yet(store: IncidentStore, key: IncidentId) -> None:

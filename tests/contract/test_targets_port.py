@@ -92,6 +92,8 @@ async def test_targets_are_found_across_chunks(store: TargetStore, incident: Inc
     wanted = [first[0].id, second[1].id, others[0].id]
     assert await store.known(incident, wanted) == {first[0].id, second[1].id}
     assert await store.known(incident, []) == set()
+    assert await store.places(incident, wanted) == {first[0].id: one.id, second[1].id: two.id}
+    assert await store.places(incident, []) == {}
     assert sorted([key async for key in store.chunks_of(incident)]) == [one.id, two.id]
     assert await store.chunks_with(incident, [second[0].id]) == [two.id]
     assert await store.chunks_with(incident, [others[0].id]) == []

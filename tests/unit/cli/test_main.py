@@ -66,7 +66,7 @@ def api(stub: StubApi) -> StubApi:
     stub.answers["/api/incidents/incident-1?top=1000"] = Answer.json({"targets": TARGETS})
     stub.answers["/api/incidents/incident-1/verify-chain"] = Answer.json({"intact": True, "chain": {"entries": 0}})
     stub.answers["/api/incidents/incident-1/activity.csv"] = Answer(b'"recipient"\r\n"ada"\r\n')
-    for name in ("approve", "undo", "close"):
+    for name in ("approve", "undo", "look-again", "close"):
         stub.answers[f"/api/incidents/incident-1/{name}"] = Answer.json({"commandId": f"cmd-{name}"}, 202)
     return stub
 
@@ -97,6 +97,7 @@ COMMANDS = [
     ("incident", "show"),
     ("approve",),
     ("undo",),
+    ("look-again",),
     ("close",),
     ("export",),
     ("dead-letter",),
@@ -218,6 +219,14 @@ def test_undo_of_an_unknown_mailbox_sends_nothing(api: StubApi, capsys: pytest.C
     assert main(arguments) == REFUSED
     assert "no target of this incident: eve@example.com" in capsys.readouterr().err
     assert not [one for one in api.asked if one.method == "POST"]
+
+
+def test_another_look_at_everything_or_at_one_mailbox(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["look-again", "incident-1", "--by", "Sam", "--reason", "late"]) == 0
+    assert api.sent("/api/incidents/incident-1/look-again") == {"by": "Sam", "reason": "late"}
+    assert capsys.readouterr().out == "another look is requested (cmd-look-again)\n"
+    assert main(["look-again", "incident-1", "--by", "Sam", "--mailbox", "Bob@Contoso.example"]) == 0
+    assert api.sent("/api/incidents/incident-1/look-again")["targets"] == ["target-bob"]
 
 
 def test_close(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
