@@ -156,6 +156,8 @@ class Demonstration:
         self._checks.that(
             "each ended in the expected state, for the expected reason", [d for one in both if (d := _difference(*one))]
         )
+        held = [t for t in found.values() if (t["state"], t.get("reason")) == ("held", "sender_unknown")]
+        self._checks.that("mail whose sender is not known waits for a person", [] if held else ["nothing is held"])
         chain = case.verification()
         self._checks.that("the chain of activity is intact", [] if chain["intact"] else [chain])
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from functions.expand_recipients.manifest import ManifestSummary
 from shared.domain.alert import Alert
+from shared.domain.identity import PROTECTED_SENDER, SENDER_UNKNOWN
 from shared.domain.incident import NOBODY, NOT_IDENTIFIED, Action, Decision, Incident
 from shared.policy import Policy
 
@@ -47,6 +48,9 @@ def approval_reasons(
         reasons.append(f"mailbox_share: {mailboxes} of {mailbox_total}")
     if manifest.protected:
         reasons.append(f"protected_people: {manifest.protected}")
-    if any(policy.protected.sender(message.sender) for alert in alerts for message in alert.messages):
-        reasons.append("protected_sender")
+    senders = [sender for alert in alerts for message in alert.messages for sender in message.from_addresses]
+    if any(map(policy.protected.sender, senders)):
+        reasons.append(PROTECTED_SENDER)
+    if manifest.sender_unknown:
+        reasons.append(f"{SENDER_UNKNOWN}: {manifest.sender_unknown}")
     return tuple(reasons)

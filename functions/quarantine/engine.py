@@ -23,7 +23,6 @@ from datetime import datetime, timedelta
 from functions.quarantine.models import Deps, UnitOfWork
 from functions.quarantine.pull import locate, move, verify
 from functions.quarantine.restore import put_back, survey, verify_restored, wanted_back
-from functions.quarantine.rules import not_put_back
 from shared.domain.ids import ChunkId, TargetId
 from shared.domain.incident import Plan, PlanState
 from shared.domain.target import Chunk, Target, TargetState
@@ -68,7 +67,7 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     if undo is None and not approved:
         return Reject("plan_not_approved")
 
-    work = UnitOfWork({target.id: target for target in targets}, deps.now)
+    work = UnitOfWork({target.id: target for target in targets}, deps.now, plan=plan)
     wanted = [target for target in targets if undo is not None and (not undo or target.id in undo)]
     for target in wanted:
         work.put(wanted_back(target))
@@ -219,6 +218,6 @@ async def plan_of(chunk: Chunk, deps: Deps) -> Plan | None:
 def _counts(work: UnitOfWork) -> dict[str, int]:
     """How many targets are in which state, and how many could not be put back."""
     counts = Counter(str(target.state) for target in work.targets.values())
-    if stuck := sum(not_put_back(target) for target in work.targets.values()):
+    if stuck := sum(target.put_back_failed for target in work.targets.values()):
         counts["restore_failed"] = stuck
     return dict(counts)

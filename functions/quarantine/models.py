@@ -7,6 +7,7 @@ from functions.quarantine.rules import move_asked, refused, too_large, wait_of
 from shared.clock import Clock
 from shared.domain.batch import batch_size
 from shared.domain.ids import MailboxId, TargetId
+from shared.domain.incident import Plan
 from shared.domain.target import Copy, Target, TargetState
 from shared.policy import Policy
 from shared.ports.answers import Answer, Refusal
@@ -48,6 +49,8 @@ class UnitOfWork:
     """When targets are due again that were refused in this round."""
     postponed: bool = False
     """Some targets did not fit into this commit; the next message takes them."""
+    plan: Plan | None = None
+    """The plan of the chunk: what a person has approved."""
 
     def __post_init__(self) -> None:
         self.before = dict(self.targets)

@@ -93,14 +93,14 @@ def _event(incident_id: IncidentId, kind: str, at: datetime, actor: str, about: 
 
 def _of_target(target: Target, now: datetime) -> list[CountedEvent]:
     """One or two events: a restore, or a failed one, comes after a pull, which may not be recorded yet."""
-    pulled = target.model_copy(update={"state": target.pulled_as, "reason": target.partly_reason})
+    pulled = target.model_copy(update={"state": target.pulled_as, "reason": target.pull_reason})
     match target.state:
         case TargetState.RESTORED:
             return [
                 _quarantined(pulled, now),
                 CountedEvent(_seen(target, target.state, target.restored_at or now), target),
             ]
-        case TargetState.QUARANTINED | TargetState.PARTLY_QUARANTINED if target.reason != pulled.reason:
+        case TargetState.QUARANTINED | TargetState.PARTLY_QUARANTINED if target.put_back_failed:
             # Still there, and counted as that already: the attempt to bring it back failed.
             return [_quarantined(pulled, now), CountedEvent(_seen(target, "restore_failed", now))]
         case TargetState.QUARANTINED | TargetState.PARTLY_QUARANTINED:

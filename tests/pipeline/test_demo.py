@@ -45,7 +45,15 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     assert "✗" not in text
     # What the issue promises, on a machine that does nothing else; here other tests run beside it.
     assert monotonic() - started < 2 * 60
-    for claim in ("forwarded by", "through", "on_premises", "gone_by_user", "Undo for", "put back"):
+    for claim in (
+        "forwarded by",
+        "through",
+        "on_premises",
+        "gone_by_user",
+        "held (sender_unknown)",
+        "Undo for",
+        "put back",
+    ):
         assert claim in text
     told = json.loads(Path("out/demo/incident.json").read_text())
     assert told["incident"]["state"] == "contained"
@@ -54,6 +62,7 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(told["targets"])
     assert {row["state"] for row in rows} >= {"quarantined", "restored", "on_premises", "gone_by_user", "not_found"}
+    assert {row["reason"] for row in rows if row["state"] == "held"} == {"sender_differs", "sender_unknown"}
 
 
 def test_demo_crash(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """A small tenant with one chunk of a running plan, for the tests of the quarantine stage."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -77,8 +78,17 @@ class World:
         }
         return self.mailboxes.add_item(mailbox, folder, Item(**{**known, **changes}))  # type: ignore[arg-type]  # one dict of several types
 
-    async def plan(self, *mailboxes: str, state: PlanState = PlanState.RUNNING) -> None:
-        """An incident whose plan has one target in each of these mailboxes, in one chunk."""
+    async def plan(
+        self,
+        *mailboxes: str,
+        state: PlanState = PlanState.RUNNING,
+        named: Mapping[str, object] | None = None,
+        approval: Mapping[str, object] | None = None,
+    ) -> None:
+        """An incident whose plan has one target in each of these mailboxes, in one chunk.
+
+        `named` changes what the targets know of the mail, `approval` what the plan says of its approval.
+        """
         plan = Plan(
             id=PLAN,
             incident_id=INCIDENT,
@@ -93,6 +103,7 @@ class World:
             pending_mailboxes=len(mailboxes),
             state=state,
             planned_at=START,
+            **(approval or {}),
         )
         link = AlertLink(
             id=ALERT,
@@ -104,7 +115,7 @@ class World:
             step=AlertStep.PLANNED,
         )
         self.incidents.keep(Incident(id=INCIDENT, opened_at=START), link, plan)
-        targets = [target_in(mailbox) for mailbox in mailboxes]
+        targets = [target_in(mailbox).model_copy(update=named or {}) for mailbox in mailboxes]
         chunk = Chunk(id=CHUNK, incident_id=INCIDENT, plan_id=PLAN, targets=len(targets))
         assert await self.targets.add_chunk(chunk, targets)
 
