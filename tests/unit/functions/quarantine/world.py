@@ -30,7 +30,7 @@ DELIVERED = START - timedelta(minutes=10)
 
 POLICY = load_policy(Path(__file__).parents[4] / "policy.yaml")
 
-# A process that died cannot end its lease; the tests wait this long instead of six minutes.
+# A process that died cannot end its lease; the tests wait this long instead of 90 seconds.
 LEASE_SECONDS = 60
 
 
