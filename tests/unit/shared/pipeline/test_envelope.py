@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.names import Stage
 from shared.domain.ids import IncidentId, PlanId, TargetId, derive, fresh
 from shared.domain.message import visible
 from shared.domain.target import chunk_id
+from shared.names import Stage
 from shared.pipeline.envelope import MAX_BODY, Envelope, backoff, delayed_copy, new_envelope, spare_copy, spread
 from shared.pipeline.payloads import IncidentChanged, PullChunk, RestoreChunk, UndoPull
 from shared.web.command_body import MAX_TARGETS
