@@ -25,6 +25,7 @@ class Case:
     """
 
     def __init__(self, api: Api, incident: str) -> None:
+        self.id = incident
         self._api = api
         self._path = f"{_PATH}/{segment(incident)}"
         self._document = api.get(f"{self._path}?top=1")
@@ -46,6 +47,11 @@ class Case:
         """Until when it is looked for what comes later; empty if it never was."""
         (watch,) = objects([self._document.get("watch", {})])
         return watch
+
+    @property
+    def can_be_put_back(self) -> int:
+        """How many targets an undo would put back now."""
+        return int(self._document.get("canBePutBack", 0))
 
     def alerts(self) -> Iterator[Json]:
         """Links to the alerts that the incident was made of, with the policy's decision."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from functions.quarantine.engine import advance, plan_of
 from functions.quarantine.models import Deps, target_size
-from functions.quarantine.rules import not_put_back
+from functions.quarantine.undone import not_undone
 from shared.domain.batch import MAX_BATCH_BYTES
 from shared.domain.ids import ChunkId, MailboxId, TargetId
 from shared.domain.incident import Command, Incident, PlanState
@@ -99,7 +99,7 @@ async def look_at_chunk(message: LookAtChunk, deps: Deps) -> Outcome:
     """Open the next look at those targets of the chunk that are to be looked at again, and go on as for any pull.
 
     A look follows the approval of the plan of its target: nothing is opened while that plan waits. Nobody but a person
-    opens one in a closed case.
+    opens one in a closed case, or at mail that a person undid.
     """
     header, targets = await deps.targets.read_chunk(message.chunk_id)
     chunk, now = header.value, deps.now()
@@ -112,6 +112,8 @@ async def look_at_chunk(message: LookAtChunk, deps: Deps) -> Outcome:
         return Done()
     asked = [target for target in targets if message.targets is None or target.id in message.targets]
     opened = [target for target in asked if opens(target, message)]
+    if message.automatic:
+        opened = await not_undone(opened, deps)
     found = await _mailboxes([target for target in opened if target.mailbox.id is None], deps)
     changed = [_opened(target, message, found.get(target.id), now) for target in opened]
     # Their look is not over, and searches after this: it is what is asked for.
@@ -125,11 +127,8 @@ async def look_at_chunk(message: LookAtChunk, deps: Deps) -> Outcome:
 
 
 def opens(target: Target, message: LookAtChunk) -> bool:
-    """Whether this message opens the next look at a target that has ended.
-
-    This is the place for whatever else keeps an automatic look from pulling, as that a person undid the same mail.
-    """
-    if target.state not in LOOKED_AT_AGAIN or not_put_back(target) or _opener(target, message) in target.openers:
+    """Whether this message opens the next look at a target that has ended."""
+    if target.state not in LOOKED_AT_AGAIN or target.put_back_failed or _opener(target, message) in target.openers:
         return False
     if not message.automatic:
         return True

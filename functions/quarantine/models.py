@@ -7,6 +7,7 @@ from functions.quarantine.rules import move_asked, refused, too_large, wait_of
 from shared.clock import Clock
 from shared.domain.batch import batch_size
 from shared.domain.ids import MailboxId, TargetId
+from shared.domain.incident import Plan
 from shared.domain.target import Copy, Target, TargetState
 from shared.policy import Policy
 from shared.ports.answers import Answer, Refusal
@@ -15,6 +16,7 @@ from shared.ports.incidents import IncidentStore
 from shared.ports.mailboxes import Item, ItemKey, Mailboxes, MessageKey
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
+from shared.ports.undone import UndoneStore
 from shared.settings import Settings
 
 _LOOKING = {TargetState.PLANNED, TargetState.LOCATED}
@@ -28,6 +30,7 @@ class Deps:
     directory: Directory
     targets: TargetStore
     incidents: IncidentStore
+    undone: UndoneStore
     queue: MessageQueue
     policy: Policy
     settings: Settings
@@ -54,6 +57,8 @@ class UnitOfWork:
     """When targets are due again that were refused in this round."""
     postponed: bool = False
     """Some targets did not fit into this commit; the next message takes them."""
+    plan: Plan | None = None
+    """The plan of the chunk: what a person has approved."""
 
     def __post_init__(self) -> None:
         self.before = dict(self.targets)

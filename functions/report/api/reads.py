@@ -61,6 +61,7 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
         "incident": now.to_document(),
         "counts": now.counts.to_document(),
         **({"watch": _watch(watch.value)} if watch else {}),
+        "canBePutBack": now.can_be_put_back,
         "targets": targets,
         "tree": tree.roots,
         **({"unreadable": unreadable} if unreadable else {}),

@@ -133,7 +133,14 @@ def test_what_came_back_was_pulled_first(
 def test_what_was_partly_pulled_is_told_as_that_also_when_it_is_back(
     state: str, reason: str | None, kinds: list[str], states: dict[str, Any]
 ) -> None:
-    ended = target("ann", TargetState(state), reason=reason, partly_reason="why", read=ReadState.READ)
+    ended = target(
+        "ann",
+        TargetState(state),
+        reason=reason,
+        pull_state=TargetState.PARTLY_QUARANTINED,
+        pull_reason="why",
+        read=ReadState.READ,
+    )
     told = of_targets([ended], START)
     assert [one.event.kind for one in told] == kinds
     assert told[0].event.data["reason"] == "why"
@@ -144,7 +151,14 @@ def test_what_was_partly_pulled_is_told_as_that_also_when_it_is_back(
 
 
 def test_the_exposure_of_what_is_partly_pulled_has_no_end_yet() -> None:
-    pulled = target("ann", TargetState.PARTLY_QUARANTINED, reason="why", partly_reason="why", delivered_at=START)
+    pulled = target(
+        "ann",
+        TargetState.PARTLY_QUARANTINED,
+        reason="why",
+        pull_state=TargetState.PARTLY_QUARANTINED,
+        pull_reason="why",
+        delivered_at=START,
+    )
     (told,) = of_targets([pulled], START)
     assert "exposedSeconds" not in told.event.data or told.event.data["exposedSeconds"] is None
 
