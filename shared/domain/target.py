@@ -319,7 +319,13 @@ class Target(Stored):
         seen = {name: getattr(past, name) for name in PastLook.model_fields if name not in {"number", "copies"}}
         before = tuple(look for look in self.past_looks if look.number < past.number)
         return self.model_copy(
-            update={**seen, "look": past.number, "past_looks": before, "copies": self.copies[: past.copies]}
+            update={
+                **seen,
+                "look": past.number,
+                "past_looks": before,
+                "copies": self.copies[: past.copies],
+                "partly_reason": past.reason if past.state is TargetState.PARTLY_QUARANTINED else None,
+            }
         )
 
     def ended(self, state: TargetState, reason: str | None = None, **changes: Any) -> "Target":

@@ -128,6 +128,21 @@ async def test_each_look_is_in_the_chain_once_and_the_newest_counts() -> None:
     assert sum(finished_targets([one.target for one in events if one.target]).values()) == len(world.targets.all)
 
 
+async def test_a_look_after_a_pull_in_part_is_recorded_as_what_each_was() -> None:
+    world = await pulled()
+    whole = world.target("ann")
+    partly = whole.model_copy(
+        update={"state": TargetState.PARTLY_QUARANTINED, "reason": "denied", "partly_reason": "denied"}
+    )
+    first = of_targets([partly], world.now())
+    again = partly.look_again("plan-2", automatic=True).to(TargetState.QUARANTINED)
+    events = of_targets([again], world.now())
+    assert [one.event.kind for one in events] == ["partly_quarantined", "quarantined"]
+    assert events[0].event.id == first[0].event.id
+    counts = Counts().with_all([one.target for one in events if one.target], counted_to=2)
+    assert (counts.states, counts.exposed_targets) == ({"quarantined": 1}, 1)
+
+
 async def test_the_outcome_of_a_look_is_recorded_also_while_the_next_one_is_open() -> None:
     world = await pulled()
     open_again = world.target("eve").look_again("plan-2", automatic=True)
