@@ -49,6 +49,12 @@ class Case:
         return tenant
 
     @property
+    def watch(self) -> Json:
+        """Until when it is looked for what comes later; empty if it never was."""
+        (watch,) = objects([self._document.get("watch", {})])
+        return watch
+
+    @property
     def can_be_put_back(self) -> int:
         """How many targets an undo would put back now."""
         return int(self._document.get("canBePutBack", 0))
@@ -104,7 +110,7 @@ class Case:
     def parts(self) -> dict[str, Any]:
         """Everything, for `--json`: objects and, where there may be many, iterators."""
         lists = {name: self._list(name) for name in _LISTS}
-        return {"incident": self.header, "counts": self.counts, **lists, "targets": self.targets()}
+        return {"incident": self.header, "counts": self.counts, "watch": self.watch, **lists, "targets": self.targets()}
 
     def _list(self, name: str) -> Iterator[Json]:
         for page in self._api.pages(f"{self._path}/lists/{name}", f"?top={_LIST_PAGE}"):

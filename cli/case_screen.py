@@ -38,6 +38,10 @@ def _tenant_lines(tenant: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _case_lines(case: Case) -> Iterator[tuple[str, str]]:
     """Lines of text, safe to print, each with its style."""
+    if watch := case.watch:
+        is_watched = "was watched" if watch.get("ended") else "is watched"
+        seen = f", last look at {safe(watch['lastLookAt'])}" if watch.get("lastLookAt") else ""
+        yield f"{is_watched} until {safe(watch.get('until'))}{seen}", ""
     for link in case.alerts():
         decision = link.get("decision")
         text = f"{decision.get('action')} by rule {decision.get('rule')!r}" if decision else "not decided yet"

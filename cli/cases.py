@@ -1,4 +1,4 @@
-"""The commands for cases: `incident list`, `incident show`, `approve`, `undo`, `close`, `export`."""
+"""The commands for cases: `incident list`, `incident show`, `approve`, `undo`, `look-again`, `close`, `export`."""
 
 import sys
 from collections.abc import Iterator
@@ -135,6 +135,31 @@ def undo(
             body |= {"all": True, "count": _confirmed(Case(api, incident)) if yes is None else yes}
         answer = ask(api, incident, "undo", body)
     _print_requested("undo", answer, as_json=as_json)
+
+
+@commands.command("look-again")
+def look_again(
+    incident: Incident,
+    *,
+    by: By,
+    reason: Reason = "",
+    mailbox: Annotated[
+        list[str] | None, typer.Option(metavar="ADDRESS", help="Only this address; may be repeated.")
+    ] = None,
+    url: Url = None,
+    key: Key = None,
+    sign_in: SignIn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look again for what was not found, failed, or came later, and pull it."""
+    from cli.case_json import Case, ask
+
+    body: dict[str, Any] = {"by": by, "reason": reason}
+    with connect(url, key, sign_in) as api:
+        if mailbox:
+            body["targets"] = _targets_in(Case(api, incident), {address.lower() for address in mailbox})
+        answer = ask(api, incident, "look-again", body)
+    _print_requested("another look", answer, as_json=as_json)
 
 
 @commands.command()

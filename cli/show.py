@@ -22,6 +22,8 @@ _ROWS = 1000
 
 _STYLES = {
     "quarantined": "green",
+    "partly_quarantined": "bold yellow",
+    "already_quarantined": "green",
     "restored": "cyan",
     "failed": "bold red",
     "denied": "bold red",

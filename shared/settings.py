@@ -7,9 +7,9 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-# The longest that a function may run (host.json functionTimeout) and a minute for a clock that is off:
-# after that, the holder of a lease is certainly dead.
-_LEASE_SECONDS = 360
+# How long a worker that died keeps others from its work. Whoever works longer renews the lease of a case; work on a
+# chunk stops before its lease ends (`functions.quarantine.engine`).
+_LEASE_SECONDS = 90
 
 WEBHOOK_SECRETS = "CLAWBACK_WEBHOOK_SECRETS"
 ROLE = "CLAWBACK_ROLE"

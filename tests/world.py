@@ -36,7 +36,7 @@ INCIDENT = IncidentId("incident-1")
 MESSAGE_ID = "<it's-a-trap@evil.example>"
 SENDER = "ceo@evil.example"
 DELIVERED = START - timedelta(minutes=10)
-# A process that died cannot end its lease; the tests wait this long instead of six minutes.
+# A process that died cannot end its lease; the tests wait this long instead of 90 seconds.
 LEASE_SECONDS = 60
 
 # A tenant of two or three people: each mail is in most of its mailboxes.

@@ -6,6 +6,7 @@ A draft is a plan whose alerts are chosen and whose targets are not. It is taken
 one is made: plans of a case choose their targets one after the other, so that no target is chosen twice.
 """
 
+from collections import defaultdict
 from datetime import timedelta
 from functools import partial
 
@@ -15,9 +16,10 @@ from functions.expand_recipients.models import Deps
 from functions.expand_recipients.reservation import release, reserve
 from functions.expand_recipients.search import search
 from functions.expand_recipients.trace import Traces
+from functions.expand_recipients.watch import started, watch_case
 from shared.domain.alert import Alert
 from shared.domain.enrichment import Enrichment, merged
-from shared.domain.ids import IncidentId
+from shared.domain.ids import ChunkId, IncidentId, TargetId
 from shared.domain.incident import (
     MAX_PLAN_ALERTS,
     Action,
@@ -33,7 +35,7 @@ from shared.domain.tenant import Amount
 from shared.domain.undone import MAX_ON_PLAN, UndoneBefore, by_message, undone_before
 from shared.errors import NotFoundError, UnavailableError
 from shared.pipeline.case_lease import alone
-from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, Payload, PullChunk
+from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, LookAtChunk, Payload, PullChunk
 from shared.pipeline.stage import Outcome
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
@@ -42,7 +44,7 @@ from shared.ports.versioned import Versioned
 _MAX_WAIT = timedelta(minutes=5)
 
 LOOKED_AT_BEFORE = "looked_at_before"
-"""The note that earlier plans of the case have these targets, which are not looked at again."""
+"""The note that earlier plans of the case have these targets: the plan opens their next look."""
 
 
 async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
@@ -51,16 +53,18 @@ async def handle(message: ExpandRecipients, deps: Deps) -> Outcome:
 
 
 async def _plan_some(incident_id: IncidentId, deps: Deps) -> bool:
-    """Make one plan; False if there was none to make."""
+    """Make one plan, or else the run of the watch that is due; False if nothing is left."""
     plan = await _unfinished(incident_id, deps)
     if plan is None:
-        return False
+        return await watch_case(incident_id, deps)
     if plan.state is PlanState.DRAFT:
         plan, summary = await _made(plan, deps)
     else:
         # An earlier delivery recorded the plan, and died before it had sent everything.
         summary = await read_manifest(plan.manifest, deps.evidence)
     await deps.queue.send_all(_what_follows(plan, summary), correlation_id=incident_id)
+    if plan.state is not PlanState.AWAITING_APPROVAL:
+        await _open_looks(plan, summary, deps)
     await _mark_dispatched(plan, deps)
     return True
 
@@ -128,11 +132,15 @@ async def _freeze(path: str, draft: Plan, alerts: list[Alert], enrichment: Enric
     """Find everybody who has the mail, and keep who is new as the plan's manifest."""
     known_to_case = partial(deps.targets.known, draft.incident_id)
     traces = Traces(draft.incident_id, deps.evidence, deps.now)
-    found = await search(alerts, enrichment, deps, known=known_to_case, traces=traces)
+    found = await search(
+        alerts, enrichment, deps, known=known_to_case, traces=traces, watch=draft.watch, follow_known=draft.watch
+    )
     places = identified(draft.incident_id, found.tree)
-    # A sender could send the same Message-ID again after the pull: no plan of the case looks at these mailboxes again.
-    notes = (*found.notes, *((f"{LOOKED_AT_BEFORE}: {len(found.known)}",) if found.known else ()))
-    await deps.evidence.keep_lines(path, freeze(draft, places, found.tree, known=found.known, notes=notes))
+    # The watch asks for its looks by itself, where something can be new.
+    again = () if draft.watch else found.known
+    notes = (*found.notes, *((f"{LOOKED_AT_BEFORE}: {len(again)}",) if again else ()))
+    lines = freeze(draft, places, found.tree, known=found.known, notes=notes, look_again=again)
+    await deps.evidence.keep_lines(path, lines)
 
 
 async def _record(
@@ -180,7 +188,7 @@ async def _record(
         }
         recorded = stored.value.model_copy(update=changes)
         header = case.with_plan(PlanState.DRAFT, recorded.state).changed(
-            planned=case.planned + len(recorded.alert_ids),
+            planned=case.planned + (0 if recorded.watch else len(recorded.alert_ids)),
             targets=case.targets + recorded.targets,
             unapproved_targets=case.unapproved_targets + recorded.pending,
             unapproved_mailboxes=case.unapproved_mailboxes + recorded.pending_mailboxes,
@@ -208,7 +216,12 @@ async def _mark_dispatched(plan: Plan, deps: Deps) -> None:
         stored = await deps.incidents.plan(plan.incident_id, plan.id)
         if stored is None or stored.value.dispatched:
             return None
-        return Change(case, replace=[Versioned(stored.value.model_copy(update={"dispatched": True}), stored.etag)])
+        if plan.state is PlanState.AWAITING_APPROVAL and stored.value.state is not plan.state:
+            # Approved meanwhile: what waited for that is to be sent.
+            return None
+        sent = Versioned(stored.value.model_copy(update={"dispatched": True}), stored.etag)
+        begun, longer = await started(stored.value, deps)
+        return Change(case, create=begun, replace=[sent, *longer])
 
     await deps.incidents.update(plan.incident_id, change)
 
@@ -221,6 +234,33 @@ async def _mailbox_total(enrichment: Enrichment, deps: Deps) -> int | None:
         if automatic and deps.now() - enrichment.decided_at < _MAX_WAIT:
             raise
         return None
+
+
+async def _open_looks(plan: Plan, summary: ManifestSummary, deps: Deps) -> None:
+    """Ask for the next look at what earlier plans took, where it was looked at before these alerts came.
+
+    A burst of alerts about one mail does not use up the looks: the first plan has looked after all of them came.
+    """
+    if not summary.look_again:
+        return
+    alerts = await deps.alerts.read_all(plan.alert_ids)
+    places = await deps.targets.places(plan.incident_id, summary.look_again)
+    chunks: defaultdict[ChunkId, list[TargetId]] = defaultdict(list)
+    for target, chunk in sorted(places.items()):
+        chunks[chunk].append(target)
+    await deps.queue.send_all(
+        [
+            LookAtChunk(
+                incident_id=plan.incident_id,
+                chunk_id=chunk,
+                targets=tuple(targets),
+                opener=plan.id,
+                since=max(alert.received_at for alert in alerts),
+            )
+            for chunk, targets in chunks.items()
+        ],
+        correlation_id=plan.incident_id,
+    )
 
 
 def _what_follows(plan: Plan, summary: ManifestSummary) -> list[Payload]:

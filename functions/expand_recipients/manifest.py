@@ -21,6 +21,8 @@ from shared.ports.evidence import EvidenceStore
 # Targets grow while they are worked on: by the folder, marks and ids of each copy.
 _CHUNK_BYTES = MAX_BATCH_BYTES // 2
 
+_KNOWN_TARGET = b'{"lookAgain":'
+
 AddChunk = Callable[[Chunk, list[Target]], Awaitable[bool]]
 
 
@@ -33,6 +35,12 @@ class ManifestHeader(Frozen):
     incident_id: IncidentId
     alert_ids: tuple[AlertId, ...]
     notes: tuple[str, ...] = ()
+
+
+class KnownTarget(Frozen):
+    """A line after the targets: a target of an earlier plan, whose next look this plan opens."""
+
+    look_again: TargetId
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,8 @@ class ManifestSummary:
     internet_message_ids: set[str] = field(default_factory=set)
     """Message-IDs of what is looked for."""
     chunks: list[ChunkSummary] = field(default_factory=list)
+    look_again: list[TargetId] = field(default_factory=list)
+    """Targets of earlier plans that are looked at again."""
 
 
 def manifest_path(incident: IncidentId, plan: PlanId) -> str:
@@ -82,6 +92,7 @@ def freeze(
     *,
     known: Collection[TargetId],
     notes: Iterable[str],
+    look_again: Iterable[TargetId] = (),
 ) -> Iterator[bytes]:
     """The lines of the manifest of what was reached, without the targets that the case already has.
 
@@ -101,6 +112,8 @@ def freeze(
             document["chunkId"] = chunk_id(plan.id, number)
         held, size = held + 1, size + grown
         yield _line(document)
+    for target in sorted(look_again):
+        yield _line(KnownTarget(look_again=target).to_document())
 
 
 async def read_manifest(path: str, evidence: EvidenceStore, add_chunk: AddChunk | None = None) -> ManifestSummary:
@@ -111,7 +124,7 @@ async def read_manifest(path: str, evidence: EvidenceStore, add_chunk: AddChunk 
     """
     summary, digest = ManifestSummary(), hashlib.sha256()
     mailboxes, pending, protected = _Runs(), _Runs(), _Runs()
-    async for header, targets in _chunks(evidence.lines(path), digest.update):
+    async for header, targets in _chunks(evidence.lines(path), digest.update, summary.look_again.append):
         summary.notes = header.notes
         if not targets:
             continue
@@ -143,7 +156,7 @@ async def read_manifest(path: str, evidence: EvidenceStore, add_chunk: AddChunk 
 
 
 async def _chunks(
-    lines: AsyncIterator[bytes], seen: Callable[[bytes], None]
+    lines: AsyncIterator[bytes], seen: Callable[[bytes], None], known: Callable[[TargetId], None]
 ) -> AsyncIterator[tuple[ManifestHeader, list[Target]]]:
     """The targets chunk by chunk; a manifest without targets gives one empty list."""
     header: ManifestHeader | None = None
@@ -153,6 +166,9 @@ async def _chunks(
         seen(line)
         if header is None:
             header = ManifestHeader.model_validate_json(line)
+            continue
+        if line.startswith(_KNOWN_TARGET):
+            known(KnownTarget.model_validate_json(line).look_again)
             continue
         target = Target.model_validate_json(line)
         if held and held[0].chunk_id != target.chunk_id:

@@ -33,7 +33,7 @@ from asyncio import gather
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -41,7 +41,16 @@ from typing import TYPE_CHECKING, Any
 from functions.expand_recipients.follow import forwarded_to, next_path, redirected, senders_copy, sent_on
 from functions.expand_recipients.lookup import Lookup
 from functions.expand_recipients.models import Deps
-from functions.expand_recipients.trace import Trace, Traces, delivered_at, delivered_to, delivery_times, expanded
+from functions.expand_recipients.trace import (
+    WATCH_REQUESTS,
+    Trace,
+    Traces,
+    delivered_at,
+    delivered_to,
+    delivery_times,
+    expanded,
+    last_delivered_at,
+)
 from functions.expand_recipients.tree import Addressed, At, Delivery, Mail, Path, Tree
 from shared.domain.alert import Alert
 from shared.domain.enrichment import Enrichment
@@ -60,6 +69,9 @@ if TYPE_CHECKING:
 # One window of the trace's limit (graph.md 2.7).
 _WAIT = timedelta(minutes=5)
 
+# Known targets that a run of the watch follows again: each takes some requests, and a function has five minutes.
+_MAX_FOLLOWED = 1000
+
 _NO_MAILBOX = {
     RefusalKind.ON_PREMISES: TargetState.ON_PREMISES,
     RefusalKind.MAILBOX_MISSING: TargetState.MAILBOX_MISSING,
@@ -77,10 +89,19 @@ class SearchResult:
     known: frozenset[TargetId]
     """Those of the tree's deliveries that are targets of the case already."""
     notes: tuple[str, ...]
+    delivered: dict[TargetId, datetime]
+    """When transport last gave the mail to a known one, where message trace says so."""
 
 
 async def search(
-    alerts: Sequence[Alert], enrichment: Enrichment, deps: Deps, *, known: Known, traces: Traces
+    alerts: Sequence[Alert],
+    enrichment: Enrichment,
+    deps: Deps,
+    *,
+    known: Known,
+    traces: Traces,
+    watch: bool = False,
+    follow_known: bool = False,
 ) -> SearchResult:
     """Find everybody who has one of the alerts' messages, or what was made of it.
 
@@ -90,23 +111,35 @@ async def search(
         deps: services.
         known: asked in each round for what is new in it, never twice for one target.
         traces: the traces of the case.
+        watch: whether the case is searched again for what came later: with few requests to message trace, and without
+            waiting for it.
+        follow_known: whether what known targets sent on is followed too, of as many as `_MAX_FOLLOWED`.
 
     Raises:
         UnavailableError, DeniedError: to be waited for.
     """
-    return await _Search(alerts, enrichment, deps, known, traces).run()
+    return await _Search(alerts, enrichment, deps, known, traces, watch=watch, follow_known=follow_known).run()
 
 
 class _Search:
     def __init__(
-        self, alerts: Sequence[Alert], enrichment: Enrichment, deps: Deps, known: Known, traces: Traces
+        self,
+        alerts: Sequence[Alert],
+        enrichment: Enrichment,
+        deps: Deps,
+        known: Known,
+        traces: Traces,
+        *,
+        watch: bool,
+        follow_known: bool,
     ) -> None:
         now = deps.now()
         self.alerts = alerts
         self.incident = enrichment.incident_id
         self.mailboxes = deps.mailboxes
         self.policy = deps.policy.follow
-        self.may_wait = now - enrichment.decided_at < _WAIT
+        self.follows_known = _MAX_FOLLOWED if follow_known else 0
+        self.may_wait = not watch and now - enrichment.decided_at < _WAIT
         self.notes: Counter[str] = Counter(enrichment.notes)
         self.lookup = Lookup(deps.directory, enrichment)
         self.ended = {
@@ -114,7 +147,8 @@ class _Search:
             for recipient in enrichment.recipients
             if recipient.id is not None and recipient.no_mailbox is not None
         }
-        self.trace = Trace(deps.directory, traces, now=now, may_wait=self.may_wait, notes=self.notes)
+        requests = {"requests": WATCH_REQUESTS} if watch else {}
+        self.trace = Trace(deps.directory, traces, now=now, may_wait=self.may_wait, notes=self.notes, **requests)
         self.rows: dict[str, tuple[TraceRow, ...]] = {}
         self.unread: list[str] = []
         """Mails whose trace was asked, and whose rows have led to no recipient yet."""
@@ -134,7 +168,7 @@ class _Search:
         for mail, rows in self.rows.items():
             self.tree.expanded_by_transport(mail, expanded(rows))
         notes = tuple(f"{what}: {times}" for what, times in sorted(self.notes.items()))
-        return SearchResult(self.tree, frozenset(self.known), notes)
+        return SearchResult(self.tree, frozenset(self.known), notes, await self._last_deliveries())
 
     async def _from_alerts(self) -> list[Delivery]:
         """Every message at every address that the alerts name for it."""
@@ -219,11 +253,16 @@ class _Search:
     def _to_follow(self, new: list[At]) -> list[Delivery]:
         # Sorted, as in `_from_alerts`.
         deliveries = (self.tree.deliveries[at] for at in sorted(new))
-        return [
-            delivery
-            for delivery in deliveries
-            if delivery.state is TargetState.PLANNED and not delivery.known and delivery.path.depth < self.policy.depth
-        ]
+        followed = []
+        for delivery in deliveries:
+            if delivery.state is not TargetState.PLANNED or delivery.path.depth >= self.policy.depth:
+                continue
+            if delivery.known:
+                if not self.follows_known:
+                    continue
+                self.follows_known -= 1
+            followed.append(delivery)
+        return followed
 
     async def _sent_items(self, holders: list[Delivery]) -> dict[At, tuple[SentCopy, ...]]:
         """Forwards and replies in the holders' Sent Items, without answers to another mail.
@@ -303,6 +342,18 @@ class _Search:
             addressed += [Addressed(key, address, path) for address in delivered_to(self.rows[key])]
         self.unread.clear()
         return await self._look_up(addressed)
+
+    async def _last_deliveries(self) -> dict[TargetId, datetime]:
+        """When transport last gave each known target its mail."""
+        addresses: defaultdict[str, set[str]] = defaultdict(set)
+        for address, recipient in (await self.lookup.recipients(())).items():
+            addresses[recipient.holder].add(address.lower())
+        found: dict[TargetId, datetime] = {}
+        for (mail, holder), delivery in self.tree.deliveries.items():
+            last = last_delivered_at(addresses[holder], self.rows.get(mail, ())) if delivery.known else None
+            if last is not None:
+                found[target_id(self.incident, holder, mail)] = last
+        return found
 
     def _note_mails_without_recipient(self) -> None:
         with_recipient = {mail for mail, _ in self.tree.deliveries}

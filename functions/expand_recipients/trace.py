@@ -6,7 +6,7 @@ the whole case, and a pull never fails for want of the trace: what it did not an
 
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -20,6 +20,8 @@ from shared.ports.evidence import EvidenceStore
 
 # A fifth of what the tenant has in five minutes: five plans can be made at a time.
 _MAX_REQUESTS = 20
+WATCH_REQUESTS = 4
+"""Of a run of the watch: there are up to ten of them in five minutes."""
 # A trace spans at most ten days, and starts at most ninety days back (graph.md 2.7) when Graph reads the request: some
 # time after `now`.
 _SPAN = timedelta(days=10)
@@ -93,17 +95,25 @@ class Trace:
         now: the end of every window.
         may_wait: whether a trace that is unavailable is to be waited for.
         notes: counts what could not be asked.
+        requests: how often it may ask.
     """
 
     def __init__(
-        self, directory: Directory, traces: Traces, *, now: datetime, may_wait: bool, notes: Counter[str]
+        self,
+        directory: Directory,
+        traces: Traces,
+        *,
+        now: datetime,
+        may_wait: bool,
+        notes: Counter[str],
+        requests: int = _MAX_REQUESTS,
     ) -> None:
         self._directory = directory
         self._traces = traces
         self._now = now
         self._may_wait = may_wait
         self._notes = notes
-        self._left = _MAX_REQUESTS
+        self._left = requests
 
     async def of(self, message: Message) -> Rows:
         """The rows of this message.
@@ -216,6 +226,12 @@ def delivered_at(address: str, rows: Iterable[TraceRow]) -> datetime | None:
     """When transport gave the mail to this address; None if it does not say."""
     times = [row.received_at for row in rows if row.recipient.lower() == address and row.received_at is not None]
     return min(times, default=None)
+
+
+def last_delivered_at(addresses: Collection[str], rows: Iterable[TraceRow]) -> datetime | None:
+    """When transport last gave the mail to one of these addresses; None if it does not say."""
+    mine = (row for row in rows if row.recipient.lower() in addresses and row.status.lower() in _DELIVERED)
+    return max((row.received_at for row in mine if row.received_at is not None), default=None)
 
 
 def delivery_times(rows: Rows, network_message_id: str | None = None) -> dict[str, datetime]:

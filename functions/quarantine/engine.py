@@ -1,6 +1,6 @@
 """What one message does for one chunk, in both directions.
 
-read chunk ─▶ leased by another worker? retry when the lease ends
+read chunk ─▶ leased by another worker, or another message is due? done; an undo waits
     │
     ▼
 locate (what is to be pulled) · survey (what is to be put back)        nothing is changed yet
@@ -15,29 +15,45 @@ commit: everything that undo needs, and the lease     ◀── the write-ahead:
 move ─▶ verify · put back ─▶ verify                   ◀── a crash here? the next message looks before it moves
     │
     ▼
-commit: what was seen; the lease ends ─▶ report ─▶ retry for what is left
+commit: what was seen; the lease ends; when what is left is due ─▶ report ─▶ retry for what is left
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from functions.quarantine.hold import held_back
 from functions.quarantine.models import Deps, UnitOfWork
 from functions.quarantine.pull import locate, move, verify
 from functions.quarantine.restore import put_back, survey, verify_restored, wanted_back
-from functions.quarantine.rules import not_put_back
 from functions.quarantine.undone import stopped_if_undone
 from shared.domain.ids import ChunkId, TargetId
 from shared.domain.incident import Plan, PlanState
 from shared.domain.target import Chunk, Target, TargetState
+from shared.errors import ClawbackError, UnavailableError
+from shared.pipeline.envelope import MAX_AGE, backoff
 from shared.pipeline.events import Event, emit
 from shared.pipeline.payloads import ChunkChanged
 from shared.pipeline.stage import Done, Outcome, Reject, RetryLater
+from shared.ports.versioned import Versioned
 
 # A transactional batch takes 2 MB as sent (Cosmos DB service limit). The chunk's header and the batch around the
 # documents have the rest.
 _MAX_COMMIT = 1_800_000
+
+# The part of a lease that may be used. What was sent in the last moment of it is carried out before the lease ends.
+_USED_OF_LEASE = 0.8
+
+# How long after a message is due the sweep takes it for lost. A queue that is not behind shows it within seconds.
+_LOST_AFTER = timedelta(minutes=2)
+
+# A pull that comes back after a crash may meet the last moments of the lease of its own first delivery.
+_ENDS_SOON = timedelta(seconds=10)
+
+# The clocks of workers and of the queue differ: what comes so little before its time is no other message.
+_SAME_MOMENT = timedelta(seconds=2)
 
 
 async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | None = None) -> Outcome:
@@ -50,8 +66,8 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     """
     header, targets = await deps.targets.read_chunk(chunk_id)
     chunk, now = header.value, deps.now()
-    if chunk.lease_until is not None and chunk.lease_until > now:
-        return RetryLater("leased", (chunk.lease_until - now).total_seconds())
+    if (other := _taken_care_of(chunk, now, undo=undo is not None)) is not None:
+        return other
     plan = await plan_of(chunk, deps)
     if plan is not None and _released(plan) and plan.approved_by is None:
         plan = await stopped_if_undone(plan, targets, deps)
@@ -61,35 +77,118 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     if undo is None and not approved and not stopped:
         return Reject("plan_not_approved")
 
-    work = UnitOfWork({target.id: target for target in targets}, plan=plan)
+    work = UnitOfWork({target.id: target for target in targets}, deps.now, plan=plan)
     wanted = await _want_back(work, undo, deps)
-    await _look(work, deps, (TargetState.PLANNED, TargetState.LOCATED) if approved else (TargetState.LOCATED,))
-    work.fit(_MAX_COMMIT)
+    read = header
+    try:
+        await _look(work, deps, (TargetState.PLANNED, TargetState.LOCATED) if approved else (TargetState.LOCATED,))
+        work.write_ahead()
+        work.fit(_MAX_COMMIT)
+        if work.still_ready(TargetState.LOCATED, TargetState.RESTORING):
+            if undo is None and (held := await held_back(deps)):
+                # Paused while mailboxes were searched, which may take minutes. Nothing is committed yet.
+                return held
+            header = await deps.targets.commit(_leased(chunk, deps), header.etag, work.changed())
+            await _act(header, work, deps)
+    except UnavailableError as error:
+        return await _wait(header, error, [] if header is read else work.changed(), deps)
+    return await _finish(header, work, wanted, approved=approved, deps=deps)
 
-    acting = bool(work.still_ready(TargetState.LOCATED, TargetState.RESTORING))
-    if acting and undo is None and (held := await held_back(deps)):
-        # Paused while mailboxes were searched, which may take minutes. Nothing is committed yet.
-        return held
-    if changed := work.changed():
-        lease_until = now + timedelta(seconds=deps.settings.lease_seconds) if acting else None
-        leased = chunk.model_copy(update={"lease_until": lease_until})
-        header = await deps.targets.commit(leased, header.etag, changed)
-    if acting:
-        await _act(work, deps)
-        ended = chunk.model_copy(update={"lease_until": None})
-        await deps.targets.commit(ended, header.etag, work.changed())
+
+async def _finish(
+    header: Versioned[Chunk], work: UnitOfWork, wanted: list[Target], *, approved: bool, deps: Deps
+) -> Outcome:
+    """Commit what was seen and when something is due again, report it, and say when this message comes again."""
+    chunk, now = header.value, deps.now()
+    left = [t for t in work.targets.values() if not t.terminal and (approved or t.state is not TargetState.PLANNED)]
+    due = now if work.postponed else _next_due([work.due(target, now) for target in left], now)
+    pulled_first = [work.due(target, now) for target in wanted if target.state is TargetState.LOCATED]
+    # A pull that waits continues what is wanted back too, once that is committed.
+    merges = bool(wanted) and not pulled_first and not work.postponed and _comes_before(due, chunk, now)
+    after = _after(chunk, chunk.next_at if merges else due, now)
+    if (changed := work.changed()) or after != chunk:
+        await deps.targets.commit(after, header.etag, changed)
 
     await deps.queue.send(
-        ChunkChanged(incident_id=chunk.incident_id, chunk_id=chunk_id), correlation_id=chunk.incident_id
+        ChunkChanged(incident_id=chunk.incident_id, chunk_id=chunk.id), correlation_id=chunk.incident_id
     )
-    emit(Event.CHUNK_CHANGED, incident_id=chunk.incident_id, chunk_id=chunk_id, **_counts(work))
-    if any(target.state is TargetState.LOCATED for target in wanted):
-        # Its pull had to be finished before it can be put back.
-        return RetryLater("undo follows the pull", 0.0)
-    if work.postponed:
-        return RetryLater("targets left", work.retry_after or 0.0)
-    left = [t for t in work.targets.values() if not t.terminal and (approved or t.state is not TargetState.PLANNED)]
-    return RetryLater("targets left", work.retry_after, service=True) if left else Done()
+    emit(Event.CHUNK_CHANGED, incident_id=chunk.incident_id, chunk_id=chunk.id, **_counts(work))
+    if pulled_first:
+        # Their pull has to be finished before they can be put back.
+        return RetryLater("undo follows the pull", (min(pulled_first) - now).total_seconds())
+    if due is None or merges:
+        waits = not approved and bool(work.of(TargetState.PLANNED))
+        # A pull that came while this message had the lease left everything to it.
+        return RetryLater("approved meanwhile", 0.0) if waits and await _is_released(chunk, deps) else Done()
+    return RetryLater("targets left", (due - now).total_seconds(), service=bool(work.retries))
+
+
+def _taken_care_of(chunk: Chunk, now: datetime, *, undo: bool) -> Outcome | None:
+    """What becomes of a message whose chunk another one works on, or is about to; None if this one is to work.
+
+    A pull adds nothing to what the other message does, so that it is done: if the other one is lost, the sweep sends
+    one. An undo names what is wanted back, and waits for a lease to end.
+    """
+    if chunk.lease_until is not None and chunk.lease_until > now:
+        waits = undo or chunk.lease_until - now <= _ENDS_SOON
+        return RetryLater("leased", (chunk.lease_until - now).total_seconds()) if waits else Done()
+    if undo or chunk.next_at is None or chunk.next_at - _SAME_MOMENT <= now or _too_old(chunk, now):
+        return None
+    return Done()
+
+
+def _too_old(chunk: Chunk, now: datetime) -> bool:
+    """Whether the message of the chunk may be a dead letter, so that nothing may be left to it."""
+    return chunk.waiting_since is not None and now - chunk.waiting_since > MAX_AGE
+
+
+def _leased(chunk: Chunk, deps: Deps) -> Chunk:
+    now = deps.now()
+    until = now + timedelta(seconds=deps.settings.lease_seconds)
+    since = chunk.waiting_since or now
+    return chunk.model_copy(update={"lease_until": until, "sweep_at": until, "waiting_since": since})
+
+
+def _next_due(times: list[datetime], now: datetime) -> datetime | None:
+    """When the next message is due: for the first target, and for those that are due little later, in one round."""
+    if not times:
+        return None
+    first = min(times)
+    return max(time for time in times if time <= first + (first - now) / 2)
+
+
+def _comes_before(due: datetime | None, chunk: Chunk, now: datetime) -> bool:
+    """Whether another message of the chunk is on its way that comes before something is due."""
+    waiting = chunk.next_at is not None and chunk.next_at > now and not _too_old(chunk, now)
+    return waiting and due is not None and chunk.next_at is not None and chunk.next_at <= due
+
+
+def _after(chunk: Chunk, due: datetime | None, now: datetime, retries: int = 0) -> Chunk:
+    """The header when a message has done what it could: no lease, and when something is due again, if it is."""
+    swept = due is not None and not _too_old(chunk, now)
+    return chunk.model_copy(
+        update={
+            "lease_until": None,
+            "next_at": due,
+            "sweep_at": due + _LOST_AFTER if due and swept else None,
+            "waiting_since": (chunk.waiting_since or now) if due else None,
+            "retries": retries,
+        }
+    )
+
+
+async def _wait(header: Versioned[Chunk], error: UnavailableError, changed: list[Target], deps: Deps) -> Outcome:
+    """Graph cannot be asked at all: note when this message comes again, so that no other one is needed."""
+    now, retries = deps.now(), header.value.retries
+    wait = backoff(retries) if error.retry_after is None else timedelta(seconds=error.retry_after)
+    await _keep(header, _after(header.value, now + wait, now, retries + 1), changed, deps)
+    return RetryLater(str(error), wait.total_seconds(), service=True)
+
+
+async def _keep(header: Versioned[Chunk], chunk: Chunk, changed: list[Target], deps: Deps) -> None:
+    """Commit what is known after an error, if it can be; otherwise the lease ends by itself."""
+    with suppress(ClawbackError):
+        await deps.targets.commit(chunk, header.etag, changed)
 
 
 async def _want_back(work: UnitOfWork, undo: frozenset[TargetId] | None, deps: Deps) -> list[Target]:
@@ -119,14 +218,32 @@ async def _look(work: UnitOfWork, deps: Deps, pulled: Sequence[TargetState]) -> 
         await survey(work, deps)
 
 
-async def _act(work: UnitOfWork, deps: Deps) -> None:
-    """Moves what is committed, and looks at the result."""
-    if work.still_ready(TargetState.LOCATED):
-        await move(work, deps)
-        await verify(work, deps)
-    if work.still_ready(TargetState.RESTORING):
-        await put_back(work, deps)
-        await verify_restored(work, deps)
+async def _act(header: Versioned[Chunk], work: UnitOfWork, deps: Deps) -> None:
+    """Moves what is committed, and looks at the result, within the lease.
+
+    After its lease another worker may move the same copies, in the other direction too.
+    """
+    try:
+        async with asyncio.timeout(deps.settings.lease_seconds * _USED_OF_LEASE):
+            if work.still_ready(TargetState.LOCATED):
+                await move(work, deps)
+                await verify(work, deps)
+            if work.still_ready(TargetState.RESTORING):
+                await put_back(work, deps)
+                await verify_restored(work, deps)
+    except TimeoutError as error:
+        raise UnavailableError("work within the lease of a chunk") from error
+    except UnavailableError:
+        raise
+    except Exception:
+        now = deps.now()
+        await _keep(header, _after(header.value, now, now), work.changed(), deps)
+        raise
+
+
+async def _is_released(chunk: Chunk, deps: Deps) -> bool:
+    plan = await plan_of(chunk, deps)
+    return plan is not None and _released(plan)
 
 
 def _released(plan: Plan) -> bool:
@@ -142,6 +259,6 @@ async def plan_of(chunk: Chunk, deps: Deps) -> Plan | None:
 def _counts(work: UnitOfWork) -> dict[str, int]:
     """How many targets are in which state, and how many could not be put back."""
     counts = Counter(str(target.state) for target in work.targets.values())
-    if stuck := sum(not_put_back(target) for target in work.targets.values()):
+    if stuck := sum(target.put_back_failed for target in work.targets.values()):
         counts["restore_failed"] = stuck
     return dict(counts)

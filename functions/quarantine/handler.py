@@ -2,6 +2,7 @@
 
 from functions.quarantine.engine import advance
 from functions.quarantine.hold import held_back
+from functions.quarantine.looks import look_again, look_at_chunk
 from functions.quarantine.models import Deps
 from functions.quarantine.rules import approved
 from functions.quarantine.undone import chunks_of, messages_of
@@ -9,7 +10,17 @@ from shared.domain.ids import ChunkId
 from shared.domain.incident import OBSERVE, Command, Incident, Plan, PlanState, same_person
 from shared.domain.target import chunk_id
 from shared.domain.undone import UndoEntry
-from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, QuarantineMessage, RestoreChunk, UndoPull
+from shared.pipeline.payloads import (
+    ApprovePlan,
+    ExpandRecipients,
+    IncidentChanged,
+    LookAgain,
+    LookAtChunk,
+    PullChunk,
+    QuarantineMessage,
+    RestoreChunk,
+    UndoPull,
+)
 from shared.pipeline.stage import Done, Outcome, Reject
 from shared.policy import Mode
 from shared.ports.incidents import Change
@@ -28,6 +39,10 @@ async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:
             return await approve(message, deps)
         case UndoPull():
             return await undo(message, deps)
+        case LookAgain():
+            return await look_again(message, deps)
+        case LookAtChunk():
+            return await held_back(deps) or await look_at_chunk(message, deps)
 
 
 async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
@@ -70,6 +85,7 @@ async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
         [
             IncidentChanged(incident_id=message.incident_id),
             *(PullChunk(incident_id=message.incident_id, chunk_id=chunk) for chunk in chunks),
+            ExpandRecipients(incident_id=message.incident_id),
         ],
         correlation_id=message.incident_id,
     )

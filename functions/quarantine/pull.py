@@ -11,7 +11,15 @@ from functions.quarantine.models import (
     message_key,
     refusals_in,
 )
-from functions.quarantine.rules import Judged, located, said_yes, why_held
+from functions.quarantine.rules import (
+    Judged,
+    certainly_not_done,
+    hidden_ids,
+    located,
+    said_yes,
+    seen_again,
+    why_held,
+)
 from shared.domain.identity import SENDER_UNKNOWN
 from shared.domain.ids import TargetId
 from shared.domain.target import Copy, Target, TargetState
@@ -27,7 +35,7 @@ async def locate(work: UnitOfWork, deps: Deps, *states: TargetState) -> None:
     """Find every copy of every target in one of these states: planned, or located by an earlier message.
 
     Those that are found and answered in full are `LOCATED` and ready; the rest is in a terminal state, or as before
-    with one more attempt used.
+    and waits. A planned target may have copies: they were moved when it was looked at before.
     """
     targets = work.begin(*states)
     (visible, deletions), recorded = await gather(
@@ -35,33 +43,39 @@ async def locate(work: UnitOfWork, deps: Deps, *states: TargetState) -> None:
         deps.mailboxes.get([item_key(target, copy) for target in targets for copy in target.copies]),
     )
     for target in targets:
+        copies = {copy.id: recorded[item_key(target, copy)] for copy in target.copies}
+        # Whatever else is refused: what is known of the copies is kept.
+        work.put(seen_again(work.targets[target.id], copies, deps.now()))
         answers = visible[message_key(target)], deletions[message_key(target)]
-        work.refuse(target.id, *refusals_in(*answers, *_unknown(target, recorded)))
+        work.refuse(target.id, *refusals_in(*answers, *_unknown(copies)))
     ready = work.still_ready(TargetState.PLANNED, TargetState.LOCATED)
     judged = await _judge(work, ready, deps, visible, deletions)
-    pulled = {target.id: _in_hidden_folder(target, recorded) for target in targets}
+    await _add_missed(work, judged, recorded, deps, visible, deletions)
     for target in work.still_ready(TargetState.PLANNED, TargetState.LOCATED):
-        # What an earlier worker moved was judged by it, and is not left behind.
-        why = why_held(judged[target.id], work.plan, deps.policy) if not pulled[target.id] else None
-        if why is not None:
-            work.end(target.to(TargetState.HELD, why))
-    ready = work.still_ready(TargetState.PLANNED, TargetState.LOCATED)
-    await _explain_missing(work, [t for t in ready if not judged[t.id].ours and not pulled[t.id]], deps)
-    await _record(work, {key: one.ours for key, one in judged.items()}, pulled, deps)
+        why = _held(target, judged[target.id], work, deps)
+        if (judged[target.id].ours or hidden_ids(target)) and why is not None:
+            work.end(target.ended(TargetState.HELD, why))
+    await _explain_missing(work, judged, deps)
+    await _record(work, {key: one.ours for key, one in judged.items()}, deps)
 
 
 async def move(work: UnitOfWork, deps: Deps) -> None:
     """Move what is located, committed and not yet moved. Only an answer that shows it in the hidden folder counts."""
     waiting = [(target, copy) for target, copy in work.copies(TargetState.LOCATED) if copy.moved_at is None]
     answers = await deps.mailboxes.move([(*item_key(t, c), c.quarantine_folder_id or "") for t, c in waiting])
+    # First what is known of each copy, since a refusal may end its target.
+    for target, copy in waiting:
+        answer = answers[item_key(target, copy)]
+        if isinstance(answer, Refusal):
+            work.put_copy(target.id, copy.model_copy(update={"unmoved": certainly_not_done(answer)}))
+        elif _shows(answer, copy):
+            work.put_copy(target.id, copy.model_copy(update={"moved_at": deps.now()}))
     for target, copy in waiting:
         answer = answers[item_key(target, copy)]
         if isinstance(answer, Refusal):
             # Not found: the user or a rule moved it first. The next search shows where it is.
             work.refuse(target.id, _look_again(answer) if answer.kind is RefusalKind.NOT_FOUND else answer)
-        elif answer.id == copy.id and answer.folder_id == copy.quarantine_folder_id:
-            work.put_copy(target.id, copy.model_copy(update={"moved_at": deps.now()}))
-        else:
+        elif not _shows(answer, copy):
             work.refuse(target.id, Refusal(RefusalKind.TRANSIENT, "moved_elsewhere", 0))
 
 
@@ -80,7 +94,11 @@ async def verify(work: UnitOfWork, deps: Deps) -> None:
     for target in [target for target in targets if target.id in work.ready]:
         hidden = target.copies[0].quarantine_folder_id
         moved = [copy.moved_at for copy in target.copies if copy.moved_at]
-        if any(item.folder_id != hidden for item in judged[target.id].ours):
+        outside = [item for item in judged[target.id].ours if item.folder_id != hidden]
+        for copy in target.copies:
+            if copy.id in {item.id for item in outside}:
+                work.put_copy(target.id, copy.model_copy(update={"moved_at": None, "unmoved": True}))
+        if outside:
             work.refuse(target.id, Refusal(RefusalKind.TRANSIENT, "still_there", 0))
         else:
             left = SENDER_UNKNOWN if judged[target.id].unsure else None
@@ -111,37 +129,71 @@ async def _judge(work: UnitOfWork, targets: list[Target], deps: Deps, *found: Fo
     return judged
 
 
-def _unknown(target: Target, recorded: dict[ItemKey, Answer[Item]]) -> list[Refusal]:
+def _held(target: Target, judged: Judged, work: UnitOfWork, deps: Deps) -> str | None:
+    return why_held(judged, hidden_ids(target), work.plan, deps.policy)
+
+
+def _unknown(copies: dict[str, Answer[Item]]) -> list[Refusal]:
     """Refusals that leave open where a recorded copy is. One that is not found has left the mailbox: that is known."""
-    answers = refusals_in(*(recorded[item_key(target, copy)] for copy in target.copies))
-    return [refusal for refusal in answers if refusal.kind is not RefusalKind.NOT_FOUND]
+    return [refusal for refusal in refusals_in(*copies.values()) if refusal.kind is not RefusalKind.NOT_FOUND]
 
 
-def _in_hidden_folder(target: Target, recorded: dict[ItemKey, Answer[Item]]) -> set[str]:
-    """The copies that an earlier worker moved before it died, so that the move is not committed."""
-
-    def is_there(copy: Copy) -> bool:
-        item = recorded[item_key(target, copy)]
-        return not isinstance(item, Refusal) and item.folder_id == copy.quarantine_folder_id
-
-    return {copy.id for copy in target.copies if is_there(copy)}
+def _shows(answer: Item, copy: Copy) -> bool:
+    """Whether the answer to a move shows the copy in the hidden folder."""
+    return answer.id == copy.id and answer.folder_id == copy.quarantine_folder_id
 
 
-async def _explain_missing(work: UnitOfWork, targets: list[Target], deps: Deps) -> None:
-    """Distinguish what was purged (it was there, and no client can reach it) from what was never there."""
-    found = await deps.mailboxes.find(Where.PURGES, [message_key(target) for target in targets])
-    for target in targets:
-        work.refuse(target.id, *refusals_in(found[message_key(target)]))
-    targets = [target for target in targets if target.id in work.ready]
-    judged = await _judge(work, targets, deps, found)
-    for target in [target for target in targets if target.id in work.ready]:
-        if judged[target.id].ours:
-            work.end(target.to(TargetState.GONE_BY_USER, "purged"))
+async def _add_missed(
+    work: UnitOfWork, judged: dict[TargetId, Judged], recorded: dict[ItemKey, Answer[Item]], deps: Deps, *found: Found
+) -> None:
+    """Count recorded copies as found that no search shows, but that are in the mailbox and not purged.
+
+    A search goes by an index, which can be late; reading an item by its id does not. That it is the mail was decided
+    when it was recorded.
+    """
+    missed: Items = {}
+    for target in work.still_ready(TargetState.PLANNED, TargetState.LOCATED):
+        found_ids = {item.id for item in items_in(*(answers[message_key(target)] for answers in found))}
+        for copy in target.copies:
+            item = recorded[item_key(target, copy)]
+            if not isinstance(item, Refusal) and copy.moved_at is None and copy.id not in found_ids:
+                missed.setdefault(target.id, []).append(item)
+    if not missed:
+        return
+    purges = await deps.mailboxes.find(Where.PURGES, [message_key(work.targets[key]) for key in missed])
+    for key, items in missed.items():
+        answer = purges[message_key(work.targets[key])]
+        if isinstance(answer, Refusal):
+            work.refuse(key, answer)
         else:
-            work.end(target.to(TargetState.NOT_FOUND, SENDER_UNKNOWN if judged[target.id].unsure else None))
+            purged = {item.id for item in answer}
+            judged[key].ours += [item for item in items if item.id not in purged]
 
 
-async def _record(work: UnitOfWork, items: Items, pulled: dict[TargetId, set[str]], deps: Deps) -> None:
+async def _explain_missing(work: UnitOfWork, judged: dict[TargetId, Judged], deps: Deps) -> None:
+    """Distinguish what another case has, what somebody else sent, what was purged, and what was never there."""
+    ready = work.still_ready(TargetState.PLANNED, TargetState.LOCATED)
+    targets = [target for target in ready if not judged[target.id].ours and not hidden_ids(target)]
+    keys = [message_key(target) for target in targets]
+    hidden, purges = await gather(deps.mailboxes.find_hidden(keys), deps.mailboxes.find(Where.PURGES, keys))
+    for target in targets:
+        work.refuse(target.id, *refusals_in(hidden[message_key(target)], purges[message_key(target)]))
+    targets = [target for target in targets if target.id in work.ready]
+    in_hidden = await _judge(work, targets, deps, hidden)
+    in_purges = await _judge(work, targets, deps, purges)
+    for target in [target for target in targets if target.id in work.ready]:
+        unsure = in_hidden[target.id].unsure or in_purges[target.id].unsure
+        if in_hidden[target.id].ours:
+            work.end(target.ended(TargetState.ALREADY_QUARANTINED))
+        elif (why := _held(target, judged[target.id], work, deps)) is not None:
+            work.end(target.ended(TargetState.HELD, why))
+        elif in_purges[target.id].ours:
+            work.end(target.ended(TargetState.GONE_BY_USER, "purged"))
+        else:
+            work.end(target.ended(TargetState.NOT_FOUND, SENDER_UNKNOWN if unsure else None))
+
+
+async def _record(work: UnitOfWork, items: Items, deps: Deps) -> None:
     """Write down on the target what undo needs: folder id and path, read state, flag, categories."""
     targets = work.still_ready(TargetState.PLANNED, TargetState.LOCATED)
     folders = await deps.mailboxes.quarantine_folders([mailbox_of(target) for target in targets])
@@ -163,7 +215,7 @@ async def _record(work: UnitOfWork, items: Items, pulled: dict[TargetId, set[str
             work.refuse(target.id, *map(_retried_if_missing, refusals))
         else:
             texts = {key: str(path) for key, path in path_of.items()}
-            work.put(located(target, items[target.id], pulled[target.id], hidden.id, texts, deps.now()))
+            work.put(located(target, items[target.id], hidden.id, texts))
 
 
 def _retried_if_missing(refusal: Refusal) -> Refusal:

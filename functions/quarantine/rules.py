@@ -2,15 +2,16 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shared.domain.identity import PROTECTED_SENDER, SENDER_DIFFERS, SENDER_UNKNOWN, Identity, Judgement
 from shared.domain.incident import Plan, PlanState
-from shared.domain.target import Copy, Original, ReadState, Target, TargetState
+from shared.domain.target import RESTORE_FAILED, Copy, Original, ReadState, Target, TargetState
+from shared.pipeline.envelope import backoff
 from shared.pipeline.payloads import ApprovePlan
 from shared.policy import Policy
-from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.mailboxes import Item
 
 _TERMINAL = {
@@ -19,16 +20,17 @@ _TERMINAL = {
     RefusalKind.DENIED: TargetState.DENIED,
 }
 
-# With waits that double from 5 s to 15 min this is about four hours of throttling or outage.
-_ATTEMPTS = 24
-# A mailbox that moves between databases is away for minutes to hours (graph.md 5.1): about seventeen hours.
-_ATTEMPTS_MOVING = 90
-
+# From the first refusal on. Throttling passes within minutes and an outage within hours; whoever still refuses then is
+# named to a person, who can look again.
+_PATIENCE = timedelta(hours=4)
+# A mailbox that moves between databases is away for minutes to hours (graph.md 5.1). Shorter than the maximum age of a
+# message, so that the target ends before its message is dead-lettered.
+_PATIENCE_MOVING = timedelta(hours=20)
 
 # A deep tree of long names is 100 KB as sent, and a target may have tens of copies in one document of 2 MB.
 _MAX_PATH = 500
 
-_RESTORE_FAILED = "restore_failed:"
+_PULLED = {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}
 
 
 def approved(plan: Plan, message: ApprovePlan, *, by_two: bool) -> Plan:
@@ -36,39 +38,93 @@ def approved(plan: Plan, message: ApprovePlan, *, by_two: bool) -> Plan:
     if by_two and plan.first_approved_by is None:
         told: dict[str, Any] = {"first_approved_by": message.by, "first_approved_at": message.at}
     else:
-        told = {"state": PlanState.RUNNING, "approved_by": message.by, "approved_at": message.at}
+        # The looks that it opens, and the watch, are left to the stage that has its manifest.
+        told = {
+            "state": PlanState.RUNNING,
+            "approved_by": message.by,
+            "approved_at": message.at,
+            "dispatched": False,
+        }
     return plan.model_copy(update={**told, "unrecorded": True})
 
 
-def refused(target: Target, refusal: Refusal) -> Target:
-    """The target after a refusal: one more attempt used, or the terminal state that follows from the refusal."""
+def refused(target: Target, refusal: Refusal, now: datetime) -> Target:
+    """The target after a refusal: as before and still being tried, or in the state that follows from the refusal."""
     if refusal.kind.retryable:
-        limit = _ATTEMPTS_MOVING if refusal.kind is RefusalKind.MAILBOX_MOVING else _ATTEMPTS
-        if target.attempts < limit:
-            return target.model_copy(update={"attempts": target.attempts + 1})
-        return give_up(target, f"gave_up:{refusal.code}")
+        since = target.trying_since or now
+        moving = refusal.kind is RefusalKind.MAILBOX_MOVING
+        until = since + (_PATIENCE_MOVING if moving else _PATIENCE)
+        # One refusal of another kind does not take back the time that a moving mailbox has.
+        until = max(until, target.gives_up_at or until)
+        if now >= until:
+            return give_up(target, f"gave_up:{refusal.code}")
+        tries = {"attempts": target.attempts + 1, "trying_since": since, "gives_up_at": until}
+        return target.model_copy(update=tries)
     if target.state is TargetState.RESTORING:
         return give_up(target, refusal.code)
-    return target.to(_TERMINAL.get(refusal.kind, TargetState.FAILED), refusal.code)
+    return target.ended(_TERMINAL.get(refusal.kind, TargetState.FAILED), refusal.code)
 
 
 def give_up(target: Target, code: str) -> Target:
     """The end of what cannot be done: failed, or still in quarantine if it was to be put back."""
     if target.state is TargetState.RESTORING:
-        return target.to(TargetState.QUARANTINED, f"{_RESTORE_FAILED}{code}")
-    return target.to(TargetState.FAILED, code)
+        return target.to(target.pulled_as, f"{RESTORE_FAILED}{code}")
+    return target.ended(TargetState.FAILED, code)
 
 
 def too_large(target: Target) -> Target:
     """The end of a target whose copies are more than one document holds: nothing more of it is moved."""
-    if target.state is TargetState.QUARANTINED:
+    if target.state in _PULLED:
         return give_up(target.to(TargetState.RESTORING), "record_too_large")
     return give_up(target, "record_too_large")
 
 
-def not_put_back(target: Target) -> bool:
-    """Whether it was to be put back, and could not."""
-    return target.state is TargetState.QUARANTINED and (target.reason or "").startswith(_RESTORE_FAILED)
+def wait_of(target: Target, refusal: Refusal) -> timedelta:
+    """How long a target waits after a refusal that passes: as long as it was asked to, and longer each time.
+
+    Retry-After is the least. A service that is asked again and again after two seconds counts that, and refuses longer
+    (graph.md 7.1).
+    """
+    grown = backoff(target.attempts)
+    return grown if refusal.retry_after is None else max(grown, timedelta(seconds=refusal.retry_after))
+
+
+def seen_again(target: Target, recorded: Mapping[str, Answer[Item]], now: datetime) -> Target:
+    """The target with what was just seen of the copies that an earlier worker wrote down.
+
+    Args:
+        target: planned or located.
+        recorded: what reading each copy by its id gave.
+        now: when it was seen.
+    """
+    copies = tuple(_seen_copy(copy, recorded[copy.id], now) for copy in target.copies)
+    return target if copies == target.copies else target.model_copy(update={"copies": copies})
+
+
+def _seen_copy(copy: Copy, answer: Answer[Item], now: datetime) -> Copy:
+    if isinstance(answer, Refusal):
+        # One that is not found has left the mailbox for good. Anything else says nothing about the copy.
+        gone = answer.kind is RefusalKind.NOT_FOUND
+        return copy.model_copy(update={"moved_at": None, "unmoved": True}) if gone else copy
+    if answer.folder_id == copy.quarantine_folder_id:
+        return copy.model_copy(update={"moved_at": copy.moved_at or now, "unmoved": False})
+    return copy.model_copy(update={"moved_at": None, "unmoved": True})
+
+
+def hidden_ids(target: Target) -> set[str]:
+    """The ids of its copies that are known to be in the hidden folder."""
+    return {copy.id for copy in target.copies if copy.moved_at}
+
+
+def move_asked(target: Target) -> Target:
+    """The target as it is written ahead: the copies that are not in the hidden folder are about to be moved."""
+    copies = (copy if copy.moved_at else copy.model_copy(update={"unmoved": False}) for copy in target.copies)
+    return target.model_copy(update={"copies": tuple(copies)})
+
+
+def certainly_not_done(refusal: Refusal) -> bool:
+    """Whether a refused change was certainly not carried out; an answer that was lost says nothing."""
+    return refusal.kind not in {RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING}
 
 
 @dataclass(slots=True)
@@ -99,57 +155,61 @@ def said_yes(plan: Plan | None) -> bool:
     return any(reason.startswith(SENDER_UNKNOWN) for reason in plan.approval_reasons)
 
 
-def why_held(judged: Judged, plan: Plan | None, policy: Policy) -> str | None:
-    """Why nothing of a target may be moved, seen from what its mailbox has; None if it may."""
+def why_held(judged: Judged, hidden: Collection[str], plan: Plan | None, policy: Policy) -> str | None:
+    """Why nothing more of a target may be moved, seen from what its mailbox has; None if it may.
+
+    Args:
+        judged: what a person can reach.
+        hidden: ids of its copies that are in the hidden folder already.
+        plan: the plan of the target.
+        policy: limits and protected senders.
+    """
+    if len({item.id for item in judged.ours} | set(hidden)) > policy.limits.copies_per_mailbox:
+        return "too_many_copies"
+    if hidden:
+        # What an earlier worker moved was judged by it, and the rest is not left behind.
+        return None
     if not judged.ours:
         if judged.unsure:
             return SENDER_UNKNOWN
         # Another sender says more than another time.
         return max(judged.others, default=None)
-    if len(judged.ours) > policy.limits.copies_per_mailbox:
-        return "too_many_copies"
     # The alert may name another sender than the copy shows, or none.
     approved = plan is not None and plan.approved_by is not None
     shown = [address for item in judged.ours for address in (item.sender, item.sent_by)]
     return PROTECTED_SENDER if not approved and any(map(policy.protected.sender, shown)) else None
 
 
-def located(
-    target: Target,
-    found: Iterable[Item],
-    pulled: Collection[str],
-    quarantine_folder: str,
-    paths: Mapping[str, str],
-    now: datetime,
-) -> Target:
+def located(target: Target, found: Iterable[Item], quarantine_folder: str, paths: Mapping[str, str]) -> Target:
     """The target with everything that undo needs to know of each copy.
 
     Args:
-        target: planned, or located by an earlier worker.
-        found: what a search shows now.
-        pulled: ids of copies recorded by an earlier worker that are in the hidden folder now.
+        target: planned or located, with its copies as they were just seen (`seen_again`).
+        found: the copies that were found now.
         quarantine_folder: id of the mailbox's hidden folder.
         paths: display paths by folder id.
-        now: when it was seen.
     """
-    # An earlier worker moved these, and died before it could record that.
-    copies = {
-        copy.id: copy.model_copy(update={"moved_at": copy.moved_at or now})
-        for copy in target.copies
-        if copy.id in pulled
-    }
+    # An earlier worker moved these; it may have died before it could record that.
+    copies = {copy.id: _in_folder(copy, quarantine_folder) for copy in target.copies if copy.moved_at}
     for item in found:
         if item.folder_id != quarantine_folder and item.id not in copies:
             original = _original(item, paths[item.folder_id])
-            copies[item.id] = Copy(id=item.id, original=original, quarantine_folder_id=quarantine_folder)
+            copies[item.id] = Copy(id=item.id, original=original, quarantine_folder_id=quarantine_folder, unmoved=True)
     if not copies:
-        return target.to(TargetState.NOT_FOUND, "already_in_quarantine")
+        return target.to(TargetState.ALREADY_QUARANTINED, copies=())
     ordered = tuple(copies[key] for key in sorted(copies))
     received = [copy.original.received_at for copy in ordered if copy.original.received_at]
     seen: dict[str, Any] = {"copies": ordered, "read": _read(ordered), "delivered_at": min(received, default=None)}
     if target.state is TargetState.LOCATED:
         return target.model_copy(update=seen)
     return target.to(TargetState.LOCATED, **seen)
+
+
+def _in_folder(copy: Copy, quarantine_folder: str) -> Copy:
+    if copy.quarantine_folder_id == quarantine_folder:
+        return copy
+    # Somebody deleted the folder that it was moved to, so it lies in Deleted Items for all to see: to be moved again.
+    return copy.model_copy(update={"quarantine_folder_id": quarantine_folder, "moved_at": None, "unmoved": True})
 
 
 def is_restored(copy: Copy, item: Item) -> bool:

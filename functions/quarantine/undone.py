@@ -67,6 +67,14 @@ async def _case_messages(message: UndoPull, deps: Deps) -> AsyncIterator[CaseMes
             return
 
 
+async def not_undone(targets: Collection[Target], deps: Deps) -> list[Target]:
+    """Those of these targets whose mail no person undid, in whatever case."""
+    messages = {target.message_key: _keys_of([target]) for target in targets}
+    found = await deps.undone.recall({key for keys in messages.values() for key in keys}) if messages else {}
+    undone = {one.message_key for one in undone_before(messages, found)}
+    return [target for target in targets if target.message_key not in undone]
+
+
 async def stopped_if_undone(plan: Plan, targets: Collection[Target], deps: Deps) -> Plan:
     """The plan, which nobody approved, as it is now: it waits if a person undid a mail that is to be looked for next.
 

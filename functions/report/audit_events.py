@@ -30,8 +30,18 @@ def of_document(document: CaseDocument) -> list[CountedEvent]:
 
 
 def of_targets(targets: Iterable[Target], now: datetime) -> list[CountedEvent]:
-    """Each terminal state that a target has reached, in order; `now` is when what keeps no time of its own was seen."""
-    return [event for target in targets if target.terminal for event in _of_target(target, now)]
+    """Each terminal state that a target has reached, look by look, in order.
+
+    `now` is when what keeps no time of its own was seen. The outcomes of earlier looks are among them: a target may
+    have been opened again before they were recorded.
+    """
+    return [event for target in targets for one in _looks(target) for event in _of_target(one, now)]
+
+
+def _looks(target: Target) -> list[Target]:
+    """The target as it was when each of its looks had ended, the newest last."""
+    past = [target.at_look(look) for look in target.past_looks]
+    return [*past, target] if target.terminal else past
 
 
 def _of_header(incident: Incident) -> Iterable[AuditEvent]:
@@ -103,17 +113,17 @@ def _event(incident_id: IncidentId, kind: str, at: datetime, actor: str, about: 
 
 def _of_target(target: Target, now: datetime) -> list[CountedEvent]:
     """One or two events: a restore, or a failed one, comes after a pull, which may not be recorded yet."""
-    pulled = target.model_copy(update={"state": TargetState.QUARANTINED, "reason": None})
+    pulled = target.model_copy(update={"state": target.pulled_as, "reason": target.pull_reason})
     match target.state:
         case TargetState.RESTORED:
             return [
                 _quarantined(pulled, now),
                 CountedEvent(_seen(target, target.state, target.restored_at or now), target),
             ]
-        case TargetState.QUARANTINED if target.reason:
+        case TargetState.QUARANTINED | TargetState.PARTLY_QUARANTINED if target.put_back_failed:
             # Still there, and counted as that already: the attempt to bring it back failed.
             return [_quarantined(pulled, now), CountedEvent(_seen(target, "restore_failed", now))]
-        case TargetState.QUARANTINED:
+        case TargetState.QUARANTINED | TargetState.PARTLY_QUARANTINED:
             return [_quarantined(target, now)]
         case _:
             return [CountedEvent(_seen(target, target.state, now), target)]
@@ -132,9 +142,12 @@ def _quarantined(target: Target, now: datetime) -> CountedEvent:
 
 def _seen(target: Target, kind: str, at: datetime, **data: Any) -> AuditEvent:
     # Ids only: who and what is in the target, which can be erased when it must be; the chain cannot.
-    given = {"planId": target.plan_id, "reason": target.reason, **data}
+    again = target.look if target.look > 1 else None
+    given = {"planId": target.plan_id, "reason": target.reason, "look": again, **data}
+    # The first look has the ids that it had before looks were numbered.
+    look = () if again is None else (f"look:{again}",)
     return AuditEvent(
-        id=derive("event", target.id, kind, target.reason or ""),
+        id=derive("event", target.id, kind, target.reason or "", *look),
         kind=kind,
         at=at,
         actor=SYSTEM,

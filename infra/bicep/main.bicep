@@ -227,7 +227,7 @@ module pipeline 'modules/function-app.bicep' = {
       PipelineStorage__clientId: identities.outputs.pipeline.clientId
       CLAWBACK_GRAPH_URL: graphUrl
       CLAWBACK_QUARANTINE_FOLDER: 'Clawback Quarantine'
-      CLAWBACK_LEASE_SECONDS: '360'
+      CLAWBACK_LEASE_SECONDS: '90'
     }
     subnetId: net.outputs.pipelineSubnetId
     // Queues and timers only: nobody needs to reach it.

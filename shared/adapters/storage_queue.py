@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import Iterable
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.storage.queue import TextBase64EncodePolicy
+from azure.core.exceptions import HttpResponseError
+from azure.storage.queue import QueueMessage, StorageErrorCode, TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from shared.adapters.storage import RETRIES, translate_errors
 from shared.clock import Clock
+from shared.errors import NotFoundError
 from shared.names import POISON_SUFFIX, QUEUES, Stage
 from shared.pipeline.envelope import MAX_BODY, Envelope, new_envelope
 from shared.pipeline.payloads import Payload
 from shared.ports.health import Probe, look
+from shared.ports.queue import Spare
 
 # The service's default of seven days would throw away what waits for an administrator.
 _NEVER = -1
@@ -33,9 +37,11 @@ class StorageQueues:
         self._clients: dict[Stage, QueueClient] = {}
         self._now = now
 
-    async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
+    async def send(
+        self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None, since: datetime | None = None
+    ) -> None:
         """See `MessageQueue.send`."""
-        await self._put(new_envelope(payload, correlation_id=correlation_id, now=self._now()), delay)
+        await self._put(new_envelope(payload, correlation_id=correlation_id, now=since or self._now()), delay)
 
     async def send_all(self, payloads: Iterable[Payload], *, correlation_id: str) -> None:
         """See `MessageQueue.send_all`."""
@@ -57,6 +63,21 @@ class StorageQueues:
         """See `MessageQueue.send_copy`."""
         await self._put(envelope, delay)
 
+    async def keep_spare(self, envelope: Envelope, *, delay: timedelta) -> Spare:
+        """See `MessageQueue.keep_spare`."""
+        sent = await self._put(envelope, delay)
+        return Spare(envelope.stage, sent.id, sent.pop_receipt or "")
+
+    async def drop_spare(self, spare: Spare) -> None:
+        """See `MessageQueue.drop_spare`."""
+        with suppress(NotFoundError), translate_errors("drop a spare copy"):
+            try:
+                await self._client(spare.stage).delete_message(spare.id, spare.receipt)
+            except HttpResponseError as error:
+                # Somebody has taken it, and its receipt has changed.
+                if getattr(error, "error_code", None) != StorageErrorCode.POP_RECEIPT_MISMATCH:
+                    raise
+
     async def oldest(self) -> dict[Stage, float]:
         """See `MessageQueue.oldest`."""
         ages = await asyncio.gather(*map(self._age, Stage))
@@ -75,13 +96,14 @@ class StorageQueues:
         with translate_errors("peek"):
             await self._service.get_queue_client(name).peek_messages(1)
 
-    async def _put(self, envelope: Envelope, delay: timedelta | None) -> None:
+    async def _put(self, envelope: Envelope, delay: timedelta | None) -> QueueMessage:
         body = envelope.model_dump_json(exclude_none=True)
         if len(body.encode()) > MAX_BODY:
             raise ValueError(f"{envelope.stage}: a message of {len(body)} characters; queues carry ids only")
         seconds = int(delay.total_seconds() + 0.999) if delay else None
         with translate_errors(f"send to {envelope.stage}"):
-            await self._client(envelope.stage).send_message(body, visibility_timeout=seconds, time_to_live=_NEVER)
+            client = self._client(envelope.stage)
+            return await client.send_message(body, visibility_timeout=seconds, time_to_live=_NEVER)
 
     async def _age(self, stage: Stage) -> float:
         with translate_errors(f"peek at {stage}"):

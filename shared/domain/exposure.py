@@ -11,6 +11,8 @@ from shared.domain.target import ReadState, Target, TargetState
 
 _READ_COUNTER = {ReadState.READ: "read", ReadState.UNREAD: "unread", ReadState.UNKNOWN: "read_unknown"}
 
+_PULLED = {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}
+
 
 class Counts(Frozen):
     """Sums over the targets of one incident. Of fixed size. Seconds are whole, from delivery to the pull."""
@@ -32,15 +34,36 @@ class Counts(Frozen):
 
     def add(self, target: Target) -> "Counts":
         """These counts with one target in the terminal state that it has just reached."""
+        if target.state is not TargetState.RESTORED and target.past_looks:
+            # The newest look counts, and the one before it no longer.
+            without = self._without(target.at_look(target.past_looks[-1]))
+            return without._with(target)  # noqa: SLF001 - of this class
+        return self._with(target)
+
+    def _without(self, target: Target) -> "Counts":
+        """These counts without a target as it was counted. The longest exposure stays: it was one."""
+        states = dict(self.states)
+        states[target.state] = states.get(target.state, 0) - 1
+        update: dict[str, object] = {"states": {k: n for k, n in states.items() if n}}
+        if target.state in _PULLED:
+            counter = _READ_COUNTER[target.read]
+            update[counter] = getattr(self, counter) - 1
+            if (seconds := target.exposed_seconds) is not None:
+                update["exposed_targets"] = self.exposed_targets - 1
+                update["exposed_seconds"] = self.exposed_seconds - seconds
+        return self.model_copy(update=update)
+
+    def _with(self, target: Target) -> "Counts":
         states = dict(self.states)
         if target.state is TargetState.RESTORED:
-            # It was counted as quarantined, with its exposure, and is now only one of them.
-            states[TargetState.QUARANTINED] = states.get(TargetState.QUARANTINED, 0) - 1
+            # It was counted as it was pulled, with its exposure, and is now only one of them.
+            states[target.pulled_as] = states.get(target.pulled_as, 0) - 1
             states[TargetState.RESTORED] = states.get(TargetState.RESTORED, 0) + 1
             return self.model_copy(update={"states": {k: n for k, n in states.items() if n}})
         states[target.state] = states.get(target.state, 0) + 1
         update: dict[str, object] = {"states": states}
-        if target.state is TargetState.QUARANTINED:
+        if target.state in _PULLED:
+            # The exposure of what is partly quarantined has no end yet: it has no time of its pull.
             counter = _READ_COUNTER[target.read]
             update[counter] = getattr(self, counter) + 1
             if (seconds := target.exposed_seconds) is not None:
@@ -60,6 +83,8 @@ class Counts(Frozen):
 def finished_targets(targets: Iterable[Target]) -> Counter[PlanId]:
     """How many more targets of each plan are finished, given targets in the terminal state that they just reached.
 
-    A plan is finished when all of its targets are. A restored target was counted before, as quarantined.
+    A plan is finished when the first look at each of its targets is over. A restored target was counted before, as it
+    was pulled.
     """
-    return Counter(target.plan_id for target in targets if target.state is not TargetState.RESTORED)
+    first = (target for target in targets if target.look == 1 and target.state is not TargetState.RESTORED)
+    return Counter(target.plan_id for target in first)

@@ -144,6 +144,8 @@ class Plan(CaseRecord):
     enrichments: tuple[str, ...] = ()
     """Paths of what the enrich stage found about its alerts, among the evidence."""
     created_at: Instant
+    watch: bool = False
+    """Whether the watch of the case found its targets: its alerts have plans already."""
     state: PlanState
     hash: str = ""
     """SHA-256 of the manifest; empty for a draft."""
@@ -176,6 +178,24 @@ class Plan(CaseRecord):
     """Where the end of the chain was when all targets were counted: there its anchor stands. None until it is kept."""
 
 
+class Watch(CaseRecord):
+    """When the case is looked at again by itself: late mail, later forwards, the same Message-ID again."""
+
+    document_type: ClassVar[str] = "watch"
+
+    id: str = "watch"
+    until: Instant
+    next_at: Instant | None = None
+    """When it is due next; None once it has ended."""
+    last_look_at: Instant | None = None
+    """When it was last asked whether there is something new."""
+    runs: int = 0
+    last_full_at: Instant | None = None
+    """When mailboxes were last looked at without a hint that something is new there."""
+    full_looks: int = 0
+    unrecorded: bool = False
+
+
 class Command(CaseRecord):
     """Something that a person asked for."""
 
@@ -183,7 +203,7 @@ class Command(CaseRecord):
 
     id: str
     command: str
-    """`approve_plan`, `undo_pull` or `close_incident`."""
+    """`approve_plan`, `undo_pull`, `look_again` or `close_incident`."""
     by: str
     at: Instant
     reason: str = ""
@@ -305,7 +325,7 @@ class Incident(Stored):
         return self.changed(plans=PlanCounts(**counts))
 
 
-CaseDocument = Incident | AlertLink | CaseMessage | Related | Plan | Command
+CaseDocument = Incident | AlertLink | CaseMessage | Related | Plan | Command | Watch
 
 NOT_IDENTIFIED = "message_not_identified"
 """The note and approval reason that a message has no Message-ID and that message trace does not give it."""
@@ -366,3 +386,8 @@ def _state_of(incident: Incident) -> IncidentState:
 def plan_id(incident: IncidentId, alerts: tuple[AlertId, ...]) -> PlanId:
     """The same alerts lead to the same plan, however often a message is delivered."""
     return PlanId(derive("plan", incident, *sorted(alerts)))
+
+
+def watch_plan_id(incident: IncidentId, due: Instant) -> PlanId:
+    """One run of the watch leads to one plan: the run that was due at this moment."""
+    return PlanId(derive("watch_plan", incident, due.isoformat()))

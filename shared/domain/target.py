@@ -25,6 +25,10 @@ class TargetState(StrEnum):
 
     QUARANTINED = "quarantined"
     """Moved to the hidden folder, and seen there, and seen nowhere else in the mailbox."""
+    PARTLY_QUARANTINED = "partly_quarantined"
+    """Some copies are, or may be, in the hidden folder; that nothing else is left was not seen. `reason` says why."""
+    ALREADY_QUARANTINED = "already_quarantined"
+    """Every copy is in the hidden folder, and another case put it there: the undo of that case puts it back."""
     RESTORED = "restored"
     NOT_FOUND = "not_found"
     GONE_BY_USER = "gone_by_user"
@@ -42,9 +46,41 @@ _NEXT: dict[TargetState, frozenset[TargetState]] = {
     TargetState.PLANNED: TERMINAL - {TargetState.RESTORED} | {TargetState.LOCATED},
     TargetState.LOCATED: TERMINAL - {TargetState.RESTORED},
     TargetState.QUARANTINED: frozenset({TargetState.RESTORING}),
+    # It can be put back, and it can be looked at again.
+    TargetState.PARTLY_QUARANTINED: frozenset({TargetState.RESTORING, TargetState.PLANNED}),
     # A restore that cannot be done leaves the copy where it is: still quarantined, and said so in `reason`.
-    TargetState.RESTORING: frozenset({TargetState.RESTORED, TargetState.QUARANTINED}),
+    TargetState.RESTORING: frozenset({TargetState.RESTORED, TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}),
 }
+
+
+RESTORE_FAILED = "restore_failed:"
+"""How the reason of a target begins that was to be put back, and could not."""
+
+# What a pull ends in when something of the target is in the hidden folder.
+_PULLED = frozenset({TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED})
+
+LOOKED_AT_AGAIN = frozenset(
+    {
+        TargetState.NOT_FOUND,
+        TargetState.GONE_BY_USER,
+        TargetState.DENIED,
+        TargetState.MAILBOX_MISSING,
+        TargetState.ON_PREMISES,
+        TargetState.FAILED,
+        *_PULLED,
+    }
+)
+"""What is looked at again. Not among them: what a person undid or has to decide, and what another case has, whose undo
+would be reverted."""
+
+MAX_AUTOMATIC_LOOKS = 12
+"""Looks at one target that no person asked for: the watch of three days without message trace takes six. The sender can
+send the same Message-ID again and again; after this many looks a person is to see it."""
+
+# A look sends its outcome to the chain when it ends: the one before the last twenty is long there. Each of them takes
+# some 300 bytes of a document of which 99 are in one batch of 2 MB.
+_KEPT_LOOKS = 20
+_KEPT_OPENERS = 40
 
 
 class ReadState(StrEnum):
@@ -119,8 +155,26 @@ class Copy(Frozen):
     original: Original
     quarantine_folder_id: str | None = None
     moved_at: Instant | None = None
+    """When its move to the hidden folder was known first. None if it is not known to be there."""
+    unmoved: bool = False
+    """Whether it is known that it was not moved: it was seen elsewhere, or its move was refused. If this is False and
+    `moved_at` is None, a move was asked for and nobody knows whether it was done."""
     restored_folder_id: str | None = None
     restored_folder_path: str | None = None
+
+
+class PastLook(Frozen):
+    """How an earlier look at a target ended."""
+
+    number: int
+    state: TargetState
+    reason: str | None = None
+    looked_at: Instant | None = None
+    copies: int = 0
+    read: ReadState = ReadState.UNKNOWN
+    delivered_at: Instant | None = None
+    pulled_at: Instant | None = None
+    verified_at: Instant | None = None
 
 
 class Target(Stored):
@@ -151,18 +205,48 @@ class Target(Stored):
     reason: str | None = None
     """Why it ended where it did, as a code: the Graph error code, or one of ours."""
     attempts: int = 0
-    """How often it was retried after a transient refusal."""
+    """How often it was retried after a transient refusal, since its state changed last."""
+    trying_since: Instant | None = None
+    """The first refusal since its state changed last. It is given up by time, never by the number of attempts."""
+    gives_up_at: Instant | None = None
+    """A refusal after this moment ends it: `trying_since` and as long as the refusals since then deserve."""
+    not_before: Instant | None = None
+    """Its mailbox asked to be left alone until then (Retry-After)."""
     copies: tuple[Copy, ...] = ()
     read: ReadState = ReadState.UNKNOWN
     delivered_at: Instant | None = None
     pulled_at: Instant | None = None
     verified_at: Instant | None = None
+    pull_state: TargetState | None = None
+    """The state in which its pull ended, if something of it is in the hidden folder, or was until it was put back."""
+    pull_reason: str | None = None
+    """Its `reason` then: an undo has a reason of its own after that."""
     restored_at: Instant | None = None
+    look: int = 1
+    """The number of the current look; the first one is that of the plan."""
+    looked_at: Instant | None = None
+    """When the mailbox was searched for what the state says. None while the first look is not over, or was none."""
+    past_looks: tuple[PastLook, ...] = ()
+    """The outcomes of earlier looks, the last ones. The chain has all of them."""
+    openers: tuple[str, ...] = ()
+    """What asked for looks: ids of plans and commands, runs of the watch, deliveries. Each opens one look."""
+    automatic_looks: int = 0
+    """How many looks no person asked for, after the first."""
 
     @property
     def terminal(self) -> bool:
         """Whether nothing more happens to it without a command."""
         return self.state in TERMINAL
+
+    @property
+    def pulled_as(self) -> TargetState:
+        """The state in which the pull of a target ended that is on its way back, or is back."""
+        return self.pull_state or TargetState.QUARANTINED
+
+    @property
+    def put_back_failed(self) -> bool:
+        """Whether it was to be put back, and could not."""
+        return self.state in _PULLED and (self.reason or "").startswith(RESTORE_FAILED)
 
     @property
     def traits(self) -> Traits:
@@ -190,7 +274,71 @@ class Target(Stored):
         """
         if state not in _NEXT.get(self.state, frozenset()):
             raise ValueError(f"{self.id}: no step from {self.state} to {state}")
-        return self.model_copy(update={"state": state, "reason": reason, **changes})
+        tries: dict[str, Any] = {"attempts": 0, "trying_since": None, "gives_up_at": None}
+        if state in _PULLED and self.state is not TargetState.RESTORING:
+            changes |= {"pull_state": state, "pull_reason": reason}
+        return self.model_copy(update={"state": state, "reason": reason, **tries, **changes})
+
+    def look_again(self, opener: str, *, automatic: bool, mailbox: Mailbox | None = None) -> "Target":
+        """This target planned again, with its copies and times, for its next look.
+
+        Args:
+            opener: what asked for the look.
+            automatic: whether no person did.
+            mailbox: the mailbox that the directory knows now, if there was none before.
+
+        Raises:
+            ValueError: it is in a state in which nothing is looked at again; a bug, never an answer from outside.
+        """
+        if self.state not in LOOKED_AT_AGAIN:
+            raise ValueError(f"{self.id}: no look again from {self.state}")
+        kept = {name: getattr(self, name) for name in PastLook.model_fields if name not in {"number", "copies"}}
+        past = PastLook(number=self.look, copies=len(self.copies), **kept)
+        again = self.model_copy(
+            update={
+                "state": TargetState.PLANNED,
+                "reason": None,
+                "look": self.look + 1,
+                "past_looks": (*self.past_looks, past)[-_KEPT_LOOKS:],
+                "automatic_looks": self.automatic_looks + automatic,
+                "mailbox": mailbox or self.mailbox,
+                "attempts": 0,
+                "trying_since": None,
+                "gives_up_at": None,
+                "not_before": None,
+            }
+        )
+        return again.asked_by(opener)
+
+    def asked_by(self, opener: str) -> "Target":
+        """This target, which knows that this opener asked for a look: when it asks again, nothing is opened."""
+        return self.model_copy(update={"openers": (*self.openers, opener)[-_KEPT_OPENERS:]})
+
+    def at_look(self, past: PastLook) -> "Target":
+        """This target as it was when an earlier look had ended, as far as audit events and counts need it."""
+        seen = {name: getattr(past, name) for name in PastLook.model_fields if name not in {"number", "copies"}}
+        before = tuple(look for look in self.past_looks if look.number < past.number)
+        return self.model_copy(
+            update={
+                **seen,
+                "look": past.number,
+                "past_looks": before,
+                "copies": self.copies[: past.copies],
+                "partly_reason": past.reason if past.state is TargetState.PARTLY_QUARANTINED else None,
+            }
+        )
+
+    def ended(self, state: TargetState, reason: str | None = None, **changes: Any) -> "Target":
+        """This target in a terminal state which says that nothing of it was moved.
+
+        If a copy is in the hidden folder, or may be there, it is `PARTLY_QUARANTINED` instead, for the same reason; one
+        that begins with `move_unknown:` says that a move was asked for, and that it is not known whether it was done.
+        """
+        if any(copy.moved_at for copy in self.copies):
+            return self.to(TargetState.PARTLY_QUARANTINED, reason or state, **changes)
+        if any(not copy.unmoved for copy in self.copies):
+            return self.to(TargetState.PARTLY_QUARANTINED, f"move_unknown:{reason or state}", **changes)
+        return self.to(state, reason, **changes)
 
 
 class Chunk(Stored):
@@ -203,7 +351,15 @@ class Chunk(Stored):
     plan_id: PlanId
     targets: int
     lease_until: Instant | None = None
-    """While this is in the future, a worker has written ahead and is moving copies; others retry later."""
+    """While this is in the future, a worker has written ahead and is moving copies; others leave it alone."""
+    next_at: Instant | None = None
+    """A message that continues the chunk is seen at this moment. Others that come before it are done: they merge."""
+    sweep_at: Instant | None = None
+    """If nobody has committed the chunk by then, its message is lost and the sweep sends one. None: nothing is left."""
+    waiting_since: Instant | None = None
+    """Since when something has been left over: what the sweep sends counts its age from here."""
+    retries: int = 0
+    """Rounds in a row in which Graph could not be asked at all."""
 
 
 def target_id(incident: IncidentId, mailbox: str, message_key: str) -> TargetId:

@@ -1,12 +1,14 @@
 """One worker at a time for each kind of work on a case, so that a burst of messages about one case is done together.
 
 Message 1 takes the lease and works; messages 2 to 5,000 find it taken, ask its holder to look once more, and are done.
-The holder works until nothing is left, and releases the lease only if no other message asked meanwhile. If the holder
-dies, its lease ends after some minutes: its own message is delivered again, or the sweep sends one.
+The holder works until nothing is left, and releases the lease only if no other message asked meanwhile. It renews the
+lease while it works, so that the lease can be short. If the holder dies, its lease ends: the sweep sends a message, or
+its own one is delivered again.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Protocol
 
@@ -26,6 +28,10 @@ CaseWork = EnrichAlerts | ExpandRecipients | IncidentChanged
 
 # Batches of work before another worker may go on: a case is not to hold its worker for as long as a function may run.
 _BATCHES = 3
+
+
+# How often a lease is renewed within its length.
+_RENEWALS = 3
 
 
 class CaseLeaseDeps(Protocol):
@@ -66,13 +72,14 @@ async def alone(message: CaseWork, work: Callable[[], Awaitable[bool]], deps: Ca
     if lease is None:
         return Done()
     try:
-        for _ in range(_BATCHES):
-            if await work():
-                continue
-            asked_again = await deps.incidents.release_lease(lease)
-            if asked_again is None:
-                return Done()
-            lease = asked_again
+        async with _renewed(lease, deps):
+            for _ in range(_BATCHES):
+                if await work():
+                    continue
+                asked_again = await deps.incidents.release_lease(lease)
+                if asked_again is None:
+                    return Done()
+                lease = asked_again
     except Exception:
         # The message is delivered again, perhaps to another worker: it must not find the lease of this delivery.
         with suppress(ClawbackError):
@@ -81,6 +88,32 @@ async def alone(message: CaseWork, work: Callable[[], Awaitable[bool]], deps: Ca
     await _release(lease, deps)
     await deps.queue.send(message, correlation_id=message.incident_id)
     return Done()
+
+
+@asynccontextmanager
+async def _renewed(lease: Versioned[Lease], deps: CaseLeaseDeps) -> AsyncIterator[None]:
+    """Renew the lease while the work goes on."""
+    renewal = asyncio.create_task(_renew(lease, deps))
+    try:
+        yield
+    finally:
+        renewal.cancel()
+        await asyncio.wait([renewal])
+
+
+async def _renew(lease: Versioned[Lease], deps: CaseLeaseDeps) -> None:
+    length = timedelta(seconds=deps.settings.lease_seconds)
+    held = True
+    while held:
+        await _pause(length / _RENEWALS)
+        # If it cannot be renewed now, there is another try before it ends. If it has ended, others may work too: each
+        # write of this work is under an ETag.
+        with suppress(ClawbackError):
+            held = await deps.incidents.renew_lease(lease, deps.now() + length)
+
+
+async def _pause(length: timedelta) -> None:
+    await asyncio.sleep(length.total_seconds())
 
 
 def resumed(lease: Lease) -> Payload | None:

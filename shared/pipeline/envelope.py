@@ -32,7 +32,15 @@ class Envelope(Frozen):
     """When the payload was first sent; a delayed copy keeps it."""
     attempt: int = 0
     """How often the payload has been retried."""
+    spare: bool = False
+    """Whether it is the spare copy of a message whose worker died."""
     payload: dict[str, Any]
+
+
+# A worker keeps a spare copy of the message that it works on, and deletes it when it is done. If its host dies, the
+# lease of the host hides the message itself for ten minutes (fidelity.md 1), and the spare copy comes after this. It is
+# longer than a lease of ours (`Settings.lease_seconds`), so that the lease of the dead worker has ended by then.
+SPARE_AFTER = timedelta(seconds=100)
 
 
 def new_envelope(payload: Payload, *, correlation_id: str, now: datetime) -> Envelope:
@@ -48,7 +56,12 @@ def new_envelope(payload: Payload, *, correlation_id: str, now: datetime) -> Env
 
 def delayed_copy(envelope: Envelope) -> Envelope:
     """The delayed copy of this envelope."""
-    return envelope.model_copy(update={"id": fresh("m"), "attempt": envelope.attempt + 1})
+    return envelope.model_copy(update={"id": fresh("m"), "attempt": envelope.attempt + 1, "spare": False})
+
+
+def spare_copy(envelope: Envelope) -> Envelope:
+    """The spare copy of this envelope. It has none itself: a message that kills hosts uses up its dequeue count."""
+    return envelope.model_copy(update={"id": fresh("m"), "spare": True})
 
 
 def held_copy(envelope: Envelope, now: datetime) -> Envelope:

@@ -107,6 +107,41 @@ class RestoreChunk(_Selection):
     command_id: str
 
 
+class LookAgain(Frozen):
+    """A person wants targets looked at again."""
+
+    stage: ClassVar[Stage] = Stage.QUARANTINE
+    kind: Literal["look_again"] = "look_again"
+    incident_id: IncidentId
+    targets: tuple[TargetId, ...] | None = None
+    """None means all of the case."""
+    command_id: str
+    by: str
+    at: Instant
+    reason: str = ""
+
+
+class LookAtChunk(Frozen):
+    """Open the next look at targets of this chunk, and pull what it finds."""
+
+    stage: ClassVar[Stage] = Stage.QUARANTINE
+    kind: Literal["look_at_chunk"] = "look_at_chunk"
+    incident_id: IncidentId
+    chunk_id: ChunkId
+    targets: tuple[TargetId, ...] | None = None
+    """None means all of the chunk."""
+    opener: str
+    """What asks for the look: it opens one, however often the message is delivered."""
+    automatic: bool = True
+    """Whether no person asks for it."""
+    since: Instant | None = None
+    """Only targets that were looked at before this moment."""
+    delivered: dict[TargetId, Instant] = Field(default_factory=dict)
+    """Only these, because message trace shows a delivery at this moment; each delivery opens one look."""
+    pulled_too: bool = True
+    """Whether those are looked at again of which something is in the hidden folder."""
+
+
 class IncidentChanged(Frozen):
     """Documents of a case changed: append what is new to its activity chain, and update its header."""
 
@@ -169,7 +204,9 @@ class ChangePause(Frozen):
     reason: str
 
 
-QuarantineMessage = Annotated[ApprovePlan | PullChunk | UndoPull | RestoreChunk, Field(discriminator="kind")]
+QuarantineMessage = Annotated[
+    ApprovePlan | PullChunk | UndoPull | RestoreChunk | LookAgain | LookAtChunk, Field(discriminator="kind")
+]
 ReportMessage = Annotated[IncidentChanged | ChunkChanged | CloseIncident, Field(discriminator="kind")]
 Payload = (
     IngestAlert
@@ -179,6 +216,8 @@ Payload = (
     | PullChunk
     | UndoPull
     | RestoreChunk
+    | LookAgain
+    | LookAtChunk
     | IncidentChanged
     | ChunkChanged
     | CloseIncident

@@ -2,6 +2,7 @@
 
 envelope ok? ──no──▶ dead-letter ("envelope")
     │ payload ok? ──no──▶ dead-letter ("payload")
+    │ keep a spare copy of the message until one of these is done: a dead host hides the message for ten minutes
     ▼ (a health check: leave a report, send it on; a pause: note it; the same outcomes)
 handle(payload, deps)
     ├── Done ────────────────▶ the host deletes the message
@@ -12,7 +13,8 @@ handle(payload, deps)
     └── anything else ───────▶ raises: the host counts it, shows the message again, and in the end poisons it
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -21,12 +23,21 @@ from pydantic import TypeAdapter, ValidationError
 from shared import names
 from shared.clock import Clock
 from shared.domain.base import Frozen
-from shared.errors import ConflictError, DeniedError, UnavailableError
-from shared.pipeline.envelope import MAX_AGE, Envelope, backoff, delayed_copy, held_copy, spread
+from shared.errors import ClawbackError, ConflictError, DeniedError, UnavailableError
+from shared.pipeline.envelope import (
+    MAX_AGE,
+    SPARE_AFTER,
+    Envelope,
+    backoff,
+    delayed_copy,
+    held_copy,
+    spare_copy,
+    spread,
+)
 from shared.pipeline.events import Event, emit
 from shared.pipeline.payloads import ChangePause, HealthCheck
 from shared.ports.dead_letters import DeadLetters
-from shared.ports.queue import MessageQueue
+from shared.ports.queue import MessageQueue, Spare
 
 D = TypeVar("D")
 
@@ -95,6 +106,35 @@ async def run(stage: StageOf[D], delivery: Delivery, deps: D, runner: RunnerDeps
     except ValidationError as error:
         await _dead_letter(stage, delivery, runner, Reject("envelope", _shape_of(error)), "unknown")
         return
+    async with _spare_of(envelope, runner):
+        await _handle(stage, delivery, envelope, deps, runner)
+
+
+@asynccontextmanager
+async def _spare_of(envelope: Envelope, runner: RunnerDeps) -> AsyncIterator[None]:
+    """Keep a spare copy of the message while it is worked on: if the host dies, the queue hides it for ten minutes."""
+    spare: Spare | None = None
+    if not envelope.spare:
+        # Without it the work is only slower after a crash.
+        with suppress(ClawbackError):
+            spare = await runner.queue.keep_spare(spare_copy(envelope), delay=SPARE_AFTER)
+    try:
+        yield
+    except Exception:
+        # The host shows the message again within seconds.
+        await _drop(spare, runner)
+        raise
+    await _drop(spare, runner)
+
+
+async def _drop(spare: Spare | None, runner: RunnerDeps) -> None:
+    if spare is not None:
+        # If it stays, it is delivered, and finds the work done.
+        with suppress(ClawbackError):
+            await runner.queue.drop_spare(spare)
+
+
+async def _handle(stage: StageOf[D], delivery: Delivery, envelope: Envelope, deps: D, runner: RunnerDeps) -> None:
     about: dict[str, str | float] = {
         "stage": stage.name,
         "correlation_id": envelope.correlation_id,

@@ -156,6 +156,13 @@ class Follow(_Part):
     """Follow inbox rules that forward or redirect."""
 
 
+class Watch(_Part):
+    """How long a case looks by itself for what comes later."""
+
+    hours: StrictInt = Field(72, ge=0, le=720)
+    """From the last of its plans on; 0 watches nothing."""
+
+
 class Policy(_Part):
     """The policy file. The first rule whose conditions all hold decides."""
 
@@ -168,6 +175,7 @@ class Policy(_Part):
     protected: Protected = Protected()
     privileged: Privileged = Privileged()
     follow: Follow = Follow()
+    watch: Watch = Watch()
 
 
 def decide(policy: Policy, known: PolicyInput) -> Decision:

@@ -20,6 +20,7 @@ from shared.domain.incident import (
     Intake,
     Lease,
     Plan,
+    Watch,
 )
 from shared.domain.message import Message
 from shared.ports.versioned import Versioned
@@ -143,6 +144,14 @@ class IncidentStore(Protocol):
         """One command that a person gave."""
         ...
 
+    async def watch(self, incident_id: IncidentId) -> Versioned[Watch] | None:
+        """The watch of the case; None if it never had one."""
+        ...
+
+    async def due_watches(self, now: datetime, limit: int) -> list[IncidentId]:
+        """At most `limit` cases whose watch is due before `now`, the longest due first."""
+        ...
+
     async def unrecorded(self, incident_id: IncidentId, limit: int) -> list[Versioned[CaseDocument]]:
         """Documents of the case of which something is not in the activity chain yet; the header among them."""
         ...
@@ -177,6 +186,10 @@ class IncidentStore(Protocol):
         self, incident_id: IncidentId, name: str, now: datetime, until: datetime
     ) -> Versioned[Lease] | None:
         """The lease of this name; None if somebody else has it, who then looks once more before releasing it."""
+        ...
+
+    async def renew_lease(self, lease: Versioned[Lease], until: datetime) -> bool:
+        """Hold the lease longer; False if it is not held any more. What others asked meanwhile is not lost."""
         ...
 
     async def release_lease(self, lease: Versioned[Lease]) -> Versioned[Lease] | None:

@@ -101,6 +101,10 @@ class Mailboxes(Protocol):
         """All items whose Message-ID equals the wanted one, checked again on our side."""
         ...
 
+    async def find_hidden(self, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
+        """As `find`, in the hidden folder that pulled mail goes to. It is not made: without it there are no items."""
+        ...
+
     async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
         """The items with these immutable ids, wherever in the mailbox they are."""
         ...

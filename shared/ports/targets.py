@@ -49,6 +49,10 @@ class TargetStore(Protocol):
         """The chunks of the incident that hold at least one of these targets."""
         ...
 
+    async def places(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> dict[TargetId, ChunkId]:
+        """The chunk of each of these targets that the incident has."""
+        ...
+
     def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         """All chunks of the incident, in any order."""
         ...
@@ -60,6 +64,6 @@ class TargetStore(Protocol):
         """
         ...
 
-    async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
-        """At most `limit` chunks whose lease ended before `now` and was not released: their worker died."""
+    async def abandoned(self, now: datetime, limit: int) -> list[Versioned[Chunk]]:
+        """At most `limit` chunks that nobody has committed until their `sweep_at`, which was before `now`."""
         ...

@@ -24,6 +24,7 @@ from shared.domain.incident import (
     Intake,
     Plan,
     PlanState,
+    Watch,
 )
 from shared.domain.message import Message
 from shared.errors import ConflictError, NotFoundError
@@ -324,6 +325,28 @@ async def test_a_plan_that_is_not_dispatched(store: IncidentStore, key: Incident
     assert [plan.id async for plan in store.plans(key, START + timedelta(seconds=1))] == ["plan-001"]
 
 
+async def test_the_watch_of_a_case_and_which_are_due(store: IncidentStore, key: IncidentId) -> None:
+    # Earlier than what any other test keeps, so that the first ones found are these.
+    early = START - timedelta(days=365 * 300, seconds=int(time.time()))
+    due = {"late": early + timedelta(hours=2), "first": early, "ended": None}
+    for name, at in due.items():
+        one = IncidentId(f"{key}-{name}")
+        await store.open(a_case(one))
+        assert await store.watch(one) is None
+        watch = Watch(incident_id=one, until=START, next_at=at)
+        await store.update(one, once(Change(create=[watch])))
+        found = await store.watch(one)
+        assert found is not None
+        assert found.value == watch
+
+    async def ours(before: timedelta, limit: int = 1000) -> list[str]:
+        return [one for one in await store.due_watches(early + before, limit) if one.startswith(key)]
+
+    assert await ours(timedelta()) == []
+    assert await ours(timedelta(hours=3)) == [f"{key}-first", f"{key}-late"]
+    assert len(await store.due_watches(early + timedelta(hours=3), 1)) == 1
+
+
 async def test_what_is_not_recorded_yet(store: IncidentStore, key: IncidentId) -> None:
     await joined(store, key, 2, messages=[a_message(1)])
     command = Command(id="cmd-1", incident_id=key, command="undo_pull", by="ann", at=START)
@@ -440,6 +463,26 @@ async def test_one_has_the_lease_and_is_told_that_others_asked(store: IncidentSt
     assert again.value.again == 1
     assert await store.release_lease(again) is None
     assert await store.acquire_lease(key, "enrich", START, until) is not None
+
+
+async def test_a_renewed_lease_lasts_longer_and_loses_no_question(store: IncidentStore, key: IncidentId) -> None:
+    await store.open(a_case(key))
+    until = START + timedelta(minutes=1)
+    lease = await store.acquire_lease(key, "enrich", START, until)
+    assert lease is not None
+    assert await store.renew_lease(lease, until + timedelta(minutes=1))
+    assert await store.acquire_lease(key, "enrich", until, until + timedelta(minutes=1)) is None
+    assert await store.renew_lease(lease, until + timedelta(minutes=2))
+
+    again = await store.release_lease(lease)
+    assert again is not None
+    assert (again.value.again, again.value.until) == (1, until + timedelta(minutes=2))
+    assert await store.renew_lease(again, until + timedelta(minutes=3))
+    assert await store.release_lease(again) is None
+    assert not await store.renew_lease(again, until + timedelta(minutes=4))
+    other = await store.acquire_lease(key, "enrich", until, until + timedelta(minutes=1))
+    assert other is not None
+    assert not await store.renew_lease(again, until + timedelta(minutes=4))
 
 
 async def test_of_many_takers_one_gets_the_lease(store: IncidentStore, key: IncidentId) -> None:

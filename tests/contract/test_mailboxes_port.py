@@ -116,6 +116,24 @@ async def test_find_looks_into_recoverable_items_where_it_is_told_to(world: Worl
     assert {mailbox: ids(answer) for (mailbox, _), answer in found.items()} == {ANN: {wanted}, BEN: set()}
 
 
+async def test_find_hidden_sees_what_was_moved_to_the_hidden_folder_and_makes_none(world: World) -> None:
+    asked = [(ANN, Mail().message_id), (BEN, Mail().message_id), (NOBODY, Mail().message_id)]
+    wanted = world.put(ANN, Mail())
+    world.put(ANN, Mail())
+    world.put(BEN, Mail())
+    none_yet = await world.port.find_hidden(asked[:2])
+    assert none_yet == dict.fromkeys(asked[:2], ())
+    folder = await quarantine_folder(world, ANN)
+    await world.port.move([(ANN, wanted, folder)])
+
+    answers = await world.port.find_hidden(asked)
+
+    assert ids(answers[asked[0]]) == {wanted}
+    assert answers[asked[1]] == ()
+    assert kinds({key: answers[key] for key in asked}) == [None, None, RefusalKind.MAILBOX_MISSING]
+    assert await world.port.find_hidden([]) == {}
+
+
 async def test_an_item_tells_what_undo_needs(world: World) -> None:
     wanted = world.put(ANN, Mail(is_read=True, flagged=True, categories=("Red", "Blue")))
 

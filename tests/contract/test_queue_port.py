@@ -10,7 +10,7 @@ from shared.adapters.storage_queue import StorageQueues
 from shared.bootstrap import Services
 from shared.clock import utc_now
 from shared.names import POISON_SUFFIX, QUEUES, Stage
-from shared.pipeline.envelope import MAX_BODY, Envelope, delayed_copy, new_envelope
+from shared.pipeline.envelope import MAX_BODY, Envelope, delayed_copy, new_envelope, spare_copy
 from shared.pipeline.payloads import ChunkChanged, IncidentChanged, PullChunk, UndoPull
 from shared.ports.health import ProbeResult
 from shared.ports.queue import MessageQueue
@@ -78,6 +78,29 @@ async def test_a_delayed_message_is_not_there_yet(queue: tuple[MessageQueue, Rec
 
     (copy,) = await received(Stage.REPORT)
     assert (copy.payload, copy.attempt, copy.sent_at) == (envelope.payload, 1, envelope.sent_at)
+
+
+async def test_a_spare_copy_is_there_unless_it_was_dropped(queue: tuple[MessageQueue, Received]) -> None:
+    port, received = queue
+    envelope = new_envelope(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", now=utc_now())
+    kept = await port.keep_spare(spare_copy(envelope), delay=timedelta(0))
+    dropped = await port.keep_spare(spare_copy(envelope), delay=timedelta(0))
+    await port.drop_spare(dropped)
+
+    (copy,) = await received(Stage.REPORT)
+
+    assert (copy.payload, copy.spare, copy.sent_at) == (envelope.payload, True, envelope.sent_at)
+    # Both are gone: that is no error.
+    await port.drop_spare(kept)
+    await port.drop_spare(dropped)
+
+
+async def test_a_message_may_be_older_than_its_sending(queue: tuple[MessageQueue, Received]) -> None:
+    port, received = queue
+    since = utc_now() - timedelta(hours=3)
+    await port.send(IncidentChanged(incident_id="inc-1"), correlation_id="inc-1", since=since)
+    (envelope,) = await received(Stage.REPORT)
+    assert envelope.sent_at == since
 
 
 async def test_what_does_not_fit_a_message_is_a_bug_and_is_said(queue: tuple[MessageQueue, Received]) -> None:

@@ -11,6 +11,7 @@ from shared.domain.incident import plan_id
 from shared.domain.target import MAX_CHUNK_TARGETS, Chunk, Hop, Mailbox, Target, TargetState, Via, chunk_id, target_id
 from shared.errors import ConflictError, NotFoundError
 from shared.ports.targets import TargetStore
+from shared.ports.versioned import Versioned
 from tests.fakes.clock import START
 from tests.fakes.targets import FakeTargets
 
@@ -91,6 +92,8 @@ async def test_targets_are_found_across_chunks(store: TargetStore, incident: Inc
     wanted = [first[0].id, second[1].id, others[0].id]
     assert await store.known(incident, wanted) == {first[0].id, second[1].id}
     assert await store.known(incident, []) == set()
+    assert await store.places(incident, wanted) == {first[0].id: one.id, second[1].id: two.id}
+    assert await store.places(incident, []) == {}
     assert sorted([key async for key in store.chunks_of(incident)]) == [one.id, two.id]
     assert await store.chunks_with(incident, [second[0].id]) == [two.id]
     assert await store.chunks_with(incident, [others[0].id]) == []
@@ -107,17 +110,20 @@ async def test_a_chunk_is_listed_in_the_order_of_ids(store: TargetStore, inciden
     assert await store.list_chunk(ChunkId(f"{chunk.id}9")) == {}
 
 
-async def test_a_chunk_whose_lease_has_ended_is_abandoned(store: TargetStore, incident: IncidentId) -> None:
+async def test_a_chunk_that_nobody_commits_in_time_is_abandoned(store: TargetStore, incident: IncidentId) -> None:
     until = START + timedelta(days=365 * 50)
     for number, end in enumerate((until, until + timedelta(hours=1), None)):
         chunk, targets = a_chunk(incident, 1, number)
-        await store.add_chunk(chunk.model_copy(update={"lease_until": end}), targets)
+        await store.add_chunk(chunk.model_copy(update={"sweep_at": end}), targets)
 
-    def ours(chunks: list[Chunk]) -> list[ChunkId]:
-        return [chunk.id for chunk in chunks if chunk.incident_id == incident]
+    def ours(chunks: list[Versioned[Chunk]]) -> list[Versioned[Chunk]]:
+        return [chunk for chunk in chunks if chunk.value.incident_id == incident]
 
     assert ours(await store.abandoned(until - timedelta(minutes=1), 1000)) == []
-    assert len(ours(await store.abandoned(until + timedelta(minutes=1), 1000))) == 1
+    (found,) = ours(await store.abandoned(until + timedelta(minutes=1), 1000))
+    assert found == (await store.read_chunk(found.value.id))[0]
+    await store.commit(found.value.model_copy(update={"sweep_at": None}), found.etag, [])
+    assert ours(await store.abandoned(until + timedelta(minutes=1), 1000)) == []
     assert len(await store.abandoned(until + timedelta(hours=2), 1)) == 1
 
 

@@ -21,6 +21,7 @@ from shared.domain.incident import (
     PlanCounts,
     PlanState,
     Related,
+    Watch,
 )
 from shared.domain.message import Message
 from shared.errors import ConflictError, NotFoundError
@@ -29,10 +30,10 @@ from shared.ports.versioned import Versioned
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.documents import Documents
 
-_KINDS = (Incident, AlertLink, CaseMessage, Related, Plan, Command)
+_KINDS = (Incident, AlertLink, CaseMessage, Related, Plan, Command, Watch)
 _TRIES = 12
 
-D = TypeVar("D", AlertLink, CaseMessage, Plan, Command)
+D = TypeVar("D", AlertLink, CaseMessage, Plan, Command, Watch)
 
 
 class FakeIncidents:
@@ -222,6 +223,15 @@ class FakeIncidents:
         found = self._point(incident_id, command_id, Command)
         return found.value if found else None
 
+    async def watch(self, incident_id: IncidentId) -> Versioned[Watch] | None:
+        return self._point(incident_id, "watch", Watch)
+
+    async def due_watches(self, now: datetime, limit: int) -> list[IncidentId]:
+        self._checkpoint("due watches")
+        watches = [one.value for key in self.cases for one in self._all(IncidentId(key), Watch)]
+        due = sorted((one.next_at, one.incident_id) for one in watches if one.next_at is not None and one.next_at < now)
+        return [key for _, key in due][:limit]
+
     async def unrecorded(self, incident_id: IncidentId, limit: int) -> list[Versioned[CaseDocument]]:
         self._checkpoint("unrecorded documents")
         found: list[Versioned[Any]] = [one for kind in _KINDS for one in self._all(incident_id, kind)]
@@ -273,15 +283,25 @@ class FakeIncidents:
         self._checkpoint("after acquire lease")
         return kept
 
+    async def renew_lease(self, lease: Versioned[Lease], until: datetime) -> bool:
+        self._checkpoint("before renew lease")
+        case = self.leases[lease.value.incident_id]
+        held = case.get(lease.value.id, Lease)
+        if held is None or held.value.holder != lease.value.holder or held.value.until is None:
+            return False
+        case.put(lease.value.id, held.value.model_copy(update={"until": until}))
+        self._checkpoint("after renew lease")
+        return True
+
     async def release_lease(self, lease: Versioned[Lease]) -> Versioned[Lease] | None:
         self._checkpoint("before release lease")
         case = self.leases[lease.value.incident_id]
         held = case.get(lease.value.id, Lease)
         if held is None or held.value.holder != lease.value.holder:
             return None
-        if held.etag != lease.etag:
+        if held.value.again != lease.value.again:
             return held
-        case.put(lease.value.id, lease.value.model_copy(update={"until": None}))
+        case.put(lease.value.id, held.value.model_copy(update={"until": None}))
         self._checkpoint("after release lease")
         return None
 

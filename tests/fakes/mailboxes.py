@@ -51,6 +51,12 @@ class FakeMailboxes:
         self.always: dict[str, Refusal] = {}
         """Mailboxes that are refused whatever is asked, such as those on premises."""
         self.lost: Counter[str] = Counter()
+        self.searches_hidden = True
+        """Whether a search of a mailbox covers hidden folders, which is not documented (graph.md 2.2)."""
+        self.unindexed: set[str] = set()
+        """Items that no search shows yet."""
+        self.calls: list[str] = []
+        """The mailbox of each request, in order."""
         self.network_ids: dict[str, str] = {}
         """The NetworkMessageId of items that have one, by item."""
         self._checkpoint = (checkpoints or Checkpoints()).checkpoint
@@ -86,6 +92,10 @@ class FakeMailboxes:
     async def find(self, where: Where, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
         self._checkpoint(f"find {where}")
         return {(m, mid): self._answer(self._find, m, where, mid) for m, mid in dict.fromkeys(wanted)}
+
+    async def find_hidden(self, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
+        self._checkpoint("find hidden")
+        return {(m, mid): self._answer(self._find_in_quarantine, m, mid) for m, mid in dict.fromkeys(wanted)}
 
     async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
         self._checkpoint("get")
@@ -136,6 +146,7 @@ class FakeMailboxes:
         return {m: self._answer(self._rules, m) for m in dict.fromkeys(mailboxes)}
 
     def _answer(self, does: Callable[[str, *Asked], Answer[T]], mailbox: str, *asked: *Asked) -> Answer[T]:
+        self.calls.append(mailbox)
         if self.refusals[mailbox]:
             return self.refusals[mailbox].pop(0)
         if mailbox in self.always:
@@ -146,11 +157,18 @@ class FakeMailboxes:
 
     def _find(self, mailbox: str, where: Where, message_id: str) -> tuple[Item, ...]:
         box = self.boxes[mailbox]
-        hidden = {Where.DELETIONS, Where.PURGES}
+        hidden: set[str] = {Where.DELETIONS, Where.PURGES}
+        if not self.searches_hidden:
+            hidden |= {QUARANTINE}
         places = {i for i, p in box.folders.items() if (p == where if where in hidden else p not in hidden)}
-        return tuple(
-            item for item in box.items.values() if item.internet_message_id == message_id and item.folder_id in places
-        )
+        items = [item for item in box.items.values() if item.id not in self.unindexed]
+        return tuple(item for item in items if item.internet_message_id == message_id and item.folder_id in places)
+
+    def _find_in_quarantine(self, mailbox: str, message_id: str) -> tuple[Item, ...]:
+        box = self.boxes[mailbox]
+        places = {i for i, p in box.folders.items() if p == QUARANTINE}
+        items = box.items.values()
+        return tuple(item for item in items if item.internet_message_id == message_id and item.folder_id in places)
 
     def _get(self, mailbox: str, item_id: str) -> Answer[Item]:
         return self.boxes[mailbox].items.get(item_id, GONE)

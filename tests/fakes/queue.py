@@ -9,6 +9,7 @@ from shared.names import POISON_SUFFIX, QUEUES, Stage
 from shared.pipeline.envelope import MAX_BODY, Envelope, new_envelope
 from shared.pipeline.payloads import Payload
 from shared.ports.health import Probe, ProbeResult
+from shared.ports.queue import Spare
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import FakeClock
 
@@ -36,9 +37,11 @@ class FakeQueue:
         self._now = now or FakeClock()
         self._checkpoint = (checkpoints or Checkpoints()).checkpoint
 
-    async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
+    async def send(
+        self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None, since: datetime | None = None
+    ) -> None:
         self._checkpoint(f"before send {payload.kind}")
-        envelope = new_envelope(payload, correlation_id=correlation_id, now=self._now())
+        envelope = new_envelope(payload, correlation_id=correlation_id, now=since or self._now())
         _fits(envelope)
         self.sent.append(payload)
         self.waiting.append(Sent(envelope, self._now() + (delay or timedelta()), self._now()))
@@ -53,6 +56,18 @@ class FakeQueue:
         _fits(envelope)
         self.waiting.append(Sent(envelope, self._now() + delay, self._now()))
         self._checkpoint("after send copy")
+
+    async def keep_spare(self, envelope: Envelope, *, delay: timedelta) -> Spare:
+        self._checkpoint("before keep spare")
+        _fits(envelope)
+        self.waiting.append(Sent(envelope, self._now() + delay, self._now()))
+        self._checkpoint("after keep spare")
+        return Spare(envelope.stage, envelope.id, "")
+
+    async def drop_spare(self, spare: Spare) -> None:
+        self._checkpoint("before drop spare")
+        self.waiting = [message for message in self.waiting if message.envelope.id != spare.id]
+        self._checkpoint("after drop spare")
 
     async def oldest(self) -> dict[Stage, float]:
         self._checkpoint("oldest messages")

@@ -68,6 +68,14 @@ class FakeTargets:
         self._checkpoint("chunks with targets")
         return sorted(key for key in self._chunks_of(incident_id) if not set(targets).isdisjoint(self._targets[key]))
 
+    async def places(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> dict[TargetId, ChunkId]:
+        self._checkpoint("places of targets")
+        return {
+            TargetId(target): key
+            for key in self._chunks_of(incident_id)
+            for target in self._targets[key].keys() & targets
+        }
+
     async def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         self._checkpoint("chunks of incident")
         for key in self._chunks_of(incident_id):
@@ -88,7 +96,7 @@ class FakeTargets:
         except ValidationError:
             return None
 
-    async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
+    async def abandoned(self, now: datetime, limit: int) -> list[Versioned[Chunk]]:
         self._checkpoint("abandoned chunks")
-        chunks = [stored.read().value for stored in self._chunks.values()]
-        return [c for c in chunks if c.lease_until is not None and c.lease_until < now][:limit]
+        chunks = [stored.read() for stored in self._chunks.values()]
+        return [c for c in chunks if c.value.sweep_at is not None and c.value.sweep_at < now][:limit]

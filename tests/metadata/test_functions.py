@@ -20,6 +20,7 @@ ROUTES = {
     "list_of_incident": ("GET", "incidents/{incident_id}/lists/{name}", "FUNCTION"),
     "verify_chain": ("GET", "incidents/{incident_id}/verify-chain", "FUNCTION"),
     "approve_plan": ("POST", "incidents/{incident_id}/approve", "FUNCTION"),
+    "look_again": ("POST", "incidents/{incident_id}/look-again", "FUNCTION"),
     "undo_pull": ("POST", "incidents/{incident_id}/undo", "FUNCTION"),
     "begin_health_check": ("POST", "health-checks", "FUNCTION"),
     "show_health_check": ("GET", "health-checks/{check_id}", "FUNCTION"),
@@ -29,7 +30,12 @@ ROUTES = {
     "resume": ("POST", "resume", "FUNCTION"),
 }
 
-TIMERS = {"quarantine_sweep": "0 * * * * *", "alert_sweep": "0 */30 * * * *", "queue_age": "30 * * * * *"}
+TIMERS = {
+    "quarantine_sweep": "0 * * * * *",
+    "watch_sweep": "30 */5 * * * *",
+    "alert_sweep": "0 */30 * * * *",
+    "queue_age": "30 * * * * *",
+}
 
 _SCRIPT = """
 import json, logging

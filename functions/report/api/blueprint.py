@@ -82,6 +82,16 @@ async def undo_pull(req: func.HttpRequest) -> func.HttpResponse:
     return json_response(await commands.undo(incident_of(req.route_params), req.headers, req.get_body(), deps), 202)
 
 
+@web.function_name("look_again")
+@web.route(route="incidents/{incident_id}/look-again", methods=["POST"], auth_level=_KEY)
+@with_problems
+async def look_again(req: func.HttpRequest) -> func.HttpResponse:
+    """`POST /api/incidents/{incident_id}/look-again`: 202 when the command is durable."""
+    deps = services().provide(CommandDeps)
+    found = await commands.look_again(incident_of(req.route_params), req.headers, req.get_body(), deps)
+    return json_response(found, 202)
+
+
 @web.function_name("close_incident")
 @web.route(route="incidents/{incident_id}/close", methods=["POST"], auth_level=_KEY)
 @with_problems

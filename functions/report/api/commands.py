@@ -1,4 +1,7 @@
-"""`approve`, `undo` and `close`: checked here, so that the caller sees a mistake at once; done by the pipeline."""
+"""`approve`, `undo`, `look-again` and `close`.
+
+They are checked here, so that the caller sees a mistake at once, and done by the pipeline.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Self
@@ -10,7 +13,7 @@ from functions.report.api.models import ApproveDeps, CommandDeps
 from shared.domain.ids import IncidentId, PlanId, TargetId, fresh
 from shared.domain.incident import PlanState, same_person
 from shared.domain.undone import UndoClass
-from shared.pipeline.payloads import ApprovePlan, CloseIncident, UndoPull
+from shared.pipeline.payloads import ApprovePlan, CloseIncident, LookAgain, UndoPull
 from shared.policy import Mode
 from shared.web.command_body import MAX_TARGETS, CommandBody, GivenReason, caller, parse_command
 from shared.web.paths import ID
@@ -45,6 +48,12 @@ class UndoBody(CommandBody):
         if (self.count is None) == self.all:
             raise PydanticCustomError("count_with_all", "`count` is for `all`, which needs it")
         return self
+
+
+class LookAgainBody(CommandBody):
+    """Which targets; without the field all of the incident. An empty list names none, and is refused."""
+
+    targets: tuple[TargetId, ...] | None = Field(None, min_length=1, max_length=MAX_TARGETS)
 
 
 async def approve(incident_id: str, headers: Mapping[str, str], body: bytes, deps: ApproveDeps) -> dict[str, str]:
@@ -98,10 +107,7 @@ async def undo(incident_id: str, headers: Mapping[str, str], body: bytes, deps: 
     by = caller(headers, command)
     incident = await deps.incidents.read(IncidentId(incident_id))
     targets = command.targets or ()
-    known = await deps.targets.known(incident.id, targets) if targets else set()
-    if unknown := [i for i, target in enumerate(targets) if target not in known]:
-        errors = [{"path": f"targets.{i}", "kind": "unknown_target"} for i in unknown[:20]]
-        raise Problem(422, "unknown-target", "The incident has no such target", errors=errors)
+    await _check_known(incident.id, targets, deps)
     if command.all and incident.closed_at is None and incident.unplanned:
         # It would be pulled after this, and nothing would put it back.
         raise Problem(409, "not-planned-yet", "An alert of the incident has no plan yet", "Ask again in a moment.")
@@ -120,6 +126,39 @@ async def undo(incident_id: str, headers: Mapping[str, str], body: bytes, deps: 
     )
     await deps.queue.send(message, correlation_id=incident.id)
     return {"commandId": message.command_id}
+
+
+async def look_again(incident_id: str, headers: Mapping[str, str], body: bytes, deps: CommandDeps) -> dict[str, str]:
+    """Ask for targets that have ended to be looked at again.
+
+    Raises:
+        Problem: wrong-shape, nobody-asks, incident-closed, unknown-target.
+        NotFoundError: there is no such incident.
+    """
+    command = parse_command(body, LookAgainBody)
+    by = caller(headers, command)
+    incident = await deps.incidents.read(IncidentId(incident_id))
+    if incident.closed_at is not None:
+        raise Problem(409, "incident-closed", "The incident is closed")
+    if command.targets is not None:
+        await _check_known(incident.id, command.targets, deps)
+    message = LookAgain(
+        incident_id=incident.id,
+        targets=None if command.targets is None else tuple(dict.fromkeys(command.targets)),
+        command_id=fresh("cmd"),
+        by=by,
+        at=deps.now(),
+        reason=command.reason,
+    )
+    await deps.queue.send(message, correlation_id=incident.id)
+    return {"commandId": message.command_id}
+
+
+async def _check_known(incident_id: IncidentId, targets: tuple[TargetId, ...], deps: CommandDeps) -> None:
+    known = await deps.targets.known(incident_id, targets) if targets else set()
+    if unknown := [i for i, target in enumerate(targets) if target not in known]:
+        errors = [{"path": f"targets.{i}", "kind": "unknown_target"} for i in unknown[:20]]
+        raise Problem(422, "unknown-target", "The incident has no such target", errors=errors)
 
 
 async def close(incident_id: str, headers: Mapping[str, str], body: bytes, deps: CommandDeps) -> dict[str, str]:

@@ -10,6 +10,7 @@ from functions.report.api.parameters import number_of, wrong_continuation, wrong
 from functions.report.api.target_list import Position, Take, page
 from functions.report.api.tree import Tree
 from shared.domain.ids import IncidentId, TargetId
+from shared.domain.incident import Watch
 from shared.domain.target import Target
 from shared.domain.tenant import DAY, HOUR, Budget, Pause
 
@@ -58,9 +59,11 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
             tree.add(target)
 
     following = await _page(now.id, query, MAX_TARGETS, take, deps)
+    watch = await deps.incidents.watch(now.id)
     return {
         "incident": now.to_document(),
         "counts": now.counts.to_document(),
+        **({"watch": _watch(watch.value)} if watch else {}),
         "canBePutBack": now.can_be_put_back,
         "targets": targets,
         "tree": tree.roots,
@@ -79,6 +82,12 @@ async def _tenant(deps: ReadDeps) -> dict[str, Any]:
             name: budget.used(span, now).to_document() for name, span in (("lastHour", HOUR), ("lastDay", DAY))
         },
     }
+
+
+def _watch(watch: Watch) -> dict[str, Any]:
+    """Until when the case is watched, whether it still is, and when it was last looked for something new."""
+    seen = watch.to_document()
+    return {**{name: seen[name] for name in ("until", "lastLookAt") if name in seen}, "ended": watch.next_at is None}
 
 
 async def activity_csv(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -> tuple[str, str | None]:

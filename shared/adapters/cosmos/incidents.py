@@ -34,6 +34,7 @@ from shared.domain.incident import (
     Lease,
     Plan,
     Related,
+    Watch,
 )
 from shared.domain.message import Message
 from shared.errors import ConflictError, NotFoundError, UnavailableError
@@ -44,6 +45,7 @@ S = TypeVar("S", bound=Stored)
 
 _CONTAINER = "incidents"
 _INTAKE: str = Intake.model_fields["id"].default
+_WATCH: str = Watch.model_fields["id"].default
 
 # Others write the same header: report for each chunk, the stages for each batch of alerts. Each of them may be first.
 _TRIES = 12
@@ -57,7 +59,7 @@ _ORDER: dict[str, str] = {
 }
 
 _MODELS: dict[str, type[Stored]] = {
-    model.document_type: model for model in (Incident, AlertLink, CaseMessage, Related, Plan, Command)
+    model.document_type: model for model in (Incident, AlertLink, CaseMessage, Related, Plan, Command, Watch)
 }
 
 
@@ -221,6 +223,19 @@ class CosmosIncidents:
         found = await self._point(Command, incident_id, command_id)
         return found.value if found else None
 
+    async def watch(self, incident_id: IncidentId) -> Versioned[Watch] | None:
+        """See `IncidentStore.watch`."""
+        return await self._point(Watch, incident_id, _WATCH)
+
+    async def due_watches(self, now: datetime, limit: int) -> list[IncidentId]:
+        """See `IncidentStore.due_watches`."""
+        container = await self._database.container(_CONTAINER)
+        # One watch a case, so that no case takes the places of others.
+        text = (
+            "SELECT TOP @limit VALUE c.incidentId FROM c WHERE c.type = 'watch' AND c.nextAt < @now ORDER BY c.nextAt"
+        )
+        return [IncidentId(key) async for key in query(container, text, limit=limit, now=moment_text(now))]
+
     async def unrecorded(self, incident_id: IncidentId, limit: int) -> list[Versioned[CaseDocument]]:
         """See `IncidentStore.unrecorded`."""
         container = await self._database.container(_CONTAINER)
@@ -295,16 +310,31 @@ class CosmosIncidents:
             return None
         raise ConflictError("take a lease")
 
+    async def renew_lease(self, lease: Versioned[Lease], until: datetime) -> bool:
+        """See `IncidentStore.renew_lease`."""
+        try:
+            await self._patch_held(lease.value, {"op": "set", "path": "/until", "value": moment_text(until)})
+        except ConflictError:
+            return False
+        return True
+
     async def release_lease(self, lease: Versioned[Lease]) -> Versioned[Lease] | None:
         """See `IncidentStore.release_lease`."""
-        free = lease.value.model_copy(update={"until": None})
-        try:
-            await self._replace_lease(free, lease.etag)
-        except ConflictError:
-            held = await self._point(Lease, lease.value.incident_id, lease.value.id)
-            ours = held is not None and held.value.holder == lease.value.holder
-            return held if ours else None
-        return None
+        held = lease
+        for _ in range(_TRIES):
+            try:
+                await self._replace_lease(held.value.model_copy(update={"until": None}), held.etag)
+            except ConflictError:
+                found = await self._point(Lease, lease.value.incident_id, lease.value.id)
+                if found is None or found.value.holder != lease.value.holder:
+                    return None
+                if found.value.again != lease.value.again:
+                    return found
+                # We renewed it ourselves.
+                held = found
+                continue
+            return None
+        raise ConflictError("release a lease")
 
     async def expired_leases(self, now: datetime, limit: int) -> list[Lease]:
         """See `IncidentStore.expired_leases`."""
@@ -327,14 +357,18 @@ class CosmosIncidents:
 
     async def _ask_holder(self, held: Lease) -> None:
         """Make the holder look once more. Raises ConflictError if it no longer holds the lease."""
+        await self._patch_held(held, {"op": "incr", "path": "/again", "value": 1})
+
+    async def _patch_held(self, held: Lease, operation: dict[str, Any]) -> None:
+        """Change one field of a lease. Raises ConflictError if its holder no longer holds it."""
         container = await self._database.container(_CONTAINER)
         # A condition takes no parameters. A string literal is escaped as in JSON; the holder is what stands in the
         # document, which need not be ours.
-        with translate_errors("ask the holder of a lease"):
+        with translate_errors("change a lease"):
             await container.patch_item(
                 held.id,
                 partition_key=held.incident_id,
-                patch_operations=[{"op": "incr", "path": "/again", "value": 1}],
+                patch_operations=[operation],
                 filter_predicate=f"FROM c WHERE c.holder = {json.dumps(held.holder)} AND IS_DEFINED(c.until)",
                 no_response=True,
             )

@@ -75,6 +75,10 @@ class CosmosTargets:
         """See `TargetStore.chunks_with`."""
         return sorted({ChunkId(found["chunkId"]) async for found in self._find(incident_id, targets)})
 
+    async def places(self, incident_id: IncidentId, targets: Sequence[TargetId]) -> dict[TargetId, ChunkId]:
+        """See `TargetStore.places`."""
+        return {TargetId(found["id"]): ChunkId(found["chunkId"]) async for found in self._find(incident_id, targets)}
+
     async def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         """See `TargetStore.chunks_of`."""
         container = await self._database.container("targets")
@@ -89,15 +93,15 @@ class CosmosTargets:
         found = [stored async for stored in query(container, text, partition=chunk_id)]
         return {TargetId(one["id"]): readable(Target, one) for one in sorted(found, key=itemgetter("id"))}
 
-    async def abandoned(self, now: datetime, limit: int) -> list[Chunk]:
+    async def abandoned(self, now: datetime, limit: int) -> list[Versioned[Chunk]]:
         """See `TargetStore.abandoned`."""
         container = await self._database.container("targets")
         # Moments are compared as text, which can be wrong within one second; leases last for minutes.
-        text = "SELECT * FROM c WHERE c.type = 'chunk' AND c.leaseUntil < @now"
-        found: list[Chunk] = []
+        text = "SELECT * FROM c WHERE c.type = 'chunk' AND c.sweepAt < @now"
+        found: list[Versioned[Chunk]] = []
         async for stored in query(container, text, now=moment_text(now)):
             if (chunk := readable(Chunk, _own(stored))) is not None:
-                found.append(chunk)
+                found.append(Versioned(chunk, stored["_etag"]))
             # Counted here and not by TOP: chunks that cannot be read must not take the places of others.
             if len(found) == limit:
                 break

@@ -74,18 +74,26 @@ class GraphMailboxes:
     async def find(self, where: Where, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
         """See `Mailboxes.find`."""
         place = "" if where is Where.VISIBLE else f"/mailFolders/{where}"
-        answers = await self._gateway.collect(
-            {
-                (mailbox, message_id): _get(
-                    mailbox,
-                    f"{place}/messages",
-                    query(filter=f"internetMessageId eq {literal(message_id)}", select=_ITEM, top=_PAGE),
-                )
-                for mailbox, message_id in wanted
-            }
-        )
+        answers = await self._gateway.collect({key: _messages(key, place) for key in wanted})
         if where is not Where.VISIBLE:
             answers = {key: _no_folder(answer) for key, answer in answers.items()}
+        return {key: read(answer, partial(_with_message_id, key[1])) for key, answer in answers.items()}
+
+    async def find_hidden(self, wanted: Sequence[MessageKey]) -> dict[MessageKey, Answer[tuple[Item, ...]]]:
+        """See `Mailboxes.find_hidden`."""
+        listed = await self._list_folders(list(dict.fromkeys(mailbox for mailbox, _ in wanted)))
+        answers: dict[MessageKey, Answer[list[Document]]] = {}
+        requests: dict[MessageKey, Request] = {}
+        for key in wanted:
+            folders = listed[key[0]]
+            if isinstance(folders, Refusal):
+                answers[key] = folders
+            elif folders.hidden is None:
+                answers[key] = []
+            else:
+                requests[key] = _messages(key, f"/mailFolders/{segment(folders.hidden)}")
+        found = await self._gateway.collect(requests)
+        answers |= {key: _no_folder(answer) for key, answer in found.items()}
         return {key: read(answer, partial(_with_message_id, key[1])) for key, answer in answers.items()}
 
     async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
@@ -236,6 +244,12 @@ class GraphMailboxes:
 
 def _get(mailbox: MailboxId, path: str, options: str = "") -> Request:
     return Request(f"/users/{segment(mailbox)}{path}{options}", mailbox=mailbox, headers=IMMUTABLE)
+
+
+def _messages(key: MessageKey, place: str) -> Request:
+    mailbox, message_id = key
+    options = query(filter=f"internetMessageId eq {literal(message_id)}", select=_ITEM, top=_PAGE)
+    return _get(mailbox, f"{place}/messages", options)
 
 
 def _folder(mailbox: MailboxId, folder: str) -> Request:

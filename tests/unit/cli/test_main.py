@@ -80,7 +80,7 @@ def api(stub: StubApi) -> StubApi:
     stub.answers["/api/incidents/incident-1?top=1000"] = Answer.json({"targets": TARGETS})
     stub.answers["/api/incidents/incident-1/verify-chain"] = Answer.json({"intact": True, "chain": {"entries": 0}})
     stub.answers["/api/incidents/incident-1/activity.csv"] = Answer(b'"recipient"\r\n"ada"\r\n')
-    for name in ("approve", "undo", "close"):
+    for name in ("approve", "undo", "look-again", "close"):
         stub.answers[f"/api/incidents/incident-1/{name}"] = Answer.json({"commandId": f"cmd-{name}"}, 202)
     return stub
 
@@ -111,6 +111,7 @@ COMMANDS = [
     ("incident", "show"),
     ("approve",),
     ("undo",),
+    ("look-again",),
     ("close",),
     ("pause",),
     ("resume",),
@@ -178,7 +179,24 @@ def test_show(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
 def test_show_as_json_has_every_part_once(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["incident", "show", "incident-1", "--json"]) == 0
     lists = {name: INCIDENT[name] for name in LISTS}
-    assert _printed_json(capsys) == {"incident": HEADER, "counts": INCIDENT["counts"], **lists, "targets": TARGETS}
+    assert _printed_json(capsys) == {
+        "incident": HEADER,
+        "counts": INCIDENT["counts"],
+        "watch": {},
+        **lists,
+        "targets": TARGETS,
+    }
+
+
+def test_show_says_until_when_a_case_is_watched(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+    for ended, words in ((False, "is watched"), (True, "was watched")):
+        watch = {"until": "2026-03-05T10:00:00Z", "lastLookAt": "2026-03-02T11:00:00Z", "ended": ended}
+        api.answers["/api/incidents/incident-1?top=1"] = Answer.json(
+            {"incident": HEADER, "counts": INCIDENT["counts"], "watch": watch, "targets": []}
+        )
+        assert main(["incident", "show", "incident-1"]) == 0
+        expected = f"{words} until 2026-03-05T10:00:00Z, last look at 2026-03-02T11:00:00Z"
+        assert expected in capsys.readouterr().out
 
 
 def test_approve_names_exactly_the_plan_that_waits(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -296,6 +314,15 @@ def test_undo_of_an_unknown_mailbox_sends_nothing(api: StubApi, capsys: pytest.C
     assert not [one for one in api.asked if one.method == "POST"]
 
 
+def test_another_look_at_everything_or_at_one_mailbox(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["look-again", "incident-1", "--by", "Sam", "--reason", "late"]) == 0
+    assert api.sent("/api/incidents/incident-1/look-again") == {"by": "Sam", "reason": "late"}
+    assert capsys.readouterr().out == "another look is requested (cmd-look-again)\n"
+    api.asked.clear()
+    assert main(["look-again", "incident-1", "--by", "Sam", "--mailbox", "Bob@Contoso.example"]) == 0
+    assert api.sent("/api/incidents/incident-1/look-again")["targets"] == ["target-bob"]
+
+
 def test_close(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["close", "incident-1", "--by", "Sam", "--reason", "done", "--json"]) == 0
     assert api.sent("/api/incidents/incident-1/close") == {"by": "Sam", "reason": "done"}
@@ -319,7 +346,7 @@ def test_export_as_json(api: StubApi, tmp_path: Path) -> None:
     out = tmp_path / "incident.json"
     assert main(["export", "incident-1", "--json", "--out", str(out)]) == 0
     found = json.loads(out.read_text())
-    assert found.keys() == {"incident", "counts", *LISTS, "targets", "verification"}
+    assert found.keys() == {"incident", "counts", "watch", *LISTS, "targets", "verification"}
     assert found["targets"] == TARGETS
 
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,10 +28,12 @@ class Refusing(FakeQueue):
 
     silent: frozenset[str] = frozenset()
 
-    async def send(self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None) -> None:
+    async def send(
+        self, payload: Payload, *, correlation_id: str, delay: timedelta | None = None, since: datetime | None = None
+    ) -> None:
         if payload.stage in self.silent:
             raise UnavailableError("send", 5.0)
-        await super().send(payload, correlation_id=correlation_id, delay=delay)
+        await super().send(payload, correlation_id=correlation_id, delay=delay, since=since)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from shared.domain.incident import AlertLink, AlertStep, Incident, Plan
 from shared.domain.target import TargetState
 from shared.names import Stage
 from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged, PullChunk, RestoreChunk
-from shared.pipeline.stage import Outcome, RetryLater
+from shared.pipeline.stage import Done, Outcome, RetryLater
 from shared.ports.mailboxes import Item, Where
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, LEASE_SECONDS, World
@@ -121,7 +121,7 @@ async def test_a_crash_during_the_undo_changes_nothing_about_its_result(place: i
     assert world.mailboxes.moves == {"ann/1": 2, "ann/2": 2, "bob/3": 2}
 
 
-async def test_another_worker_waits_until_the_lease_ends() -> None:
+async def test_no_other_worker_moves_anything_until_the_lease_ends() -> None:
     checkpoints = Checkpoints()
     world = await world_with(checkpoints)
     checkpoints.die_at = (await places(PULL)).index("before move")
@@ -129,7 +129,8 @@ async def test_another_worker_waits_until_the_lease_ends() -> None:
         await handle(PULL, world.deps)
     checkpoints.revive()
 
-    assert await handle(PULL, world.deps) == RetryLater("leased", LEASE_SECONDS)
+    assert await handle(PULL, world.deps) == Done()
+    assert await handle(RESTORE, world.deps) == RetryLater("leased", LEASE_SECONDS)
     assert not world.mailboxes.moves
 
 

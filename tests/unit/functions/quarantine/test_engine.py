@@ -6,7 +6,7 @@ import pytest
 
 from functions.quarantine import engine
 from functions.quarantine.handler import handle
-from functions.quarantine.models import sent_size
+from functions.quarantine.models import target_size
 from shared.domain.target import Chunk, Target, TargetState
 from shared.pipeline.payloads import PullChunk, RestoreChunk
 from shared.pipeline.stage import Done, RetryLater
@@ -35,7 +35,7 @@ def commits_of(world: World, monkeypatch: pytest.MonkeyPatch) -> list[list[int]]
     real = world.targets.commit
 
     async def commit(chunk: Chunk, etag: str, changed: Sequence[Target]) -> object:
-        commits.append([sent_size(target) for target in changed])
+        commits.append([target_size(target) for target in changed])
         return await real(chunk, etag, changed)
 
     monkeypatch.setattr(world.targets, "commit", commit)
@@ -52,7 +52,7 @@ async def messages_until_done(world: World, message: PullChunk | RestoreChunk) -
     raise AssertionError("it does not end")
 
 
-@pytest.mark.parametrize(("most", "needed"), [(1_000_000, 1), (3_500, 2)])
+@pytest.mark.parametrize(("most", "needed"), [(1_000_000, 1), (3_800, 2)])
 async def test_targets_that_do_not_fit_into_one_commit_are_pulled_by_several_messages(
     most: int, needed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,7 @@ async def test_a_mailbox_that_does_not_tell_the_network_message_id_now_is_asked_
 
     assert await handle(PULL, world.deps) == RetryLater("targets left", 17.0, service=True)
     assert world.states == {"ann": TargetState.PLANNED}
+    world.now.advance(17)
     assert await pulled(world) == {(TargetState.QUARANTINED, None)}
 
 
@@ -234,6 +235,7 @@ async def test_what_was_moved_before_a_crash_is_not_left_behind_for_a_mail_of_an
     world.mailboxes.lost["ann"] = 1
     assert isinstance(await handle(PULL, world.deps), RetryLater)
     world.mail("ann", "Inbox", 2, sender=GOOD)
+    world.now.advance(5)
 
     assert await pulled(world) == {(TargetState.QUARANTINED, None)}
     assert world.mailboxes.moves == {"ann/1": 1}
@@ -274,4 +276,4 @@ def test_different_is_never_pulled_and_unsure_only_after_a_person_said_so(
             assert "sender_unknown: 1" in plan.approval_reasons
     assert len(judged.ours) + len(judged.unsure) + len(judged.others) == len(judgements)
     if judgements and not judged.ours:
-        assert why_held(judged, plan, POLICY)
+        assert why_held(judged, (), plan, POLICY)

@@ -5,7 +5,7 @@ import pytest
 from functions.quarantine.handler import handle
 from shared.domain.incident import Command, IncidentState, Plan, PlanCounts, PlanState
 from shared.domain.target import TargetState
-from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, RestoreChunk, UndoPull
+from shared.pipeline.payloads import ApprovePlan, ExpandRecipients, IncidentChanged, PullChunk, RestoreChunk, UndoPull
 from shared.pipeline.stage import Done, Reject, RetryLater
 from shared.ports.answers import RefusalKind
 from shared.ports.mailboxes import Where
@@ -89,6 +89,7 @@ async def test_a_temporary_refusal_is_retried(kind: RefusalKind) -> None:
 
     assert await handle(RESTORE, world.deps) == RetryLater("targets left", 9.0, service=True)
     assert world.states == {"ann": TargetState.RESTORING, "bob": TargetState.RESTORED}
+    world.now.advance(9)
     assert await handle(RESTORE, world.deps) == Done()
     assert world.mailboxes.snapshot() == world.before
 
@@ -150,7 +151,7 @@ async def test_an_approval_releases_the_plan_that_it_names_once() -> None:
     assert (incident.plans, incident.state) == (PlanCounts(running=1), IncidentState.PULLING)
     assert [command.id for command in world.incidents.of(INCIDENT, Command)] == ["cmd-2"]
     # Sent again, since the first delivery may have died before it sent.
-    assert world.queue.sent == [IncidentChanged(incident_id=INCIDENT), PULL] * 2
+    assert world.queue.sent == [IncidentChanged(incident_id=INCIDENT), PULL, ExpandRecipients(incident_id=INCIDENT)] * 2
 
 
 async def test_an_approval_of_another_plan_is_rejected() -> None:
@@ -190,7 +191,7 @@ async def test_nothing_is_approved_in_a_closed_case_but_an_approval_before_is_se
     (case,) = world.incidents.all
     world.incidents.put(INCIDENT, case.changed(closed_at=world.now()))
     assert await handle(approval(), world.deps) == Done()
-    assert world.queue.sent == [IncidentChanged(incident_id=INCIDENT), PULL] * 2
+    assert world.queue.sent == [IncidentChanged(incident_id=INCIDENT), PULL, ExpandRecipients(incident_id=INCIDENT)] * 2
 
 
 async def test_an_approval_that_others_overtake_is_decided_on_what_they_wrote() -> None:

@@ -15,6 +15,7 @@ from shared.ports.mailboxes import Item
 from shared.settings import Settings
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
+from tests.fakes.directory import FakeDirectory
 from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
@@ -32,7 +33,7 @@ DELIVERED = START - timedelta(minutes=10)
 
 POLICY = load_policy(Path(__file__).parents[4] / "policy.yaml")
 
-# A process that died cannot end its lease; the tests wait this long instead of six minutes.
+# A process that died cannot end its lease; the tests wait this long instead of 90 seconds.
 LEASE_SECONDS = 60
 
 
@@ -47,6 +48,7 @@ class World:
     def __post_init__(self) -> None:
         self.now = FakeClock()
         self.mailboxes = FakeMailboxes(self.checkpoints)
+        self.directory = FakeDirectory()
         self.targets = FakeTargets(self.checkpoints)
         self.undone = FakeUndone(self.checkpoints)
         self.incidents = FakeIncidents(self.checkpoints)
@@ -54,6 +56,7 @@ class World:
         self.queue = FakeQueue(self.checkpoints, self.now)
         self.deps = Deps(
             mailboxes=self.mailboxes,
+            directory=self.directory,
             targets=self.targets,
             incidents=self.incidents,
             tenant=self.tenant,

@@ -8,7 +8,7 @@ from shared.domain.exposure import Counts
 from shared.domain.ids import IncidentId
 from shared.domain.incident import AlertStep, CaseDocument, CaseMessage, Command, PlanState, Related
 from shared.domain.message import Message
-from shared.domain.target import TERMINAL, TargetState
+from shared.domain.target import TERMINAL, ReadState, TargetState
 from tests.fakes.clock import START
 from tests.unit.functions.report.case import INCIDENT, alert_link, incident, plan, target
 
@@ -70,7 +70,10 @@ def test_what_is_not_over_is_not_told(state: TargetState) -> None:
     assert of_targets([target("ann", state)], START) == []
 
 
-@pytest.mark.parametrize("state", sorted(TERMINAL - {TargetState.QUARANTINED, TargetState.RESTORED}))
+ENDS = sorted(TERMINAL - {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED, TargetState.RESTORED})
+
+
+@pytest.mark.parametrize("state", ENDS)
 def test_each_end_is_told_once_and_counted(state: TargetState) -> None:
     (told,) = of_targets([target("ann", state, reason="why")], START)
     assert (told.event.kind, told.event.at, told.event.target_id) == (state, START, "target-ann")
@@ -112,6 +115,52 @@ def test_what_came_back_was_pulled_first(
     assert (counts.states, counts.read, counts.exposed_seconds) == (states, 1, 60)
     # The pull is the same fact, whenever it is told.
     assert told[0].event == of_targets([target("ann", TargetState.QUARANTINED)], START)[0].event
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "kinds", "states"),
+    [
+        ("partly_quarantined", "why", ["partly_quarantined"], {"partly_quarantined": 1}),
+        (
+            "partly_quarantined",
+            "restore_failed:x",
+            ["partly_quarantined", "restore_failed"],
+            {"partly_quarantined": 1},
+        ),
+        ("restored", None, ["partly_quarantined", "restored"], {"restored": 1}),
+    ],
+)
+def test_what_was_partly_pulled_is_told_as_that_also_when_it_is_back(
+    state: str, reason: str | None, kinds: list[str], states: dict[str, Any]
+) -> None:
+    ended = target(
+        "ann",
+        TargetState(state),
+        reason=reason,
+        pull_state=TargetState.PARTLY_QUARANTINED,
+        pull_reason="why",
+        read=ReadState.READ,
+    )
+    told = of_targets([ended], START)
+    assert [one.event.kind for one in told] == kinds
+    assert told[0].event.data["reason"] == "why"
+    counts = Counts()
+    for one in told:
+        counts = counts.add(one.target) if one.target else counts
+    assert (counts.states, counts.read) == (states, 1)
+
+
+def test_the_exposure_of_what_is_partly_pulled_has_no_end_yet() -> None:
+    pulled = target(
+        "ann",
+        TargetState.PARTLY_QUARANTINED,
+        reason="why",
+        pull_state=TargetState.PARTLY_QUARANTINED,
+        pull_reason="why",
+        delivered_at=START,
+    )
+    (told,) = of_targets([pulled], START)
+    assert "exposedSeconds" not in told.event.data or told.event.data["exposedSeconds"] is None
 
 
 def test_no_fact_holds_personal_data() -> None:

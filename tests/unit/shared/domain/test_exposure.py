@@ -11,11 +11,12 @@ from tests.fakes.clock import START
 
 # What a pull can end in; RESTORED comes after QUARANTINED.
 ENDS = sorted(TERMINAL - {TargetState.RESTORED})
+PULLED = {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}
 
 
 @st.composite
 def ended(draw: st.DrawFn) -> list[Target]:
-    """Targets in the order in which they end, some of them twice: quarantined, then restored."""
+    """Targets in the order in which they end, some of them twice: pulled, then restored."""
     steps: list[Target] = []
     for number in range(draw(st.integers(0, 12))):
         seconds = draw(st.none() | st.integers(0, 100_000))
@@ -33,8 +34,10 @@ def ended(draw: st.DrawFn) -> list[Target]:
             delivered_at=None if seconds is None else START,
             pulled_at=None if seconds is None else START + timedelta(seconds=seconds),
         )
+        if target.state is TargetState.PARTLY_QUARANTINED:
+            target = target.model_copy(update={"pull_state": target.state, "pull_reason": "why"})
         steps.append(target)
-        if target.state is TargetState.QUARANTINED and draw(st.booleans()):
+        if target.state in PULLED and draw(st.booleans()):
             steps.append(target.model_copy(update={"state": TargetState.RESTORED}))
     return steps
 
@@ -46,7 +49,7 @@ def test_the_sums_are_what_counting_by_hand_gives(steps: list[Target]) -> None:
         counts = counts.add(target)
 
     last = {target.id: target for target in steps}
-    pulled = [target for target in steps if target.state is TargetState.QUARANTINED]
+    pulled = [target for target in steps if target.state in PULLED]
     seconds = [target.exposed_seconds for target in pulled if target.exposed_seconds is not None]
     assert counts.states == Counter(str(target.state) for target in last.values())
     assert counts.targets == len(last)

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from shared.domain.ids import ChunkId, IncidentId, PlanId
 from shared.domain.target import (
     TERMINAL,
+    Copy,
     Hop,
     Mailbox,
+    Original,
     Target,
     TargetState,
     Via,
@@ -25,6 +27,8 @@ STEPS = {
     S.PLANNED: {
         S.LOCATED,
         S.QUARANTINED,
+        S.PARTLY_QUARANTINED,
+        S.ALREADY_QUARANTINED,
         S.NOT_FOUND,
         S.GONE_BY_USER,
         S.MAILBOX_MISSING,
@@ -35,6 +39,8 @@ STEPS = {
     },
     S.LOCATED: {
         S.QUARANTINED,
+        S.PARTLY_QUARANTINED,
+        S.ALREADY_QUARANTINED,
         S.NOT_FOUND,
         S.GONE_BY_USER,
         S.MAILBOX_MISSING,
@@ -44,7 +50,8 @@ STEPS = {
         S.FAILED,
     },
     S.QUARANTINED: {S.RESTORING},
-    S.RESTORING: {S.RESTORED, S.QUARANTINED},
+    S.PARTLY_QUARANTINED: {S.RESTORING, S.PLANNED},
+    S.RESTORING: {S.RESTORED, S.QUARANTINED, S.PARTLY_QUARANTINED},
 }
 
 
@@ -77,12 +84,12 @@ def test_there_are_only_these_steps(start: TargetState, end: TargetState) -> Non
 
 
 def test_what_is_terminal_ends_unless_somebody_asks_for_it_back() -> None:
-    assert {state for state in S if state not in STEPS} == TERMINAL - {S.QUARANTINED}
+    assert {state for state in S if state not in STEPS} == TERMINAL - {S.QUARANTINED, S.PARTLY_QUARANTINED}
     assert all(a_target(state).terminal is (state in TERMINAL) for state in S)
 
 
 @given(st.lists(st.sampled_from(S), max_size=12))
-def test_every_way_through_the_states_begins_to_restore_only_what_was_quarantined(wanted: list[TargetState]) -> None:
+def test_every_way_through_the_states_begins_to_restore_only_what_was_pulled(wanted: list[TargetState]) -> None:
     target, way = a_target(), [S.PLANNED]
     for state in wanted:
         try:
@@ -94,7 +101,7 @@ def test_every_way_through_the_states_begins_to_restore_only_what_was_quarantine
     for before, after in pairwise(way):
         assert after in STEPS[before]
         if after is S.RESTORED:
-            assert S.QUARANTINED in way
+            assert {S.QUARANTINED, S.PARTLY_QUARANTINED} & set(way)
 
 
 def test_a_step_forgets_the_reason_of_the_one_before() -> None:
@@ -124,3 +131,42 @@ def test_a_target_survives_its_document() -> None:
     target = a_target().model_copy(update={"delivered_at": START, "subject": "\u202e'\"\\ 🐟"})
 
     assert Target.model_validate(target.to_document()) == target
+
+
+def a_copy(*, moved: bool = False, unmoved: bool = False) -> Copy:
+    original = Original(folder_id="inbox", folder_path="Inbox")
+    return Copy(id="1", original=original, moved_at=START if moved else None, unmoved=unmoved)
+
+
+ENDS = sorted(TERMINAL - {S.QUARANTINED, S.PARTLY_QUARANTINED, S.RESTORED})
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("start", [S.PLANNED, S.LOCATED])
+def test_a_state_that_says_nothing_was_moved_is_never_reached_once_a_copy_was(start: S, end: S) -> None:
+    unmoved, moved, unknown = a_copy(unmoved=True), a_copy(moved=True), a_copy()
+
+    def ended(*copies: Copy, reason: str | None = "why") -> tuple[S, str | None]:
+        target = a_target(start).model_copy(update={"copies": copies}).ended(end, reason)
+        return target.state, target.reason
+
+    assert ended() == ended(unmoved) == (end, "why")
+    assert ended(unmoved, moved) == ended(moved, unknown) == (S.PARTLY_QUARANTINED, "why")
+    assert ended(unmoved, unknown) == (S.PARTLY_QUARANTINED, "move_unknown:why")
+    assert ended(moved, reason=None) == (S.PARTLY_QUARANTINED, end)
+
+
+def test_a_step_begins_the_time_of_trying_anew() -> None:
+    tries = {"attempts": 3, "trying_since": START, "gives_up_at": START}
+    located = a_target().model_copy(update=tries).to(S.LOCATED)
+    assert (located.attempts, located.trying_since, located.gives_up_at) == (0, None, None)
+
+
+def test_what_is_on_its_way_back_knows_how_it_was_pulled() -> None:
+    partly = a_target(S.LOCATED).to(S.PARTLY_QUARANTINED, "why")
+    back = partly.to(S.RESTORING)
+    assert (back.pulled_as, back.pull_reason) == (S.PARTLY_QUARANTINED, "why")
+    failed = back.to(S.PARTLY_QUARANTINED, "restore_failed:x")
+    assert (failed.reason, failed.pull_reason) == ("restore_failed:x", "why")
+    again = failed.to(S.PLANNED).to(S.LOCATED).to(S.QUARANTINED)
+    assert again.pulled_as is S.QUARANTINED

@@ -11,6 +11,7 @@ from functions.quarantine.sweep import SweepDeps, sweep
 from shared.domain.ids import IncidentId
 from shared.domain.incident import Lease
 from shared.errors import ConflictError, UnavailableError
+from shared.pipeline import case_lease
 from shared.pipeline.case_lease import CaseWork, alone, resumed
 from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged
 from shared.pipeline.stage import Done
@@ -210,6 +211,48 @@ async def test_a_holder_that_died_keeps_others_out_only_until_its_lease_ends() -
     case.now.advance(1)
     await case.deliver()
     assert (case.done, case.free) == ([1], True)
+
+
+async def test_a_holder_renews_its_lease_while_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case()
+    waits: list[float] = []
+
+    async def pause(length: timedelta) -> None:
+        waits.append(length.total_seconds())
+        case.now.advance(length.total_seconds())
+        await asyncio.sleep(0)
+
+    async def works_for_long() -> bool:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert await case.incidents.acquire_lease(INCIDENT, "enrich", case.now(), case.now()) is None
+        return False
+
+    monkeypatch.setattr(case_lease, "_pause", pause)
+    assert await alone(MESSAGE, works_for_long, case) == Done()
+    assert set(waits) == {LEASE_SECONDS / 3}
+    assert sum(waits) > LEASE_SECONDS, "longer than one lease"
+    assert case.free
+
+
+async def test_a_lease_that_another_has_is_not_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case()
+    waits = 0
+
+    async def pause(length: timedelta) -> None:
+        nonlocal waits
+        waits += 1
+        case.now.advance(LEASE_SECONDS + 1)
+        assert await case.incidents.acquire_lease(INCIDENT, "enrich", case.now(), case.now() + 2 * length)
+
+    async def works_for_long() -> bool:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return False
+
+    monkeypatch.setattr(case_lease, "_pause", pause)
+    assert await alone(MESSAGE, works_for_long, case) == Done()
+    assert waits == 1
 
 
 async def test_the_sweep_sends_the_message_of_a_holder_that_died() -> None:

@@ -2,6 +2,7 @@ import base64
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter
 
 from shared.errors import ConflictError, DeniedError, NotFoundError, UnavailableError
 from shared.names import Stage
-from shared.pipeline.envelope import MAX_AGE, Envelope, new_envelope
+from shared.pipeline.envelope import MAX_AGE, SPARE_AFTER, Envelope, new_envelope, spare_copy
 from shared.pipeline.payloads import ChangePause, ChunkChanged, HealthCheck, IncidentChanged, PullChunk, ReportMessage
 from shared.pipeline.stage import (
     Delivery,
@@ -363,7 +364,64 @@ async def test_wherever_the_process_dies_the_next_delivery_ends_the_same(outcome
         await world.deliver(body)
         # One copy too many is what "at least once" means; a lost one would be a lost mailbox.
         assert len(world.dead_letters.messages) == expected[1]
-        assert expected[0] <= len(world.queue.waiting) <= 2 * expected[0]
+        copies = [message for message in world.queue.waiting if not message.envelope.spare]
+        assert expected[0] <= len(copies) <= 2 * expected[0]
+        assert len(world.queue.waiting) - len(copies) <= 1
+
+
+async def test_a_host_that_dies_leaves_a_spare_copy_of_its_message() -> None:
+    async def handle(message: Any, deps: Deps) -> Outcome:
+        raise ProcessDied("in the middle")
+
+    world = World(handle)
+    with pytest.raises(ProcessDied):
+        await world.deliver(a_body(world.clock, attempt=3))
+
+    envelope, seconds = world.copy
+    assert (envelope.payload, envelope.attempt, envelope.spare) == (PAYLOAD.to_document(), 3, True)
+    assert (envelope.sent_at, seconds) == (world.clock.now, SPARE_AFTER.total_seconds())
+
+
+async def test_a_message_that_kills_hosts_has_one_spare_copy_and_no_more() -> None:
+    async def handle(message: Any, deps: Deps) -> Outcome:
+        raise ProcessDied("in the middle")
+
+    world = World(handle)
+    with pytest.raises(ProcessDied):
+        await world.deliver(a_body(world.clock))
+    (spare,) = world.queue.waiting
+    world.queue.waiting.clear()
+    with pytest.raises(ProcessDied):
+        await world.deliver(spare.body)
+    assert world.queue.waiting == []
+
+
+@pytest.mark.parametrize("outcome", [Done(), Reject("never"), ValueError("unknown")])
+async def test_no_spare_copy_is_left_of_what_was_dealt_with(outcome: Outcome | Exception) -> None:
+    world = ending(outcome)
+    with suppress(ValueError):
+        await world.deliver(a_body(world.clock))
+    assert world.queue.waiting == []
+
+
+async def test_the_delayed_copy_of_a_spare_copy_is_a_message_as_others() -> None:
+    world = ending(RetryLater("later", 1.0))
+    envelope = spare_copy(Envelope.model_validate_json(a_body(world.clock)))
+    await world.deliver(envelope.model_dump_json().encode())
+    copy, _ = world.copy
+    assert (copy.spare, copy.attempt) == (False, 1)
+
+
+@pytest.mark.parametrize("what", ["keep_spare", "drop_spare"])
+async def test_without_a_spare_copy_the_work_is_done_all_the_same(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = ending(Done())
+
+    async def fails(*_args: Any, **_options: Any) -> Any:
+        raise UnavailableError("queue")
+
+    monkeypatch.setattr(world.queue, what, fails)
+    await world.deliver(a_body(world.clock))
+    assert len(world.queue.waiting) == (what == "drop_spare")
 
 
 def test_patience_is_longer_than_any_one_wait() -> None:

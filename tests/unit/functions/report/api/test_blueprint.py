@@ -59,6 +59,7 @@ async def test_the_csv_is_to_be_saved_and_not_sniffed(case: Case) -> None:
     [
         (blueprint.close_incident, {"by": "ann"}),
         (blueprint.undo_pull, {"by": "ann", "targets": ["target-ann"], "reason": "ours", "class": "mistake"}),
+        (blueprint.look_again, {"by": "ann"}),
         (blueprint.approve_plan, {"by": "ann", "planId": PLAN, "planHash": "hash-1"}),
     ],
 )

@@ -3,16 +3,16 @@ from typing import Any
 
 import pytest
 
-from functions.report.api.commands import approve, undo
+from functions.report.api.commands import approve, look_again, undo
 from functions.report.api.models import ApproveDeps, CommandDeps
 from shared.domain.exposure import Counts
 from shared.domain.ids import AlertId, IncidentId, PlanId, TargetId
-from shared.domain.incident import AlertStep, PlanState
+from shared.domain.incident import AlertStep, Incident, PlanState
 from shared.domain.target import TargetState
 from shared.domain.undone import UndoClass
 from shared.errors import NotFoundError
 from shared.pipeline.envelope import MAX_BODY, new_envelope
-from shared.pipeline.payloads import ApprovePlan, RestoreChunk, UndoPull
+from shared.pipeline.payloads import ApprovePlan, LookAgain, RestoreChunk, UndoPull
 from shared.policy import FourEyes, Mode, Policy
 from shared.web.command_body import MAX_TARGETS
 from shared.web.problems import Problem
@@ -84,10 +84,12 @@ async def test_nothing_is_approved_in_a_closed_case() -> None:
     assert (await refused(approve, case, **APPROVAL))["type"] == "incident-closed"
 
 
-async def pulled() -> Case:
+CLOSED = incident(closed_at=START, closed_by="bob", counts=Counts(states={"quarantined": 2, "not_found": 5}))
+
+
+async def pulled(header: Incident = CLOSED) -> Case:
     targets = [target(name, TargetState.QUARANTINED) for name in ("ann", "bob")]
-    closed = incident(closed_at=START, closed_by="bob", counts=Counts(states={"quarantined": 2, "not_found": 5}))
-    return await Case().keep(plan(2, PlanState.FINISHED), chunks=[targets], header=closed)
+    return await Case().keep(plan(2, PlanState.FINISHED), chunks=[targets], header=header)
 
 
 @pytest.mark.parametrize("targets", [["target-ann"], ["target-bob", "target-ann", "target-bob"]])
@@ -157,6 +159,25 @@ async def test_reason_and_class_of_an_undo_are_mandatory(change: dict[str, Any],
     without = {key: value for key, value in WHY.items() if key not in change}
     found = await refused(undo, await pulled(), targets=["target-ann"], **without)
     assert found["errors"] == [{"path": next(iter(change)), "kind": "missing"}]
+
+
+@pytest.mark.parametrize("targets", [None, ["target-ann"]])
+async def test_another_look_is_queued_for_all_or_for_those_that_are_named(targets: list[str] | None) -> None:
+    case = await pulled(header=incident())
+    named = {} if targets is None else {"targets": targets}
+    body = json.dumps({"by": "ann", "reason": "it came late", **named}).encode()
+    answer = await look_again(INCIDENT, {}, body, case.provide(CommandDeps))
+    (message,) = case.queue.sent
+    assert isinstance(message, LookAgain)
+    assert (message.command_id, message.by, message.reason) == (answer["commandId"], "ann", "it came late")
+    assert message.targets == (None if targets is None else tuple(targets))
+
+
+async def test_another_look_at_nothing_or_at_what_is_not_there_is_refused() -> None:
+    case = await pulled(header=incident())
+    assert (await refused(look_again, case, targets=[], by="ann"))["type"] == "wrong-shape"
+    assert (await refused(look_again, case, targets=["target-x"], by="ann"))["type"] == "unknown-target"
+    assert (await refused(look_again, await pulled(), by="ann"))["type"] == "incident-closed"
 
 
 async def test_targets_that_the_incident_does_not_have() -> None:

@@ -7,6 +7,7 @@ import pytest
 from functions.report.api import reads
 from functions.report.api.models import ReadDeps
 from shared.domain.ids import IncidentId, PlanId
+from shared.domain.incident import Watch
 from shared.domain.target import TargetState
 from shared.domain.tenant import Amount, Budget, Pause, PauseChange
 from shared.errors import NotFoundError
@@ -38,6 +39,16 @@ async def test_an_incident_with_its_targets_and_their_tree() -> None:
     assert [one["id"] for one in found["targets"]] == [f"target-{name}" for name in "abcde"]
     assert found["tree"][0]["targets"] == [f"target-{name}" for name in "abcde"]
     assert "next" not in found
+
+
+async def test_a_case_says_until_when_it_is_watched() -> None:
+    case = await Case().keep(plan(5))
+    assert "watch" not in await reads.incident(INCIDENT, {}, case.provide(ReadDeps))
+    watch = Watch(incident_id=INCIDENT, until=START, next_at=START, last_look_at=START)
+    for ended in (False, True):
+        case.incidents.put(INCIDENT, watch.model_copy(update={"next_at": None}) if ended else watch)
+        found = await reads.incident(INCIDENT, {}, case.provide(ReadDeps))
+        assert found["watch"] == {"until": "2026-03-02T09:00:00Z", "lastLookAt": "2026-03-02T09:00:00Z", "ended": ended}
 
 
 async def pages(read: Any, top: int, deps: ReadDeps) -> list[Any]:

@@ -142,12 +142,12 @@ async def test_one_unreadable_chunk_does_not_hide_other_abandoned_ones(cosmos: C
     keys = []
     for _ in range(2):
         chunk, made = a_chunk(1)
-        await cosmos.services.targets.add_chunk(chunk.model_copy(update={"lease_until": ended}), made)
+        await cosmos.services.targets.add_chunk(chunk.model_copy(update={"sweep_at": ended}), made)
         keys.append(chunk.id)
     good, _ = await cosmos.services.targets.read_chunk(keys[1])
     await _overwrite(cosmos, {**document(good.value), "id": keys[0], "chunkId": keys[0], "targets": "many"})
 
-    found = {chunk.id for chunk in await cosmos.services.targets.abandoned(ended + timedelta(days=1), 1000)}
+    found = {one.value.id for one in await cosmos.services.targets.abandoned(ended + timedelta(days=1), 1000)}
     assert found & set(keys) == {keys[1]}
     assert len(await cosmos.services.targets.abandoned(ended + timedelta(days=1), 1)) == 1
 
