@@ -22,15 +22,15 @@ from datetime import datetime, timedelta
 
 from functions.quarantine.models import Deps, UnitOfWork
 from functions.quarantine.pull import locate, move, verify
-from functions.quarantine.restore import put_back, survey, verify_restored, wanted_back
-from functions.quarantine.rules import not_put_back
-from shared.domain.ids import ChunkId, TargetId
+from functions.quarantine.restore import put_back, survey, verify_restored
+from functions.quarantine.rules import not_put_back, wanted_back
+from shared.domain.ids import ChunkId
 from shared.domain.incident import Plan, PlanState
 from shared.domain.target import Chunk, Target, TargetState
 from shared.errors import ClawbackError, UnavailableError
 from shared.pipeline.envelope import MAX_AGE, backoff
 from shared.pipeline.events import Event, emit
-from shared.pipeline.payloads import ChunkChanged
+from shared.pipeline.payloads import ChunkChanged, RestoreChunk
 from shared.pipeline.stage import Done, Outcome, Reject, RetryLater
 from shared.ports.versioned import Versioned
 
@@ -51,13 +51,13 @@ _ENDS_SOON = timedelta(seconds=10)
 _SAME_MOMENT = timedelta(seconds=2)
 
 
-async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | None = None) -> Outcome:
+async def advance(chunk_id: ChunkId, deps: Deps, *, undo: RestoreChunk | None = None) -> Outcome:
     """Bring every target of the chunk as far as it goes now.
 
     Args:
         chunk_id: the chunk.
         deps: services.
-        undo: the targets that are wanted back; empty means all, None means that nothing is.
+        undo: what is wanted back; None means that nothing is.
     """
     header, targets = await deps.targets.read_chunk(chunk_id)
     chunk, now = header.value, deps.now()
@@ -69,9 +69,7 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
         return Reject("plan_not_approved")
 
     work = UnitOfWork({target.id: target for target in targets}, deps.now)
-    wanted = [target for target in targets if undo is not None and (not undo or target.id in undo)]
-    for target in wanted:
-        work.put(wanted_back(target))
+    wanted = _want_back(work, undo) if undo else []
     read = header
     try:
         await _look(work, deps, pull=approved)
@@ -109,6 +107,14 @@ async def _finish(
     if due is None or merges:
         return Done()
     return RetryLater("targets left", (due - now).total_seconds(), service=bool(work.retries))
+
+
+def _want_back(work: UnitOfWork, undo: RestoreChunk) -> list[Target]:
+    """Note which copies are wanted back; the targets that the undo is about, as they were."""
+    wanted = [target for target in work.targets.values() if not undo.targets or target.id in undo.targets]
+    for target in wanted:
+        work.put(wanted_back(target, undo.command_id, undo.items))
+    return wanted
 
 
 def _taken_care_of(chunk: Chunk, now: datetime, *, undo: bool) -> Outcome | None:

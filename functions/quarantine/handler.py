@@ -22,7 +22,7 @@ async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:
         case PullChunk():
             return await advance(message.chunk_id, deps)
         case RestoreChunk():
-            return await advance(message.chunk_id, deps, undo=frozenset(message.targets))
+            return await advance(message.chunk_id, deps, undo=message)
         case ApprovePlan():
             return await approve(message, deps)
         case UndoPull():

@@ -1,9 +1,10 @@
 """What the quarantine stage needs, and what it works with while it handles one message."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from functions.quarantine.rules import move_asked, refused, too_large, wait_of
+from functions.quarantine.rules import move_asked, not_put_back, refused, too_large, wait_of
 from shared.clock import Clock
 from shared.domain.batch import batch_size
 from shared.domain.ids import MailboxId, TargetId
@@ -31,6 +32,22 @@ class Deps:
 
 
 @dataclass
+class WayBack:
+    """What is known, while one message is handled, of the copies that are to be put back."""
+
+    hidden: dict[ItemKey, Item] = field(default_factory=dict)
+    """Those that are in the hidden folder, as they were seen last."""
+    holders: list[Target] = field(default_factory=list)
+    """Every target, of whichever case, that has one of the copies."""
+    answers: dict[ItemKey, Item] = field(default_factory=dict)
+    """What the moves back answered."""
+    stuck: dict[TargetId, list[Refusal]] = field(default_factory=lambda: defaultdict(list))
+    """Why copies of a target are not back. Each stands for one copy: the others go on."""
+    found_elsewhere: set[TargetId] = field(default_factory=set)
+    """Targets with a copy that somebody else took out of the hidden folder, and put somewhere else."""
+
+
+@dataclass
 class UnitOfWork:
     """The targets of a chunk while one message is handled: what each was and is, and how long the rest has to wait."""
 
@@ -40,8 +57,7 @@ class UnitOfWork:
     """As they are stored."""
     ready: set[TargetId] = field(default_factory=set)
     """Those that were answered in full: their copies may be moved once the chunk is committed."""
-    seen: dict[ItemKey, Item] = field(default_factory=dict)
-    """Copies that are to be put back, as they were seen last."""
+    way_back: WayBack = field(default_factory=WayBack)
     waits: dict[MailboxId, datetime] = field(init=False)
     """Mailboxes that asked to be left alone, and until when."""
     retries: dict[TargetId, datetime] = field(default_factory=dict)
@@ -128,7 +144,9 @@ class UnitOfWork:
     def fit(self, most: int) -> None:
         """Leave to the next message what makes the commit larger than `most` bytes. What never fits is ended."""
         left = most
-        for key in [key for key, target in self.targets.items() if target is not self.before[key]]:
+        changed = [key for key, target in self.targets.items() if target is not self.before[key]]
+        # What was refused before comes last: it must not take the room of the others in every round.
+        for key in sorted(changed, key=lambda key: _failed_before(self.before[key])):
             size = target_size(self.targets[key])
             if size > most:
                 self.end(too_large(_as_seen(self.before[key], self.targets[key])))
@@ -143,6 +161,11 @@ class UnitOfWork:
         targets = [target for key, target in self.targets.items() if target is not self.before[key]]
         self.before = dict(self.targets)
         return targets
+
+
+def _failed_before(target: Target) -> tuple[bool, int]:
+    """To sort by: what could not be put back comes last, before it what was refused most often."""
+    return not_put_back(target), target.attempts
 
 
 def _as_seen(before: Target, now: Target) -> Target:

@@ -11,7 +11,7 @@ from functions.quarantine.models import (
     message_key,
     refusals_in,
 )
-from functions.quarantine.rules import certainly_not_done, hidden_ids, is_named, located, seen_again
+from functions.quarantine.rules import certainly_not_done, hidden_ids, is_named, located, seen_again, seen_hidden
 from shared.domain.ids import TargetId
 from shared.domain.target import Copy, Target, TargetState
 from shared.ports.answers import Answer, Refusal, RefusalKind
@@ -60,7 +60,7 @@ async def move(work: UnitOfWork, deps: Deps) -> None:
         if isinstance(answer, Refusal):
             work.put_copy(target.id, copy.model_copy(update={"unmoved": certainly_not_done(answer)}))
         elif _shows(answer, copy):
-            work.put_copy(target.id, copy.model_copy(update={"moved_at": deps.now()}))
+            work.put_copy(target.id, seen_hidden(copy, answer, deps.now()))
     for target, copy in waiting:
         answer = answers[item_key(target, copy)]
         if isinstance(answer, Refusal):

@@ -28,6 +28,8 @@ class TargetState(StrEnum):
     ALREADY_QUARANTINED = "already_quarantined"
     """Every copy is in the hidden folder, and another case put it there: the undo of that case puts it back."""
     RESTORED = "restored"
+    PARTLY_RESTORED = "partly_restored"
+    """Some copies are out of the hidden folder again, others are not, or are not known to be. `reason` says why."""
     NOT_FOUND = "not_found"
     GONE_BY_USER = "gone_by_user"
     """Only where clients cannot reach it (Recoverable Items\\Purges)."""
@@ -40,19 +42,23 @@ class TargetState(StrEnum):
 
 TERMINAL = frozenset(TargetState) - {TargetState.PLANNED, TargetState.LOCATED, TargetState.RESTORING}
 
-_NEXT: dict[TargetState, frozenset[TargetState]] = {
-    TargetState.PLANNED: TERMINAL - {TargetState.RESTORED} | {TargetState.LOCATED},
-    TargetState.LOCATED: TERMINAL - {TargetState.RESTORED},
-    TargetState.QUARANTINED: frozenset({TargetState.RESTORING}),
-    # It can be put back, and it can be looked at again.
-    TargetState.PARTLY_QUARANTINED: frozenset({TargetState.RESTORING, TargetState.PLANNED}),
-    # A restore that cannot be done leaves the copy where it is: still quarantined, and said so in `reason`.
-    TargetState.RESTORING: frozenset({TargetState.RESTORED, TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}),
-}
-
-
 # What a pull ends in when something of the target is in the hidden folder.
 _PULLED = frozenset({TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED})
+
+# What only an undo leads to.
+_BACK = frozenset({TargetState.RESTORED, TargetState.PARTLY_RESTORED})
+
+_NEXT: dict[TargetState, frozenset[TargetState]] = {
+    # Whatever a target ended as: a person can ask for what lies in the hidden folder.
+    **{state: frozenset({TargetState.RESTORING}) for state in TERMINAL - {TargetState.RESTORED}},
+    # It was looked at before if it has copies, and those can be wanted back.
+    TargetState.PLANNED: TERMINAL - _BACK | {TargetState.LOCATED, TargetState.RESTORING},
+    TargetState.LOCATED: TERMINAL - _BACK,
+    # It can be put back, and it can be looked at again.
+    TargetState.PARTLY_QUARANTINED: frozenset({TargetState.RESTORING, TargetState.PLANNED}),
+    # A restore that cannot be done leaves it as it was before, and says so in `reason`.
+    TargetState.RESTORING: TERMINAL,
+}
 
 
 class ReadState(StrEnum):
@@ -108,15 +114,20 @@ class Mailbox(Frozen):
         )
 
 
-class Original(Frozen):
-    """Where a copy was and what it looked like before it was moved: all that undo needs."""
+class Marks(Frozen):
+    """What a person can change about a copy."""
 
-    folder_id: str
-    folder_path: str
     is_read: bool | None = None
     flag: dict[str, Any] = Field(default_factory=dict)
     """Graph's followupFlag, untouched."""
     categories: tuple[str, ...] = ()
+
+
+class Original(Marks):
+    """Where a copy was and what it looked like before it was moved."""
+
+    folder_id: str
+    folder_path: str
     received_at: Instant | None = None
 
 
@@ -131,8 +142,28 @@ class Copy(Frozen):
     unmoved: bool = False
     """Whether it is known that it was not moved: it was seen elsewhere, or its move was refused. If this is False and
     `moved_at` is None, a move was asked for and nobody knows whether it was done."""
+    as_moved: Marks | None = None
+    """Its marks in the hidden folder when it was seen there first, if they are not those that were written ahead: its
+    owner changed them in between. None if they are the same."""
+    undo_by: str | None = None
+    """The command that last asked for it to be put back."""
     restored_folder_id: str | None = None
     restored_folder_path: str | None = None
+    restored_at: Instant | None = None
+    """When it was seen outside of the hidden folder after somebody had asked for it. From then on it is its owner's:
+    whatever is delivered again, it is not moved or marked any more."""
+    released_at: Instant | None = None
+    """When it was wanted back while another target had it in quarantine too: it is left to that one."""
+
+    @property
+    def marks(self) -> Marks:
+        """What it looks like once it is put back."""
+        return self.as_moved or self.original
+
+    @property
+    def claimed(self) -> bool:
+        """Whether its target wants it in the hidden folder."""
+        return self.restored_at is None and self.released_at is None
 
 
 class Target(Stored):
@@ -169,6 +200,11 @@ class Target(Stored):
     verified_at: Instant | None = None
     partly_reason: str | None = None
     """Its `reason` when its pull ended as `PARTLY_QUARANTINED`: an undo has a reason of its own after that."""
+    stranded_as: TargetState | None = None
+    """The state that it had when a person asked for mail of it that was in the hidden folder, if that was none in which
+    it is undone. Version 0.1 could end a target as `failed` whose copies it had moved."""
+    partly_restored_at: Instant | None = None
+    """When an undo first ended as `PARTLY_RESTORED`."""
     restored_at: Instant | None = None
 
     @property
@@ -179,6 +215,8 @@ class Target(Stored):
     @property
     def pulled_as(self) -> TargetState:
         """The state in which the pull of a target ended that is on its way back, or is back."""
+        if self.stranded_as is not None:
+            return self.stranded_as
         return TargetState.QUARANTINED if self.partly_reason is None else TargetState.PARTLY_QUARANTINED
 
     @property
@@ -199,6 +237,7 @@ class Target(Stored):
         tries: dict[str, Any] = {"attempts": 0, "trying_since": None, "gives_up_at": None}
         if state in _PULLED and self.state is not TargetState.RESTORING:
             changes["partly_reason"] = reason if state is TargetState.PARTLY_QUARANTINED else None
+            tries |= {"stranded_as": None, "partly_restored_at": None}
         return self.model_copy(update={"state": state, "reason": reason, **tries, **changes})
 
     def ended(self, state: TargetState, reason: str | None = None, **changes: Any) -> "Target":

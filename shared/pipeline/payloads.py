@@ -83,6 +83,8 @@ class RestoreChunk(Frozen):
     incident_id: IncidentId
     chunk_id: ChunkId
     targets: tuple[TargetId, ...] = ()
+    items: tuple[str, ...] = ()
+    """Only these copies, whatever the state of their targets. None named: all copies of what was pulled."""
     command_id: str
 
 

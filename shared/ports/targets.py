@@ -49,6 +49,10 @@ class TargetStore(Protocol):
         """The chunks of the incident that hold at least one of these targets."""
         ...
 
+    async def holding(self, items: Sequence[str]) -> list[Target]:
+        """The targets, of all cases, with a copy of one of these item ids; those left out that cannot be read."""
+        ...
+
     def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         """All chunks of the incident, in any order."""
         ...
