@@ -3,11 +3,20 @@
 from collections.abc import AsyncIterator
 
 from functions.quarantine.engine import advance
+from functions.quarantine.hidden import answer
 from functions.quarantine.models import Deps
 from shared.domain.ids import ChunkId, TargetId
 from shared.domain.incident import Command, Incident, Plan, PlanState
 from shared.domain.target import chunk_id
-from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, QuarantineMessage, RestoreChunk, UndoPull
+from shared.pipeline.payloads import (
+    ApprovePlan,
+    HiddenMail,
+    IncidentChanged,
+    PullChunk,
+    QuarantineMessage,
+    RestoreChunk,
+    UndoPull,
+)
 from shared.pipeline.stage import Done, Outcome, Reject
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
@@ -27,6 +36,8 @@ async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:
             return await approve(message, deps)
         case UndoPull():
             return await undo(message, deps)
+        case HiddenMail():
+            return await answer(message, deps)
 
 
 async def approve(message: ApprovePlan, deps: Deps) -> Outcome:

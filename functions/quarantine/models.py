@@ -11,6 +11,8 @@ from shared.domain.ids import MailboxId, TargetId
 from shared.domain.target import Copy, Target, TargetState
 from shared.policy import Policy
 from shared.ports.answers import Answer, Refusal
+from shared.ports.directory import Directory
+from shared.ports.evidence import EvidenceStore
 from shared.ports.incidents import IncidentStore
 from shared.ports.mailboxes import Item, ItemKey, Mailboxes, MessageKey
 from shared.ports.queue import MessageQueue
@@ -23,6 +25,8 @@ class Deps:
     """The services of the quarantine stage."""
 
     mailboxes: Mailboxes
+    directory: Directory
+    evidence: EvidenceStore
     targets: TargetStore
     incidents: IncidentStore
     queue: MessageQueue

@@ -10,6 +10,7 @@ from shared.names import Stage
 
 # Id and trip are part of a blob's name: a forged message must not name another blob.
 HEALTH_ID = r"^health-[0-9a-f]{32}$"
+HIDDEN_ID = r"^hidden-[0-9a-f]{32}$"
 
 
 class IngestAlert(Frozen):
@@ -88,6 +89,14 @@ class RestoreChunk(Frozen):
     command_id: str
 
 
+class HiddenMail(Frozen):
+    """A person asks what lies in hidden folders, or for some of it to be put back. What is asked is in a blob."""
+
+    stage: ClassVar[Stage] = Stage.QUARANTINE
+    kind: Literal["hidden_mail"] = "hidden_mail"
+    id: str = Field(pattern=HIDDEN_ID)
+
+
 class IncidentChanged(Frozen):
     """Documents of a case changed: append what is new to its activity chain, and update its header."""
 
@@ -133,7 +142,9 @@ class HealthCheck(Frozen):
         return self.route[0]
 
 
-QuarantineMessage = Annotated[ApprovePlan | PullChunk | UndoPull | RestoreChunk, Field(discriminator="kind")]
+QuarantineMessage = Annotated[
+    ApprovePlan | PullChunk | UndoPull | RestoreChunk | HiddenMail, Field(discriminator="kind")
+]
 ReportMessage = Annotated[IncidentChanged | ChunkChanged | CloseIncident, Field(discriminator="kind")]
 Payload = (
     IngestAlert
@@ -143,6 +154,7 @@ Payload = (
     | PullChunk
     | UndoPull
     | RestoreChunk
+    | HiddenMail
     | IncidentChanged
     | ChunkChanged
     | CloseIncident

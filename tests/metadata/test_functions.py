@@ -23,6 +23,9 @@ ROUTES = {
     "undo_pull": ("POST", "incidents/{incident_id}/undo", "FUNCTION"),
     "begin_health_check": ("POST", "health-checks", "FUNCTION"),
     "show_health_check": ("GET", "health-checks/{check_id}", "FUNCTION"),
+    "list_hidden": ("POST", "hidden-lists", "FUNCTION"),
+    "restore_hidden": ("POST", "hidden-restores", "FUNCTION"),
+    "show_hidden": ("GET", "hidden/{asked_id}", "FUNCTION"),
     "close_incident": ("POST", "incidents/{incident_id}/close", "FUNCTION"),
 }
 

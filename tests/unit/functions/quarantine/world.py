@@ -14,6 +14,8 @@ from shared.ports.mailboxes import Item
 from shared.settings import Settings
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
+from tests.fakes.directory import FakeDirectory
+from tests.fakes.evidence import FakeEvidence
 from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
@@ -44,11 +46,15 @@ class World:
     def __post_init__(self) -> None:
         self.now = FakeClock()
         self.mailboxes = FakeMailboxes(self.checkpoints)
+        self.directory = FakeDirectory(self.checkpoints)
+        self.evidence = FakeEvidence(self.checkpoints)
         self.targets = FakeTargets(self.checkpoints)
         self.incidents = FakeIncidents(self.checkpoints)
         self.queue = FakeQueue(self.checkpoints, self.now)
         self.deps = Deps(
             mailboxes=self.mailboxes,
+            directory=self.directory,
+            evidence=self.evidence,
             targets=self.targets,
             incidents=self.incidents,
             queue=self.queue,

@@ -161,7 +161,7 @@ def test_what_was_partly_pulled_is_told_as_that_also_when_it_is_back(
 def test_what_is_back_in_part_is_told_as_that_once_and_counted_once(
     state: str, reason: str | None, kinds: list[str], states: dict[str, Any]
 ) -> None:
-    changes = {"reason": reason, "partly_restored_at": START}
+    changes: dict[str, Any] = {"reason": reason, "partly_restored_at": START}
     told = of_targets([target("ann", TargetState(state), **changes)], START)
     assert [one.event.kind for one in told] == kinds
     counts = Counts()
