@@ -111,7 +111,7 @@ async def _look(asked: HiddenAsked, deps: Deps) -> HiddenFound:
         for box, one in listed.items()
         if isinstance(one, Refusal)
     ]
-    meant = [one for one in found if _is_meant(one, asked, places)]
+    meant = sorted((one for one in found if _is_meant(one, asked, places)), key=lambda one: (one.mailbox, one.item))
     return HiddenFound(
         at=deps.now(),
         items=tuple(meant[:MAX_FOUND]),
