@@ -185,7 +185,8 @@ def _is_back(work: UnitOfWork, target: Target, copy: Copy, item: Item, deps: Dep
     ours = copy.restored_folder_id is not None or copy.moved_at is None
     if not ours and item.folder_id != copy.original.folder_id:
         work.way_back.found_elsewhere.add(target.id)
-    work.put_copy(target.id, copy.model_copy(update={"restored_at": deps.now()}))
+    known = {"restored_at": deps.now(), "moved_at": None, "unmoved": True}
+    work.put_copy(target.id, copy.model_copy(update=known))
 
 
 def _goes_to(work: UnitOfWork, target: Target, copy: Copy, folder_id: str, path: str, deps: Deps) -> None:

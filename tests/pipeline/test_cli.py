@@ -148,6 +148,21 @@ def test_nothing_is_pulled_before_a_person_approves(stack: Stack, clawback: Run,
     assert told["incident"]["closedBy"] == "Sam"
     assert {t["mailbox"]["address"]: t["state"] for t in told["targets"]} == {ADA: "restored", BEN: "quarantined"}
 
+    # What is left in the hidden folder is put back by mailbox, also after the end of the case, and told there.
+    assert clawback("hidden", "list", "--mailbox", ADA)["items"] == []
+    (hidden,) = clawback("hidden", "list", "--mailbox", BEN.upper())["items"]
+    assert clawback("hidden", "list", "--incident", incident)["items"] == [hidden]
+    assert [(o["incidentId"], o["state"], o["folder"]) for o in hidden["owners"]] == [
+        (incident, "quarantined", "Junk Email")
+    ]
+    restore = ("hidden", "restore", "--mailbox", BEN, "--by", "Sam", "--reason", "harmless")
+    assert "there are 1 mails now" in clawback(*restore, "--all", "2", status=1)["error"]
+    assert [one["result"] for one in clawback(*restore, "--all", "1")["restored"]] == ["asked"]
+    reaches("closed", restored=2)
+    assert mailboxes(stack) == untouched
+    asked = {(one["command"], one["by"], one["reason"]) for one in clawback("incident", "show", incident)["commands"]}
+    assert ("restore_hidden", "Sam", "harmless") in asked
+
 
 def test_the_state_file_has_all_that_commands_need_and_only_its_owner_reads_it(stack: Stack, clawback: Run) -> None:
     assert stat.S_IMODE(local_cloud.STATE.stat().st_mode) == 0o600

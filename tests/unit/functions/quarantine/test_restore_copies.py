@@ -477,6 +477,19 @@ async def test_a_target_that_is_looked_at_again_gives_back_what_it_has_in_the_hi
     assert world.mailboxes.snapshot() == world.before
 
 
+async def test_an_undo_before_what_is_back_is_looked_at_again_prevents_that() -> None:
+    world = await pulled("Inbox")
+    await handle(RESTORE, world.deps)
+    (copy,) = world.target("ann").copies
+    assert (copy.moved_at, copy.unmoved) == (None, True)
+    await put(world, world.target("ann").model_copy(update={"state": TargetState.PLANNED}))
+
+    assert await handle(AGAIN, world.deps) == Done()
+
+    assert (world.target("ann").state, world.target("ann").reason) == (TargetState.HELD, "undo_requested")
+    assert world.mailboxes.snapshot() == world.before
+
+
 async def test_a_restore_that_an_older_version_began_is_finished() -> None:
     world = await pulled("Inbox", "Inbox/Invoices")
     await put(world, world.target("ann").model_copy(update={"state": TargetState.RESTORING}))
