@@ -336,9 +336,9 @@ async def test_marks_that_cannot_be_set_keep_the_copy_hidden_until_they_can() ->
     assert world.mailboxes.snapshot() == world.before
 
 
-async def both_pulled() -> World:
+async def both_pulled(checkpoints: Checkpoints | None = None) -> World:
     """Two cases found the copy in the Inbox at the same time, and both moved it."""
-    world = await pulled("Inbox")
+    world = await pulled("Inbox", checkpoints=checkpoints)
     await other_case(world)
     ours = world.target("ann")
     theirs = of_case(world, OTHER)
@@ -394,6 +394,30 @@ async def test_of_two_cases_that_are_undone_at_the_same_time_one_puts_the_copy_b
     assert len(calls) == 2
     assert of_case(world, INCIDENT).state is TargetState.RESTORED
     assert folder_of(world) == "Inbox"
+
+
+@pytest.mark.parametrize("first", [RESTORE, OTHER_RESTORE])
+@pytest.mark.parametrize("place", range(12))
+async def test_two_cases_that_are_undone_bring_the_copy_back_wherever_a_worker_dies(
+    place: int, first: RestoreChunk
+) -> None:
+    checkpoints = Checkpoints()
+    world = await both_pulled(checkpoints)
+    checkpoints.die_at = checkpoints.passed + place
+    with pytest.raises(ProcessDied):
+        await handle(first, world.deps)
+    checkpoints.revive()
+
+    second = OTHER_RESTORE if first is RESTORE else RESTORE
+    await deliver(second, world)
+    world.now.advance(LEASE_SECONDS + 1)
+    await deliver(first, world)
+    for message in [one for one in world.queue.sent if isinstance(one, RestoreChunk)]:
+        await deliver(message, world)
+
+    assert world.mailboxes.snapshot() == world.before
+    assert {target.state for target in world.targets.all} == {TargetState.RESTORED}
+    assert world.mailboxes.moves == {"ann/1": 2}
 
 
 @pytest.mark.parametrize("message", [RESTORE, AGAIN])
