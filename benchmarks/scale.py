@@ -35,7 +35,7 @@ _CONNECTIONS = 16
 # Seconds between two looks at the case: a look costs the web app some milliseconds.
 _POLL = 5.0
 # Seconds after which a run is given up.
-_MAX_SECONDS = 2400.0
+_MAX_SECONDS = 5400.0
 
 
 @contextmanager

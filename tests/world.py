@@ -27,6 +27,7 @@ from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
 from tests.fakes.targets import FakeTargets
+from tests.fakes.undone import FakeUndone
 
 D = TypeVar("D")
 
@@ -34,7 +35,7 @@ INCIDENT = IncidentId("incident-1")
 MESSAGE_ID = "<it's-a-trap@evil.example>"
 SENDER = "ceo@evil.example"
 DELIVERED = START - timedelta(minutes=10)
-# A process that died cannot end its lease; the tests wait this long instead of six minutes.
+# A process that died cannot end its lease; the tests wait this long instead of 90 seconds.
 LEASE_SECONDS = 60
 
 AUTOMATIC = {"version": 1, "rules": [{"name": "all", "then": "automatic"}], "limits": {"mailbox_share": 1.0}}
@@ -54,6 +55,7 @@ class World:
         self.alerts = FakeAlerts(self.checkpoints)
         self.incidents = FakeIncidents(self.checkpoints)
         self.targets = FakeTargets(self.checkpoints)
+        self.undone = FakeUndone(self.checkpoints)
         self.activity = FakeActivity(self.checkpoints)
         self.evidence = FakeEvidence(self.checkpoints)
         self.queue = FakeQueue(self.checkpoints, self.now)

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from functions.expand_recipients.tree import Addressed, Delivery, Mail, Path
+from shared.domain.mail_address import all_spelled
 from shared.domain.message import Message, address, internet_message_id, visible
 from shared.domain.target import Hop, Via
 from shared.policy import Follow
-from shared.ports.mailboxes import ForwardingRule, Item, SentCopy
+from shared.ports.mailboxes import ForwardingRule, SentCopy
 
 
 def sent_on(delivery: Delivery, copies: Iterable[SentCopy], follow: Follow) -> Iterator[tuple[Mail, tuple[str, ...]]]:
@@ -15,8 +16,16 @@ def sent_on(delivery: Delivery, copies: Iterable[SentCopy], follow: Follow) -> I
         message_id = internet_message_id(copy.internet_message_id)
         if message_id is None or not (copy.is_forward or follow.replies):
             continue
-        # No sender: the mail was found in its sender's own Sent Items, and a delegate's copy bears another name.
-        message = Message(internet_message_id=message_id, subject=visible(copy.subject), received_at=copy.sent_at)
+        # From of the copy itself: a delegate sends in the name of another. Where it shows none, it is the owner's mail.
+        owner = delivery.recipient
+        senders = all_spelled([copy.sender] if copy.sender else [owner.address, *owner.addresses])
+        message = Message(
+            internet_message_id=message_id,
+            sender=next(iter(senders), None),
+            senders=senders,
+            subject=visible(copy.subject),
+            received_at=copy.sent_at,
+        )
         if message.key != delivery.mail:
             path = next_path(delivery, Via.FORWARD if copy.is_forward else Via.REPLY)
             yield Mail(message, path), addresses(copy.recipients)
@@ -39,11 +48,6 @@ def redirected(delivery: Delivery, rules: Iterable[ForwardingRule]) -> Iterator[
 def forwarded_to(rules: Iterable[ForwardingRule]) -> tuple[str, ...]:
     """Where inbox rules forward to. A forward is a new mail, which Sent Items do not hold."""
     return addresses(recipient for rule in rules if not rule.redirects for recipient in rule.recipients)
-
-
-def same_sender(message: Message, item: Item) -> bool:
-    """Whether the item may be the message: their senders do not differ, as far as both are known."""
-    return message.sender is None or item.sender is None or message.sender.lower() == item.sender.lower()
 
 
 def next_path(delivery: Delivery, via: Via) -> Path:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from functions.expand_recipients.manifest import ManifestSummary
 from shared.domain.alert import Alert
-from shared.domain.incident import NOBODY, NOT_IDENTIFIED, Action, Decision, Incident
+from shared.domain.identity import PROTECTED_SENDER, SENDER_UNKNOWN
+from shared.domain.incident import NOBODY, NOT_IDENTIFIED, Action, Decision, Incident, undone_reason
 from shared.policy import Policy
 
 
@@ -16,6 +17,7 @@ def approval_reasons(
     *,
     incident: Incident,
     mailbox_total: int | None,
+    undone: int = 0,
 ) -> tuple[str, ...]:
     """Why the plan needs a person, as codes with the numbers behind them; empty if it does not.
 
@@ -26,6 +28,7 @@ def approval_reasons(
         manifest: the plan's targets.
         incident: the case, with what its earlier plans took.
         mailbox_total: how many mailboxes the tenant has; None if that is not known.
+        undone: how many messages of the plan a person undid before, in whatever case.
     """
     # Nobody was found because nothing could be searched for: without a person, the case would look contained.
     reasons = [note for note in manifest.notes if note.startswith((NOT_IDENTIFIED, NOBODY))]
@@ -35,6 +38,8 @@ def approval_reasons(
         reasons.append(f"rule: {decision.rule}")
     if incident.closed_at is not None:
         reasons.append("incident_closed")
+    if undone:
+        reasons.append(undone_reason(undone))
     # Many small alerts about one mail are one large pull; what a person has approved is not held against the next plan.
     targets = manifest.pending + incident.unapproved_targets
     if targets > policy.limits.targets:
@@ -47,6 +52,9 @@ def approval_reasons(
         reasons.append(f"mailbox_share: {mailboxes} of {mailbox_total}")
     if manifest.protected:
         reasons.append(f"protected_people: {manifest.protected}")
-    if any(policy.protected.sender(message.sender) for alert in alerts for message in alert.messages):
-        reasons.append("protected_sender")
+    senders = [sender for alert in alerts for message in alert.messages for sender in message.from_addresses]
+    if any(map(policy.protected.sender, senders)):
+        reasons.append(PROTECTED_SENDER)
+    if manifest.sender_unknown:
+        reasons.append(f"{SENDER_UNKNOWN}: {manifest.sender_unknown}")
     return tuple(reasons)

@@ -58,6 +58,10 @@ class ManifestSummary:
     pending_mailboxes: int = 0
     protected: int = 0
     """Mailboxes of protected people among those."""
+    sender_unknown: int = 0
+    """Targets to pull of mails of which neither From nor NetworkMessageId is known."""
+    internet_message_ids: set[str] = field(default_factory=set)
+    """Message-IDs of what is looked for."""
     chunks: list[ChunkSummary] = field(default_factory=list)
 
 
@@ -116,7 +120,9 @@ async def read_manifest(path: str, evidence: EvidenceStore, add_chunk: AddChunk 
             mailboxes.add(target.mailbox.id)
             if not target.terminal:
                 summary.pending += 1
+                summary.internet_message_ids.add(target.internet_message_id)
                 pending.add(target.mailbox.id)
+                summary.sender_unknown += not (target.traits.senders or target.network_message_id)
                 protected.add(target.mailbox.id if target.mailbox.protected else None)
         first = targets[0]
         summary.chunks.append(
@@ -176,7 +182,7 @@ def _line(document: dict[str, Any]) -> bytes:
 
 
 def _target(key: TargetId, place: Delivery, tree: Tree, plan: Plan, chunk: ChunkId) -> Target:
-    message = tree.mails[place.mail].message
+    message, traits = tree.mails[place.mail].message, tree.traits(place)
     return Target(
         id=key,
         incident_id=plan.incident_id,
@@ -186,7 +192,11 @@ def _target(key: TargetId, place: Delivery, tree: Tree, plan: Plan, chunk: Chunk
         message_key=place.mail,
         internet_message_id=message.internet_message_id or "",
         sender=message.sender,
+        senders=message.senders,
         subject=message.subject,
+        network_message_id=traits.network_message_id,
+        named_at=traits.received_at,
+        traced_at=traits.traced_at,
         hops=place.hops,
         state=place.state,
         reason=place.reason,

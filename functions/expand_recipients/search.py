@@ -35,19 +35,22 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from functions.expand_recipients.follow import forwarded_to, next_path, redirected, same_sender, senders_copy, sent_on
+from functions.expand_recipients.follow import forwarded_to, next_path, redirected, senders_copy, sent_on
 from functions.expand_recipients.lookup import Lookup
 from functions.expand_recipients.models import Deps
-from functions.expand_recipients.trace import Trace, Traces, delivered_at, delivered_to, expanded
+from functions.expand_recipients.trace import Trace, Traces, delivered_at, delivered_to, delivery_times, expanded
 from functions.expand_recipients.tree import Addressed, At, Delivery, Mail, Path, Tree
 from shared.domain.alert import Alert
 from shared.domain.enrichment import Enrichment
+from shared.domain.identity import Identity, Judgement, is_before
 from shared.domain.ids import MailboxId, TargetId
 from shared.domain.incident import NOBODY, NOT_IDENTIFIED
-from shared.domain.message import Message
+from shared.domain.message import Message, all_known_of
 from shared.domain.target import Hop, TargetState, Via, target_id
+from shared.pipeline.identify import judge
 from shared.ports.answers import Answer, Refusal, RefusalKind, ask, raise_for_refusals
 from shared.ports.mailboxes import ForwardingRule, MessageKey, SentCopy, Where
 
@@ -147,8 +150,8 @@ class _Search:
             if message_id is None:
                 self.notes[NOT_IDENTIFIED] += 1
                 continue
+            message = all_known_of([report for report, _ in reports], message_id)
             for report, path in reports:
-                message = report.model_copy(update={"internet_message_id": message_id, "recipients": ()})
                 mail = self.tree.add_mail(Mail(message, path))
                 addressed += [Addressed(mail, address.lower(), path) for address in report.recipients]
         await self._ask_trace()
@@ -165,7 +168,9 @@ class _Search:
 
     async def _ask_trace(self) -> None:
         for mail in sorted(self.tree.mails.keys() - self.rows.keys()):
-            self.rows[mail] = await self.trace.of(self.tree.mails[mail].message)
+            message = self.tree.mails[mail].message
+            self.rows[mail] = await self.trace.of(message)
+            self.tree.times[mail] = delivery_times(self.rows[mail], message.network_message_id)
             self.unread.append(mail)
 
     async def _look_up(self, addressed: list[Addressed]) -> list[Delivery]:
@@ -221,34 +226,47 @@ class _Search:
         ]
 
     async def _sent_items(self, holders: list[Delivery]) -> dict[At, tuple[SentCopy, ...]]:
-        """Forwards and replies in the holders' Sent Items, without answers to another mail."""
+        """Forwards and replies in the holders' Sent Items, without answers to another mail.
+
+        A sender may choose the Message-ID of a mail that people here answered long ago.
+        """
         answers = await ask(self.mailboxes.sent_descendants, [self._key(holder) for holder in holders])
         self._judge("sent_items", ((mailbox, answer) for (mailbox, _), answer in answers.items()))
-        found = {
-            holder.at: copies
-            for holder in holders
-            if not isinstance(copies := answers[self._key(holder)], Refusal) and copies
-        }
-        for at in await self._with_reused_message_id([holder for holder in holders if holder.at in found]):
+        found: dict[At, tuple[SentCopy, ...]] = {}
+        for holder in holders:
+            copies = answers[self._key(holder)]
+            if not isinstance(copies, Refusal) and copies:
+                named = self.tree.traits(holder)
+                found[holder.at] = tuple(copy for copy in copies if not is_before(copy.sent_at, named))
+        for at in await self._of_another_mail([holder for holder in holders if found.get(holder.at)]):
             del found[at]
         return found
 
-    async def _with_reused_message_id(self, holders: list[Delivery]) -> list[At]:
-        """Who has mail of another sender under the same Message-ID, or does not answer that.
-
-        A sender may choose the Message-ID of a mail that people here answered long ago: those answers are not followed.
-        """
-        named = [holder for holder in holders if self._message(holder).sender is not None]
-        answers = await ask(partial(self.mailboxes.find, Where.VISIBLE), [self._key(holder) for holder in named])
+    async def _of_another_mail(self, holders: list[Delivery]) -> list[At]:
+        """Who has other mail under the same Message-ID, or does not show that it is the mail."""
+        answers = await ask(partial(self.mailboxes.find, Where.VISIBLE), [self._key(holder) for holder in holders])
         self._judge("message_id_check", ((mailbox, answer) for (mailbox, _), answer in answers.items()))
-        reused = []
-        for holder in named:
-            items = answers[self._key(holder)]
-            if isinstance(items, Refusal) or not all(same_sender(self._message(holder), item) for item in items):
-                reused.append(holder.at)
-        if reused:
-            self.notes["message_id_reused"] += len(reused)
-        return reused
+        pairs = {
+            holder.at: [(MailboxId(holder.holder), self.tree.traits(holder), item) for item in items]
+            for holder in holders
+            if not isinstance(items := answers[self._key(holder)], Refusal)
+        }
+        asked = [pair for some in pairs.values() for pair in some]
+        judged = await judge(asked, self.mailboxes)
+        self._judge("message_id_check", zip((mailbox for mailbox, _, _ in asked), judged, strict=True))
+        judgements = iter(judged)
+        left_out: list[At] = []
+        for holder in holders:
+            if holder.at not in pairs:
+                # Its refusal is in a note already.
+                left_out.append(holder.at)
+                continue
+            said = list(islice(judgements, len(pairs[holder.at])))
+            note = _why_not_followed(said, sender_known=bool(self.tree.traits(holder).senders))
+            if note is not None:
+                self.notes[note] += 1
+                left_out.append(holder.at)
+        return left_out
 
     async def _inbox_rules(self, holders: list[Delivery]) -> dict[str, tuple[ForwardingRule, ...]]:
         """The holders' inbox rules that send mail on, by mailbox; each mailbox is asked once in a search."""
@@ -309,3 +327,13 @@ class _Search:
 
     def _key(self, holder: Delivery) -> MessageKey:
         return MailboxId(holder.holder), self._message(holder).internet_message_id or ""
+
+
+def _why_not_followed(judgements: list[Answer[Judgement]], *, sender_known: bool) -> str | None:
+    """The note, if answers to what these items are must not be followed. Without an item, From of the alert decides."""
+    said = {None if isinstance(one, Refusal) else one.identity for one in judgements}
+    if Identity.DIFFERENT in said:
+        return "message_id_reused"
+    if said - {Identity.SAME} or not (said or sender_known):
+        return "sent_items_unsure"
+    return None

@@ -161,7 +161,11 @@ class Trace:
             same = at_once and row.recipient.lower() in wanted and _bare(row.subject or "") == subject
             if same and message_id is not None and message_id != original.internet_message_id:
                 found[message_id] = Message(
-                    internet_message_id=message_id, subject=visible(row.subject), received_at=row.received_at
+                    internet_message_id=message_id,
+                    # The mailbox that the rule belongs to: Exchange sends a forward of a rule in its owner's name.
+                    sender=sender,
+                    subject=visible(row.subject),
+                    received_at=row.received_at,
                 )
         return tuple(found[key] for key in sorted(found))
 
@@ -212,6 +216,25 @@ def delivered_at(address: str, rows: Iterable[TraceRow]) -> datetime | None:
     """When transport gave the mail to this address; None if it does not say."""
     times = [row.received_at for row in rows if row.recipient.lower() == address and row.received_at is not None]
     return min(times, default=None)
+
+
+def delivery_times(rows: Rows, network_message_id: str | None = None) -> dict[str, datetime]:
+    """When transport gave the mail that was named to each address, lower-cased; nothing if it knows several mails.
+
+    A Message-ID that several mails have leaves open which of them a row is about.
+
+    Args:
+        rows: all rows of the Message-ID.
+        network_message_id: of the mail that was named, if the alert names it; lower-cased.
+    """
+    mails = {(row.network_message_id or "").lower() for row in rows}
+    wanted = network_message_id or (next(iter(mails)) if len(mails) == 1 else "")
+    times: dict[str, datetime] = {}
+    for row in rows:
+        if wanted and row.received_at is not None and (row.network_message_id or "").lower() == wanted:
+            address = row.recipient.lower()
+            times[address] = min(row.received_at, times.get(address, row.received_at))
+    return times
 
 
 def expanded(rows: Iterable[TraceRow]) -> list[str]:

@@ -5,10 +5,13 @@ and leaves out recipients that have the mail already: that ends in any graph of 
 which answers come in changes nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import NamedTuple
 
+from shared.domain.identity import Traits
+from shared.domain.mail_address import all_spelled
 from shared.domain.message import Message
 from shared.domain.recipient import Recipient, RecipientKind
 from shared.domain.target import Hop, Mailbox, TargetState, Via
@@ -132,6 +135,8 @@ class Tree:
 
     mails: dict[str, Mail] = field(default_factory=dict)
     deliveries: dict[At, Delivery] = field(default_factory=dict)
+    times: dict[str, Mapping[str, datetime]] = field(default_factory=dict)
+    """For each mail, when transport gave it to which address; empty where message trace is not sure."""
     _expanded: set[At] = field(default_factory=set)
 
     def add_mail(self, mail: Mail) -> str:
@@ -141,6 +146,19 @@ class Tree:
         if known is None or mail.path.better_than(known.path):
             self.mails[key] = mail
         return key
+
+    def traits(self, delivery: Delivery) -> Traits:
+        """What is known of the mail at this recipient, to compare items of the mailbox with."""
+        message, recipient = self.mails[delivery.mail].message, delivery.recipient
+        times = self.times.get(delivery.mail, {})
+        traced = [times[address] for address in {recipient.address, *recipient.addresses} if address in times]
+        return Traits(
+            senders=frozenset(all_spelled(message.from_addresses)),
+            subject=message.subject,
+            received_at=message.received_at,
+            network_message_id=message.network_message_id,
+            traced_at=min(traced, default=None),
+        )
 
     def take(self, deliveries: Iterable[Delivery]) -> tuple[list[At], list[Delivery]]:
         """One round: which deliveries are new, and the groups that are to be expanded."""

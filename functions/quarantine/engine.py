@@ -17,13 +17,15 @@ commit: what was seen; the lease ends; when what is left is due ─▶ report �
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from functions.quarantine.models import Deps, UnitOfWork
 from functions.quarantine.pull import locate, move, verify
 from functions.quarantine.restore import put_back, survey, verify_restored
-from functions.quarantine.rules import not_put_back, wanted_back
+from functions.quarantine.rules import wanted_back
+from functions.quarantine.undone import stopped_if_undone
 from shared.domain.ids import ChunkId
 from shared.domain.incident import Plan, PlanState
 from shared.domain.target import Chunk, Target, TargetState
@@ -64,15 +66,19 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: RestoreChunk | None = 
     if (other := _taken_care_of(chunk, now, undo=undo is not None)) is not None:
         return other
     plan = await plan_of(chunk, deps)
-    approved = plan is not None and plan.state in {PlanState.RUNNING, PlanState.FINISHED}
-    if undo is None and not approved:
+    if plan is not None and _released(plan) and plan.approved_by is None:
+        plan = await stopped_if_undone(plan, targets, deps)
+    approved = plan is not None and _released(plan)
+    # What an undo stopped was released: copies that are written down, and perhaps moved already, are brought to an end.
+    stopped = plan is not None and plan.stopped_at is not None
+    if undo is None and not approved and not stopped:
         return Reject("plan_not_approved")
 
-    work = UnitOfWork({target.id: target for target in targets}, deps.now)
+    work = UnitOfWork({target.id: target for target in targets}, deps.now, plan=plan)
     wanted = _want_back(work, undo) if undo else []
     read = header
     try:
-        await _look(work, deps, pull=approved)
+        await _look(work, deps, (TargetState.PLANNED, TargetState.LOCATED) if approved else (TargetState.LOCATED,))
         work.write_ahead()
         work.fit(_MAX_COMMIT)
         if work.still_ready(TargetState.LOCATED, TargetState.RESTORING):
@@ -105,7 +111,9 @@ async def _finish(
         # Their pull has to be finished before they can be put back.
         return RetryLater("undo follows the pull", (min(pulled_first) - now).total_seconds())
     if due is None or merges:
-        return Done()
+        held_back = not approved and bool(work.of(TargetState.PLANNED))
+        # A pull that came while this message had the lease left everything to it.
+        return RetryLater("approved meanwhile", 0.0) if held_back and await _is_released(chunk, deps) else Done()
     return RetryLater("targets left", (due - now).total_seconds(), service=bool(work.retries))
 
 
@@ -185,10 +193,16 @@ async def _keep(header: Versioned[Chunk], chunk: Chunk, changed: list[Target], d
         await deps.targets.commit(chunk, header.etag, changed)
 
 
-async def _look(work: UnitOfWork, deps: Deps, *, pull: bool) -> None:
-    """Only reads, but for hidden folders that are missing."""
-    if pull and work.of(TargetState.PLANNED, TargetState.LOCATED):
-        await locate(work, deps)
+async def _look(work: UnitOfWork, deps: Deps, pulled: Sequence[TargetState]) -> None:
+    """Only reads, but for hidden folders that are missing.
+
+    Args:
+        work: the chunk.
+        deps: services.
+        pulled: the states of the targets that are to be pulled.
+    """
+    if work.of(*pulled):
+        await locate(work, deps, *pulled)
     if work.of(TargetState.RESTORING):
         await survey(work, deps)
 
@@ -216,6 +230,15 @@ async def _act(header: Versioned[Chunk], work: UnitOfWork, deps: Deps) -> None:
         raise
 
 
+async def _is_released(chunk: Chunk, deps: Deps) -> bool:
+    plan = await plan_of(chunk, deps)
+    return plan is not None and _released(plan)
+
+
+def _released(plan: Plan) -> bool:
+    return plan.state in {PlanState.RUNNING, PlanState.FINISHED}
+
+
 async def plan_of(chunk: Chunk, deps: Deps) -> Plan | None:
     """The plan that the chunk belongs to; None if its incident does not have it."""
     found = await deps.incidents.plan(chunk.incident_id, chunk.plan_id)
@@ -225,6 +248,6 @@ async def plan_of(chunk: Chunk, deps: Deps) -> Plan | None:
 def _counts(work: UnitOfWork) -> dict[str, int]:
     """How many targets are in which state, and how many could not be put back."""
     counts = Counter(str(target.state) for target in work.targets.values())
-    if stuck := sum(not_put_back(target) for target in work.targets.values()):
+    if stuck := sum(target.put_back_failed for target in work.targets.values()):
         counts["restore_failed"] = stuck
     return dict(counts)

@@ -4,10 +4,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from functions.quarantine.rules import move_asked, not_put_back, refused, too_large, wait_of
+from functions.quarantine.rules import move_asked, refused, too_large, wait_of
 from shared.clock import Clock
 from shared.domain.batch import batch_size
 from shared.domain.ids import MailboxId, TargetId
+from shared.domain.incident import Plan
 from shared.domain.target import Copy, Target, TargetState
 from shared.policy import Policy
 from shared.ports.answers import Answer, Refusal
@@ -17,6 +18,7 @@ from shared.ports.incidents import IncidentStore
 from shared.ports.mailboxes import Item, ItemKey, Mailboxes, MessageKey
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
+from shared.ports.undone import UndoneStore
 from shared.settings import Settings
 
 
@@ -29,6 +31,7 @@ class Deps:
     evidence: EvidenceStore
     targets: TargetStore
     incidents: IncidentStore
+    undone: UndoneStore
     queue: MessageQueue
     policy: Policy
     settings: Settings
@@ -68,6 +71,8 @@ class UnitOfWork:
     """When targets are due again that were refused in this round."""
     postponed: bool = False
     """Some targets did not fit into this commit; the next message takes them."""
+    plan: Plan | None = None
+    """The plan of the chunk: what a person has approved."""
 
     def __post_init__(self) -> None:
         self.before = dict(self.targets)
@@ -169,7 +174,7 @@ class UnitOfWork:
 
 def _failed_before(target: Target) -> tuple[bool, int]:
     """To sort by: what could not be put back comes last, before it what was refused most often."""
-    return not_put_back(target), target.attempts
+    return target.put_back_failed, target.attempts
 
 
 def _as_seen(before: Target, now: Target) -> Target:

@@ -11,9 +11,20 @@ from functions.quarantine.models import (
     message_key,
     refusals_in,
 )
-from functions.quarantine.rules import certainly_not_done, hidden_ids, is_named, located, seen_again, seen_hidden
+from functions.quarantine.rules import (
+    Judged,
+    certainly_not_done,
+    hidden_ids,
+    located,
+    said_yes,
+    seen_again,
+    seen_hidden,
+    why_held,
+)
+from shared.domain.identity import SENDER_UNKNOWN
 from shared.domain.ids import TargetId
 from shared.domain.target import Copy, Target, TargetState
+from shared.pipeline.identify import judge
 from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.mailboxes import FolderKey, Item, ItemKey, MessageKey, Where
 
@@ -21,33 +32,32 @@ Items = dict[TargetId, list[Item]]
 Found = dict[MessageKey, Answer[tuple[Item, ...]]]
 
 
-async def locate(work: UnitOfWork, deps: Deps) -> None:
-    """Find every copy of every target that is planned, or was located by an earlier message.
+async def locate(work: UnitOfWork, deps: Deps, *states: TargetState) -> None:
+    """Find every copy of every target in one of these states: planned, or located by an earlier message.
 
     Those that are found and answered in full are `LOCATED` and ready; the rest is in a terminal state, or as before
     and waits. A planned target may have copies: they were moved when it was looked at before.
     """
-    targets = work.begin(TargetState.PLANNED, TargetState.LOCATED)
+    targets = work.begin(*states)
     (visible, deletions), recorded = await gather(
         _search(targets, deps),
         deps.mailboxes.get([item_key(target, copy) for target in targets for copy in target.copies]),
     )
-    named: Items = {}
     for target in targets:
         copies = {copy.id: recorded[item_key(target, copy)] for copy in target.copies}
         # Whatever else is refused: what is known of the copies is kept.
         work.put(seen_again(work.targets[target.id], copies, deps.now()))
         answers = visible[message_key(target)], deletions[message_key(target)]
         work.refuse(target.id, *refusals_in(*answers, *_unknown(copies)))
-        named[target.id] = [item for item in items_in(*answers) if is_named(target, item)]
-    await _add_missed(work, targets, named, recorded, deps)
-    others = {target.id: _of_others(target, visible, deletions) for target in targets}
-    most = deps.policy.limits.copies_per_mailbox
+    ready = work.still_ready(TargetState.PLANNED, TargetState.LOCATED)
+    judged = await _judge(work, ready, deps, visible, deletions)
+    await _add_missed(work, judged, recorded, deps, visible, deletions)
     for target in work.still_ready(TargetState.PLANNED, TargetState.LOCATED):
-        if len({item.id for item in named[target.id]} | hidden_ids(target)) > most:
-            work.end(target.ended(TargetState.HELD, "too_many_copies"))
-    await _explain_missing(work, named, others, deps)
-    await _record(work, named, deps)
+        why = _held(target, judged[target.id], work, deps)
+        if (judged[target.id].ours or hidden_ids(target)) and why is not None:
+            work.end(target.ended(TargetState.HELD, why))
+    await _explain_missing(work, judged, deps)
+    await _record(work, {key: one.ours for key, one in judged.items()}, deps)
 
 
 async def move(work: UnitOfWork, deps: Deps) -> None:
@@ -79,25 +89,49 @@ async def verify(work: UnitOfWork, deps: Deps) -> None:
     targets = [t for t in work.still_ready(TargetState.LOCATED) if all(copy.moved_at for copy in t.copies)]
     visible, deletions = await _search(targets, deps)
     for target in targets:
-        answers = visible[message_key(target)], deletions[message_key(target)]
+        work.refuse(target.id, *refusals_in(visible[message_key(target)], deletions[message_key(target)]))
+    targets = [target for target in targets if target.id in work.ready]
+    judged = await _judge(work, targets, deps, visible, deletions)
+    for target in [target for target in targets if target.id in work.ready]:
         hidden = target.copies[0].quarantine_folder_id
         moved = [copy.moved_at for copy in target.copies if copy.moved_at]
-        outside = [item for item in items_in(*answers) if is_named(target, item) and item.folder_id != hidden]
+        outside = [item for item in judged[target.id].ours if item.folder_id != hidden]
         for copy in target.copies:
             if copy.id in {item.id for item in outside}:
                 work.put_copy(target.id, copy.model_copy(update={"moved_at": None, "unmoved": True}))
-        if refusals := refusals_in(*answers):
-            work.refuse(target.id, *refusals)
-        elif outside:
+        if outside:
             work.refuse(target.id, Refusal(RefusalKind.TRANSIENT, "still_there", 0))
         else:
-            work.put(target.to(TargetState.QUARANTINED, pulled_at=max(moved), verified_at=deps.now()))
+            left = SENDER_UNKNOWN if judged[target.id].unsure else None
+            work.put(target.to(TargetState.QUARANTINED, left, pulled_at=max(moved), verified_at=deps.now()))
 
 
 async def _search(targets: list[Target], deps: Deps) -> tuple[Found, Found]:
     """Everywhere where a person can reach a copy."""
     messages = [message_key(target) for target in targets]
     return await gather(deps.mailboxes.find(Where.VISIBLE, messages), deps.mailboxes.find(Where.DELETIONS, messages))
+
+
+async def _judge(work: UnitOfWork, targets: list[Target], deps: Deps, *found: Found) -> dict[TargetId, Judged]:
+    """What the mailboxes of these targets have under their Message-IDs. A refusal on the way is the target's."""
+    asked = [
+        (target, item)
+        for target in targets
+        for item in items_in(*(answers[message_key(target)] for answers in found))
+        if item.internet_message_id == target.internet_message_id
+    ]
+    answers = await judge([(mailbox_of(target), target.traits, item) for target, item in asked], deps.mailboxes)
+    judged = {target.id: Judged() for target in targets}
+    for (target, item), answer in zip(asked, answers, strict=True):
+        if isinstance(answer, Refusal):
+            work.refuse(target.id, _retried_if_missing(answer))
+        else:
+            judged[target.id].add(item, answer, said_yes=said_yes(work.plan))
+    return judged
+
+
+def _held(target: Target, judged: Judged, work: UnitOfWork, deps: Deps) -> str | None:
+    return why_held(judged, hidden_ids(target), work.plan, deps.policy)
 
 
 def _unknown(copies: dict[str, Answer[Item]]) -> list[Refusal]:
@@ -111,56 +145,53 @@ def _shows(answer: Item, copy: Copy) -> bool:
 
 
 async def _add_missed(
-    work: UnitOfWork, targets: list[Target], named: Items, recorded: dict[ItemKey, Answer[Item]], deps: Deps
+    work: UnitOfWork, judged: dict[TargetId, Judged], recorded: dict[ItemKey, Answer[Item]], deps: Deps, *found: Found
 ) -> None:
     """Count recorded copies as found that no search shows, but that are in the mailbox and not purged.
 
-    A search goes by an index, which can be late; reading an item by its id does not.
+    A search goes by an index, which can be late; reading an item by its id does not. That it is the mail was decided
+    when it was recorded.
     """
     missed: Items = {}
-    for target in targets:
-        shown_ids = {item.id for item in named[target.id]}
-        for copy in work.targets[target.id].copies:
+    for target in work.still_ready(TargetState.PLANNED, TargetState.LOCATED):
+        found_ids = {item.id for item in items_in(*(answers[message_key(target)] for answers in found))}
+        for copy in target.copies:
             item = recorded[item_key(target, copy)]
-            if not isinstance(item, Refusal) and copy.moved_at is None and copy.id not in shown_ids:
+            if not isinstance(item, Refusal) and copy.moved_at is None and copy.id not in found_ids:
                 missed.setdefault(target.id, []).append(item)
-    ready = [target for target in targets if target.id in work.ready and target.id in missed]
-    if not ready:
+    if not missed:
         return
-    purges = await deps.mailboxes.find(Where.PURGES, [message_key(target) for target in ready])
-    for target in ready:
-        answer = purges[message_key(target)]
+    purges = await deps.mailboxes.find(Where.PURGES, [message_key(work.targets[key]) for key in missed])
+    for key, items in missed.items():
+        answer = purges[message_key(work.targets[key])]
         if isinstance(answer, Refusal):
-            work.refuse(target.id, answer)
-            continue
-        purged = {item.id for item in answer}
-        named[target.id] += [item for item in missed[target.id] if item.id not in purged]
+            work.refuse(key, answer)
+        else:
+            purged = {item.id for item in answer}
+            judged[key].ours += [item for item in items if item.id not in purged]
 
 
-def _of_others(target: Target, visible: Found, deletions: Found) -> bool:
-    """Whether mail was found under this Message-ID that is not the mail that the incident named."""
-    found = items_in(visible[message_key(target)], deletions[message_key(target)])
-    return any(not is_named(target, item) for item in found)
-
-
-async def _explain_missing(work: UnitOfWork, named: Items, others: dict[TargetId, bool], deps: Deps) -> None:
+async def _explain_missing(work: UnitOfWork, judged: dict[TargetId, Judged], deps: Deps) -> None:
     """Distinguish what another case has, what somebody else sent, what was purged, and what was never there."""
     ready = work.still_ready(TargetState.PLANNED, TargetState.LOCATED)
-    targets = [target for target in ready if not named[target.id] and not hidden_ids(target)]
+    targets = [target for target in ready if not judged[target.id].ours and not hidden_ids(target)]
     keys = [message_key(target) for target in targets]
     hidden, purges = await gather(deps.mailboxes.find_hidden(keys), deps.mailboxes.find(Where.PURGES, keys))
     for target in targets:
-        answers = hidden[message_key(target)], purges[message_key(target)]
-        if refusals := refusals_in(*answers):
-            work.refuse(target.id, *refusals)
-        elif any(is_named(target, item) for item in items_in(answers[0])):
+        work.refuse(target.id, *refusals_in(hidden[message_key(target)], purges[message_key(target)]))
+    targets = [target for target in targets if target.id in work.ready]
+    in_hidden = await _judge(work, targets, deps, hidden)
+    in_purges = await _judge(work, targets, deps, purges)
+    for target in [target for target in targets if target.id in work.ready]:
+        unsure = in_hidden[target.id].unsure or in_purges[target.id].unsure
+        if in_hidden[target.id].ours:
             work.end(target.ended(TargetState.ALREADY_QUARANTINED))
-        elif others[target.id]:
-            work.end(target.ended(TargetState.HELD, "sender_differs"))
-        elif any(is_named(target, item) for item in items_in(answers[1])):
+        elif (why := _held(target, judged[target.id], work, deps)) is not None:
+            work.end(target.ended(TargetState.HELD, why))
+        elif in_purges[target.id].ours:
             work.end(target.ended(TargetState.GONE_BY_USER, "purged"))
         else:
-            work.end(target.ended(TargetState.NOT_FOUND))
+            work.end(target.ended(TargetState.NOT_FOUND, SENDER_UNKNOWN if unsure else None))
 
 
 async def _record(work: UnitOfWork, items: Items, deps: Deps) -> None:

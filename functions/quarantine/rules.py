@@ -1,11 +1,15 @@
 """What answers from mailboxes mean for a target. Pure functions on frozen models."""
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.domain.target import Copy, Marks, Original, ReadState, Target, TargetState
+from shared.domain.identity import PROTECTED_SENDER, SENDER_DIFFERS, SENDER_UNKNOWN, Identity, Judgement
+from shared.domain.incident import Plan
+from shared.domain.target import RESTORE_FAILED, Copy, Marks, Original, ReadState, Target, TargetState
 from shared.pipeline.envelope import backoff
+from shared.policy import Policy
 from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.mailboxes import Item
 
@@ -24,8 +28,6 @@ _PATIENCE_MOVING = timedelta(hours=20)
 
 # A deep tree of long names is 100 KB as sent, and a target may have tens of copies in one document of 2 MB.
 _MAX_PATH = 500
-
-_RESTORE_FAILED = "restore_failed:"
 
 _PULLED = {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}
 
@@ -50,7 +52,7 @@ def refused(target: Target, refusal: Refusal, now: datetime) -> Target:
 def give_up(target: Target, code: str) -> Target:
     """The end of what cannot be done: failed, or still in quarantine if it was to be put back."""
     if target.state is TargetState.RESTORING:
-        return _not_all_back(target, f"{_RESTORE_FAILED}{code}")
+        return _not_all_back(target, f"{RESTORE_FAILED}{code}")
     return target.ended(TargetState.FAILED, code)
 
 
@@ -109,9 +111,9 @@ def wanted_back(target: Target, command: str, items: Collection[str] = ()) -> Ta
     marked = tuple(c.model_copy(update={"undo_by": command}) if c.id in asked else c for c in target.copies)
     if target.state is TargetState.RESTORING:
         return target.model_copy(update={"copies": marked})
-    if target.state in _UNDONE_FROM or not_put_back(target):
+    if target.state in _UNDONE_FROM or target.put_back_failed:
         return target.to(TargetState.RESTORING, copies=marked)
-    kept = {"stranded_as": target.state, "partly_reason": target.reason}
+    kept = {"pull_state": target.state, "pull_reason": target.reason}
     return target.to(TargetState.RESTORING, copies=marked, **kept)
 
 
@@ -206,20 +208,57 @@ def certainly_not_done(refusal: Refusal) -> bool:
     return refusal.kind not in {RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING}
 
 
-def not_put_back(target: Target) -> bool:
-    """Whether it was to be put back, and could not."""
-    return target.terminal and (target.reason or "").startswith(_RESTORE_FAILED)
+@dataclass(slots=True)
+class Judged:
+    """The items of a mailbox that have the Message-ID of a target."""
+
+    ours: list[Item] = field(default_factory=list)
+    """They are the mail, or cannot be told from it and a person said yes."""
+    unsure: list[Item] = field(default_factory=list)
+    """They cannot be told from the mail, and no person said yes."""
+    others: list[str] = field(default_factory=list)
+    """Why each of the others is another mail."""
+
+    def add(self, item: Item, judgement: Judgement, *, said_yes: bool) -> None:
+        """Put the item where it belongs."""
+        if judgement.identity is Identity.SAME or (judgement.identity is Identity.UNSURE and said_yes):
+            self.ours.append(item)
+        elif judgement.identity is Identity.UNSURE:
+            self.unsure.append(item)
+        else:
+            self.others.append(judgement.why or SENDER_DIFFERS)
 
 
-def is_named(target: Target, item: Item) -> bool:
-    """Whether this item is the mail that the incident named.
-
-    The sender of a mail chooses its Message-ID, and may choose that of a benign mail: where the alert named
-    the sender, the item must have the same one.
-    """
-    if item.internet_message_id != target.internet_message_id:
+def said_yes(plan: Plan | None) -> bool:
+    """Whether a person who approved the plan knew that From of some of its mail is not known."""
+    if plan is None or plan.approved_by is None:
         return False
-    return target.sender is None or item.sender is None or item.sender.lower() == target.sender.lower()
+    return any(reason.startswith(SENDER_UNKNOWN) for reason in plan.approval_reasons)
+
+
+def why_held(judged: Judged, hidden: Collection[str], plan: Plan | None, policy: Policy) -> str | None:
+    """Why nothing more of a target may be moved, seen from what its mailbox has; None if it may.
+
+    Args:
+        judged: what a person can reach.
+        hidden: ids of its copies that are in the hidden folder already.
+        plan: the plan of the target.
+        policy: limits and protected senders.
+    """
+    if len({item.id for item in judged.ours} | set(hidden)) > policy.limits.copies_per_mailbox:
+        return "too_many_copies"
+    if hidden:
+        # What an earlier worker moved was judged by it, and the rest is not left behind.
+        return None
+    if not judged.ours:
+        if judged.unsure:
+            return SENDER_UNKNOWN
+        # Another sender says more than another time.
+        return max(judged.others, default=None)
+    # The alert may name another sender than the copy shows, or none.
+    approved = plan is not None and plan.approved_by is not None
+    shown = [address for item in judged.ours for address in (item.sender, item.sent_by)]
+    return PROTECTED_SENDER if not approved and any(map(policy.protected.sender, shown)) else None
 
 
 def located(target: Target, found: Iterable[Item], quarantine_folder: str, paths: Mapping[str, str]) -> Target:

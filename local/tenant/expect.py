@@ -146,7 +146,7 @@ def _end(world: World, mail: Mail, who: str, way: tuple[str, ...]) -> Expected:
             state, reason = TargetState.QUARANTINED, None
             read, folder = any(one.is_read for one in ours), ours[0].folder
         elif within_reach:
-            state, reason = TargetState.HELD, "sender_differs"
+            state, reason = TargetState.HELD, max(_why_not(mail, one) for one in within_reach)
         elif any(_may_be(mail, one) for one in held):
             state, reason = TargetState.GONE_BY_USER, "purged"
         else:
@@ -166,8 +166,15 @@ def _without_mailbox(world: World, who: str) -> tuple[TargetState, str] | None:
 
 
 def _may_be(mail: Mail, found: Message) -> bool:
-    # The alert names the lure's sender. Of what was sent on, the Message-ID is all that is known.
-    return mail.who is not None or found.from_.address.lower() == mail.message.from_.address.lower()
+    # The alert names the lure's sender; Sent Items name that of what was sent on.
+    return found.from_.address.lower() == mail.message.from_.address.lower()
+
+
+def _why_not(mail: Mail, found: Message) -> str:
+    if not found.from_.address.startswith("/"):
+        return "sender_differs"
+    # An X.500 name says nothing of the sender. The trace has both mails, so that it says nothing either.
+    return "received_earlier" if found.received <= mail.message.received - _BEFORE else "sender_unknown"
 
 
 def _further(rank: Rank, hop: Hop, sent_on: int = 0) -> Rank:

@@ -96,7 +96,7 @@ class World:
                 waiting += self.directory.members[key]
             else:
                 self._log(network_id, mail.message, key, TraceStatus.DELIVERED)
-                waiting += self._put_in(key, mail.message)
+                waiting += self._put_in(key, replace(mail.message, network_message_id=network_id))
 
     def _put_in(self, key: str, message: Message) -> list[str]:
         """Deliver to one recipient; returns the keys that inbox rules redirect it to."""
@@ -165,6 +165,7 @@ class World:
         for who in look.where:
             if who not in self.boxes:
                 raise ModelError(f"a lookalike: {who} has no mailbox in the cloud")
+            network_id = self._network_id()
             message = Message(
                 internet_message_id=look.message_id or lure.internet_message_id,
                 subject=look.subject or lure.subject,
@@ -174,9 +175,10 @@ class World:
                 folder=look.folder,
                 body=f"{look.why}\n",
                 is_read=True,
+                network_message_id=network_id,
             )
             self.boxes[who].append(message)
-            self._log(self._network_id(), message, who, TraceStatus.DELIVERED)
+            self._log(network_id, message, who, TraceStatus.DELIVERED)
 
     def _first(self, who: str, mail: str) -> int:
         """Index of its first copy in the mailbox."""

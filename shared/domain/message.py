@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from shared.domain.base import Frozen, Instant
 from shared.domain.ids import derive
@@ -30,9 +31,17 @@ class Message(Frozen):
     internet_message_id: str | None = None
     network_message_id: str | None = None
     sender: str | None = None
+    """The first From address, for people to read. None if it is not known."""
+    senders: tuple[str, ...] = ()
+    """All From addresses. Empty in older records, which have `sender` alone."""
     subject: str | None = None
     received_at: Instant | None = None
     recipients: tuple[str, ...] = ()
+
+    @property
+    def from_addresses(self) -> tuple[str, ...]:
+        """All From addresses that are known; empty if none is."""
+        return self.senders or ((self.sender,) if self.sender else ())
 
     @property
     def key(self) -> str:
@@ -43,6 +52,32 @@ class Message(Frozen):
             return derive("msg", "nmid", self.network_message_id)
         received = self.received_at.isoformat() if self.received_at else ""
         return derive("msg", "look", self.sender or "", self.subject or "", received)
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """All that another report of the same mail might know it by; empty if too little of it is known to compare."""
+        if self.internet_message_id or self.network_message_id:
+            without = self.model_copy(update={"internet_message_id": None})
+            return frozenset({self.key, without.key if self.network_message_id else self.key})
+        if self.received_at and (self.sender or self.subject):
+            return frozenset({self.key})
+        return frozenset()
+
+
+def all_known_of(reports: Sequence[Message], message_id: str) -> Message:
+    """What these reports of one mail know of it together, without its recipients."""
+    senders = tuple(dict.fromkeys(sender for report in reports for sender in report.from_addresses))
+    times = [report.received_at for report in reports if report.received_at]
+    network_ids = {report.network_message_id for report in reports if report.network_message_id}
+    return Message(
+        internet_message_id=message_id,
+        # Copies of one mail may differ in it: then it tells nothing.
+        network_message_id=network_ids.pop() if len(network_ids) == 1 else None,
+        sender=next(iter(senders), None),
+        senders=senders,
+        subject=next((report.subject for report in reports if report.subject), None),
+        received_at=min(times, default=None),
+    )
 
 
 def internet_message_id(raw: str | None) -> str | None:
@@ -68,7 +103,7 @@ def address(raw: str | None) -> str | None:
     if text.startswith("@") or any(unicodedata.category(c) == _HALF for c in text):
         return None
     # BATV: prvs=0000000000=human@sender.example (alert-formats.md 4.3).
-    return re.sub(r"^prvs=[^=]*=", "", text)
+    return re.sub(r"^prvs=[^=@]*=", "", text)
 
 
 def visible(raw: str | None, limit: int = MAX_SUBJECT) -> str | None:

@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from shared.domain.base import Frozen, Instant, Stored
+from shared.domain.identity import Traits
 from shared.domain.ids import ChunkId, IncidentId, MailboxId, PlanId, TargetId, derive
+from shared.domain.mail_address import all_spelled
 from shared.domain.recipient import Recipient
 
 # A transactional batch has at most 100 operations (Cosmos DB service limit); one is the chunk's header.
@@ -41,6 +43,9 @@ class TargetState(StrEnum):
 
 
 TERMINAL = frozenset(TargetState) - {TargetState.PLANNED, TargetState.LOCATED, TargetState.RESTORING}
+
+RESTORE_FAILED = "restore_failed:"
+"""How the reason of a target begins that was to be put back, and could not."""
 
 # What a pull ends in when something of the target is in the hidden folder.
 _PULLED = frozenset({TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED})
@@ -179,7 +184,15 @@ class Target(Stored):
     message_key: str
     internet_message_id: str
     sender: str | None = None
+    senders: tuple[str, ...] = ()
+    """All From addresses that the incident names. Empty in older records, which have `sender` alone."""
     subject: str | None = None
+    network_message_id: str | None = None
+    named_at: Instant | None = None
+    """When the mail came, as the alert says."""
+    traced_at: Instant | None = None
+    """When transport gave it to this mailbox. None if message trace does not say, or knows several mails of this
+    Message-ID."""
     hops: tuple[Hop, ...]
     """The way the mail took, from the alert on. The hops of all targets together are the tree."""
     state: TargetState = TargetState.PLANNED
@@ -198,11 +211,10 @@ class Target(Stored):
     delivered_at: Instant | None = None
     pulled_at: Instant | None = None
     verified_at: Instant | None = None
-    partly_reason: str | None = None
-    """Its `reason` when its pull ended as `PARTLY_QUARANTINED`: an undo has a reason of its own after that."""
-    stranded_as: TargetState | None = None
-    """The state that it had when a person asked for mail of it that was in the hidden folder, if that was none in which
-    it is undone. Version 0.1 could end a target as `failed` whose copies it had moved."""
+    pull_state: TargetState | None = None
+    """The state in which its pull ended, if something of it is in the hidden folder, or was until it was put back."""
+    pull_reason: str | None = None
+    """Its `reason` then: an undo has a reason of its own after that."""
     partly_restored_at: Instant | None = None
     """When an undo first ended as `PARTLY_RESTORED`."""
     restored_at: Instant | None = None
@@ -215,9 +227,23 @@ class Target(Stored):
     @property
     def pulled_as(self) -> TargetState:
         """The state in which the pull of a target ended that is on its way back, or is back."""
-        if self.stranded_as is not None:
-            return self.stranded_as
-        return TargetState.QUARANTINED if self.partly_reason is None else TargetState.PARTLY_QUARANTINED
+        return self.pull_state or TargetState.QUARANTINED
+
+    @property
+    def put_back_failed(self) -> bool:
+        """Whether it was to be put back, and could not."""
+        return self.terminal and (self.reason or "").startswith(RESTORE_FAILED)
+
+    @property
+    def traits(self) -> Traits:
+        """What the incident knows of the mail, to compare a copy with."""
+        return Traits(
+            senders=frozenset(all_spelled(self.senders or (self.sender,))),
+            subject=self.subject,
+            received_at=self.named_at,
+            network_message_id=self.network_message_id,
+            traced_at=self.traced_at,
+        )
 
     @property
     def exposed_seconds(self) -> int | None:
@@ -236,8 +262,7 @@ class Target(Stored):
             raise ValueError(f"{self.id}: no step from {self.state} to {state}")
         tries: dict[str, Any] = {"attempts": 0, "trying_since": None, "gives_up_at": None}
         if state in _PULLED and self.state is not TargetState.RESTORING:
-            changes["partly_reason"] = reason if state is TargetState.PARTLY_QUARANTINED else None
-            tries |= {"stranded_as": None, "partly_restored_at": None}
+            changes |= {"pull_state": state, "pull_reason": reason, "partly_restored_at": None}
         return self.model_copy(update={"state": state, "reason": reason, **tries, **changes})
 
     def ended(self, state: TargetState, reason: str | None = None, **changes: Any) -> "Target":

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, S
 
 from shared.domain.alert import Disposition
 from shared.domain.incident import Action, Decision
+from shared.domain.mail_address import spelled
 from shared.errors import ClawbackError
 from shared.policy.conditions import CONDITIONS, PolicyInput, in_domain, parse_conditions
 
@@ -65,11 +66,12 @@ class Protected(_Part):
     """Addresses, or domains as `@contoso.example`, whose mail is not pulled automatically."""
 
     def sender(self, address: str | None) -> bool:
-        """Whether mail from this address is protected."""
+        """Whether mail from this address is protected, however the address and the policy spell it."""
         if address is None:
             return False
+        known = spelled(address) or address.lower()
         domains = tuple(entry[1:] for entry in self.senders if entry.startswith("@"))
-        return address.lower() in self.senders or in_domain(address, domains)
+        return known in {spelled(entry) or entry for entry in self.senders} or in_domain(known, domains)
 
 
 class Privileged(_Part):

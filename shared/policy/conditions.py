@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.alert import Alert, Severity, ThreatType
 from shared.domain.incident import Priority
-from shared.domain.indicators import IndicatorType
+from shared.domain.indicators import IndicatorType, domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ def privileged_recipient(wanted: bool, known: PolicyInput) -> bool:  # noqa: FBT
 @condition
 def sender_domain(wanted: tuple[str, ...], known: PolicyInput) -> bool:
     """Every message of the alert was sent from one of these domains or a subdomain of one."""
-    senders = [message.sender for message in known.alert.messages]
-    return all(sender is not None and in_domain(sender, wanted) for sender in senders)
+    senders = [message.from_addresses for message in known.alert.messages]
+    return all(some and all(in_domain(one, wanted) for one in some) for some in senders)
 
 
 @condition
@@ -121,6 +121,6 @@ def indicator_type(wanted: tuple[IndicatorType, ...], known: PolicyInput) -> boo
 
 
 def in_domain(address: str, domains: tuple[str, ...]) -> bool:
-    """Whether the address belongs to one of the domains, or to a subdomain of one."""
-    host = address.rpartition("@")[2].lower()
-    return any(host == domain.lower() or host.endswith("." + domain.lower()) for domain in domains)
+    """Whether the address belongs to one of the domains, or to a subdomain of one, however each is spelled."""
+    host, *names = (domain(name) or name.lower() for name in (address.rpartition("@")[2], *domains))
+    return any(host == name or host.endswith("." + name) for name in names)

@@ -11,7 +11,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from shared.domain.identity import Traits
 from shared.domain.ids import MailboxId
+from shared.domain.mail_address import all_spelled
 from shared.ports.answers import Answer
 
 MessageKey = tuple[MailboxId, str]
@@ -42,10 +44,18 @@ class Item:
     folder_id: str
     subject: str | None = None
     sender: str | None = None
+    """The address in From, in the spelling of `mail_address`; None if the mailbox shows no SMTP address there."""
+    sent_by: str | None = None
+    """The address in Sender, which may be a delegate's; spelled as `sender`."""
     received_at: datetime | None = None
     is_read: bool | None = None
     flag: dict[str, Any] = field(default_factory=dict)
     categories: tuple[str, ...] = ()
+
+    @property
+    def traits(self) -> Traits:
+        """What the mailbox shows of the mail, to compare with what was named."""
+        return Traits(senders=frozenset(all_spelled([self.sender])), subject=self.subject, received_at=self.received_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,8 @@ class SentCopy:
     """To, Cc and Bcc, lower-cased."""
     is_forward: bool
     """The subject says forward (FW:, Fwd:, WG:, TR: …); otherwise it is a reply."""
+    sender: str | None = None
+    """The address in From, as `Item.sender`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,10 @@ class Mailboxes(Protocol):
 
     async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
         """The items with these immutable ids, wherever in the mailbox they are."""
+        ...
+
+    async def network_message_ids(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[str | None]]:
+        """What Exchange wrote into these items as their NetworkMessageId, lower-cased; None where it wrote none."""
         ...
 
     async def folder_paths(self, folders: Sequence[FolderKey]) -> dict[FolderKey, Answer[str]]:

@@ -28,6 +28,7 @@ from local.emulators.graph.state import TenantState
 from shared.adapters.graph.gateway import GraphGateway
 from shared.adapters.graph.mailboxes import GraphMailboxes
 from shared.domain.ids import MailboxId
+from shared.domain.mail_address import spelled
 from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.mailboxes import ForwardingRule, Item, Mailboxes, SentCopy, Where
 from tests.fakes.mailboxes import QUARANTINE, FakeMailboxes
@@ -86,6 +87,9 @@ class Mail:
     categories: tuple[str, ...] = ()
     in_reply_to: str | None = None
     references: tuple[str, ...] = ()
+    sent_by: str | None = None
+    """None: the same as `sender`."""
+    network_message_id: str | None = None
 
 
 class World(Protocol):
@@ -136,16 +140,24 @@ class FakeWorld:
             internet_message_id=mail.message_id,
             folder_id="",
             subject=mail.subject,
-            sender=mail.sender,
+            sender=spelled(mail.sender),
+            sent_by=spelled(mail.sent_by or mail.sender),
             received_at=RECEIVED,
             is_read=mail.is_read,
             flag={"flagStatus": "flagged" if mail.flagged else "notFlagged"},
             categories=mail.categories,
         )
         self._fake.add_item(mailbox, self._DUMPSTER.get(mail.folder, mail.folder), item)
+        if mail.network_message_id:
+            self._fake.network_ids[item.id] = mail.network_message_id.lower()
         for parent in {mail.in_reply_to, *mail.references} - {None}:
             copy = SentCopy(
-                mail.message_id, mail.subject, RECEIVED, mail.to, is_forward=mail.subject.startswith(("FW", "WG"))
+                mail.message_id,
+                mail.subject,
+                RECEIVED,
+                mail.to,
+                is_forward=mail.subject.startswith(("FW", "WG")),
+                sender=spelled(mail.sender),
             )
             self._fake.boxes[mailbox].sent.append((str(parent), copy))
         return item.id
@@ -198,6 +210,8 @@ class LocalWorld:
             internet_message_id=mail.message_id,
             subject=mail.subject,
             from_=Address(mail.sender),
+            sender=Address(mail.sent_by) if mail.sent_by else None,
+            network_message_id=mail.network_message_id,
             to=tuple(Address(address) for address in mail.to),
             received=RECEIVED,
             is_read=mail.is_read,

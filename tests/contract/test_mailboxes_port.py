@@ -128,6 +128,35 @@ async def test_an_item_tells_what_undo_needs(world: World) -> None:
     assert await world.port.inboxes([ANN]) == {ANN: item.folder_id}
 
 
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ("Mallory@Bücher.example", "mallory@xn--bcher-kva.example"),
+        ('"mallory m"@evil.example', '"mallory m"@evil.example'),
+        ("/O=EXCHANGELABS/OU=EXCHANGE ADMINISTRATIVE GROUP (FYDIBOHF23SPDLT)/CN=RECIPIENTS/CN=MALLORY", None),
+        ("", None),
+    ],
+)
+async def test_an_item_tells_from_and_sender_in_one_spelling(world: World, shown: str, told: str | None) -> None:
+    wanted = world.put(ANN, Mail(sender=shown, sent_by="Delegate@contoso.example"))
+    other = world.put(ANN, Mail(sender="a@b.example", sent_by=shown))
+
+    assert [(item.sender, item.sent_by) for item in (await get(world, ANN, wanted), await get(world, ANN, other))] == [
+        (told, "delegate@contoso.example"),
+        # Whoever has no Sender has sent it himself; an empty one is none.
+        ("a@b.example", told if shown else "a@b.example"),
+    ]
+
+
+async def test_network_message_ids_are_read_where_exchange_wrote_them(world: World) -> None:
+    wanted, other = world.put(ANN, Mail(network_message_id="0A1B-2c")), world.put(ANN, Mail())
+
+    answers = await world.port.network_message_ids([(ANN, wanted), (ANN, other), (ANN, ABSENT), (FENCED, wanted)])
+
+    assert (answers[ANN, wanted], answers[ANN, other]) == ("0a1b-2c", None)
+    assert kinds(answers) == [None, None, RefusalKind.NOT_FOUND, RefusalKind.DENIED]
+
+
 @pytest.mark.parametrize("message_id", HOSTILE)
 async def test_a_hostile_message_id_finds_only_its_own_message(world: World, message_id: str) -> None:
     wanted = world.put(ANN, Mail(message_id))
@@ -277,6 +306,7 @@ async def test_replies_and_forwards_come_with_their_recipients(world: World) -> 
     copies = answers[ANN, parent]
     assert not isinstance(copies, Refusal)
     assert answers[BEN, parent] == ()
+    assert {copy.sender for copy in copies} == {"ann@contoso.example"}
     assert {c.internet_message_id: ({a.lower() for a in c.recipients}, c.is_forward) for c in copies} == {
         "<re@contoso.example>": ({"m@x.example"}, False),
         "<fw@contoso.example>": ({"ben@contoso.example", "c@x.example"}, True),
@@ -352,9 +382,16 @@ async def test_a_mailbox_between_databases_is_moving(world: World) -> None:
 async def test_an_empty_question_has_an_empty_answer(world: World) -> None:
     port = world.port
 
-    reads = (port.get, port.folder_paths, port.quarantine_folders, port.inboxes, port.sent_descendants)
+    reads = (
+        port.get,
+        port.network_message_ids,
+        port.folder_paths,
+        port.quarantine_folders,
+        port.inboxes,
+        port.sent_descendants,
+    )
     assert await port.find(Where.VISIBLE, []) == {}
-    assert [await ask([]) for ask in (*reads, port.forwarding_rules, port.move, port.set_marks)] == [{}] * 8
+    assert [await ask([]) for ask in (*reads, port.forwarding_rules, port.move, port.set_marks)] == [{}] * 9
 
 
 async def test_many_requests_to_one_mailbox_are_all_done(world: World) -> None:

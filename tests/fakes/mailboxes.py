@@ -57,6 +57,8 @@ class FakeMailboxes:
         """Items that no search shows yet."""
         self.calls: list[str] = []
         """The mailbox of each request, in order."""
+        self.network_ids: dict[str, str] = {}
+        """The NetworkMessageId of items that have one, by item."""
         self._checkpoint = (checkpoints or Checkpoints()).checkpoint
 
     def add_box(self, mailbox: str, *folders: str) -> Box:
@@ -102,6 +104,10 @@ class FakeMailboxes:
     async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
         self._checkpoint("get")
         return {(m, i): self._answer(self._get, m, i) for m, i in dict.fromkeys(items)}
+
+    async def network_message_ids(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[str | None]]:
+        self._checkpoint("network message ids")
+        return {(m, i): self._answer(self._network_message_id, m, i) for m, i in dict.fromkeys(items)}
 
     async def folder_paths(self, folders: Sequence[FolderKey]) -> dict[FolderKey, Answer[str]]:
         self._checkpoint("folder paths")
@@ -175,6 +181,9 @@ class FakeMailboxes:
 
     def _get(self, mailbox: str, item_id: str) -> Answer[Item]:
         return self.boxes[mailbox].items.get(item_id, GONE)
+
+    def _network_message_id(self, mailbox: str, item_id: str) -> Answer[str | None]:
+        return self.network_ids.get(item_id) if item_id in self.boxes[mailbox].items else GONE
 
     def _quarantine(self, mailbox: str) -> QuarantineFolder:
         folder = self.folder(mailbox, QUARANTINE)

@@ -126,3 +126,11 @@ async def test_a_kill_before_there_is_a_spare_copy_waits_for_the_queue() -> None
     names = dry.checkpoints.names[-dry.checkpoints.passed :]
     took = await rest_after_kill(names.index("before keep spare"))
     assert HIDDEN <= took <= HIDDEN + timedelta(seconds=30)
+
+
+@pytest.mark.parametrize("where", ["before move", "after move"])
+async def test_a_host_that_is_killed_while_it_has_a_lease(where: str) -> None:
+    dry = await a_case()
+    await dry.live()
+    names = dry.checkpoints.names[-dry.checkpoints.passed :]
+    assert await rest_after_kill(names.index(where)) <= GOAL

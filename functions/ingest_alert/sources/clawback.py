@@ -17,6 +17,7 @@ from functions.ingest_alert.text import Text
 from shared.domain.alert import Disposition, Severity, ThreatType
 from shared.domain.base import Instant
 from shared.domain.indicators import MAX_URL, IndicatorType, parse, recognise
+from shared.domain.mail_address import all_spelled
 from shared.domain.message import MAX_ADDRESS, Message, address, visible
 
 # A key or a GUID; the longest that a known vendor uses is under 100.
@@ -34,7 +35,13 @@ def _is_address(value: str) -> str:
     return value
 
 
+def _is_sender(value: str) -> str:
+    # A quoted local part is one too. A legacy name of Exchange is accepted, and then not known.
+    return value if all_spelled([value]) else _is_address(value)
+
+
 Address = Annotated[Text, Field(max_length=MAX_ADDRESS), AfterValidator(_is_address)]
+Sender = Annotated[Text, Field(max_length=MAX_ADDRESS), AfterValidator(_is_sender)]
 Identifier = Annotated[Text, Field(min_length=1, max_length=_MAX_ID)]
 
 
@@ -47,7 +54,7 @@ class MessageV1(_Open):
 
     internet_message_id: Text | None = Field(None, description="Message-ID header, with or without angle brackets")
     network_message_id: Identifier | None = Field(None, description="X-MS-Exchange-Organization-Network-Message-Id")
-    sender: Address | None = Field(None, description="Address in the From header, not the envelope sender")
+    sender: Sender | None = Field(None, description="Address in the From header, not the envelope sender")
     subject: Text | None = Field(None, description="Of any length; shown cut and without control characters")
     received_at: Instant | None = Field(None, description="When it was delivered; UTC if no zone is given")
     recipients: tuple[Address, ...] = Field(
@@ -114,10 +121,12 @@ def read(document: Any) -> Reading:
 
 
 def _message(message: MessageV1) -> Message:
+    senders = all_spelled([message.sender])
     return Message(
         internet_message_id=text.message_id(message.internet_message_id),
         network_message_id=(visible(message.network_message_id) or "").lower() or None,
-        sender=address(message.sender),
+        sender=next(iter(senders), None),
+        senders=senders,
         subject=visible(message.subject),
         received_at=message.received_at,
         recipients=text.addresses(list(message.recipients)),

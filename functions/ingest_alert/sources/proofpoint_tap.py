@@ -19,6 +19,7 @@ from shared.domain.alert import Disposition, Severity, ThreatType
 from shared.domain.base import Foreign, Instant
 from shared.domain.ids import derive
 from shared.domain.indicators import MAX_PER_ALERT, Indicator, recognise
+from shared.domain.mail_address import all_spelled
 from shared.domain.message import Message, visible
 
 _NAME = "proofpoint_tap"
@@ -176,10 +177,12 @@ def _verdict(delivered: _Delivered, active: list[_Threat]) -> tuple[ThreatType, 
 
 
 def _message(delivered: _Delivered) -> Message:
+    # Never `sender`: that is the envelope's, and its local part may be hashed.
+    senders = all_spelled([*delivered.from_address, delivered.header_from])
     return Message(
         internet_message_id=text.message_id(delivered.message_id),
-        # Never `sender`: that is the envelope's, and its local part may be hashed.
-        sender=next(iter(text.addresses([*delivered.from_address, delivered.header_from or ""])), None),
+        sender=next(iter(senders), None),
+        senders=senders,
         subject=visible(delivered.subject) or None,
         received_at=delivered.time,
         # The envelope has the real recipients; the header only those that the sender wrote there.

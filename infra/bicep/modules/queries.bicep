@@ -32,7 +32,7 @@ var rules = [
     name: 'targets-failed'
     severity: 1
     says: 'mail could not be pulled, or not be put back'
-    query: '${rowsOf(names.events.chunkChanged)} | where toint(f.failed) > 0 or toint(f.denied) > 0 or toint(f.restore_failed) > 0 | project TimeGenerated, incident = tostring(f.incident_id)'
+    query: '${rowsOf(names.events.chunkChanged)} | where toint(f.failed) > 0 or toint(f.denied) > 0 or toint(f.partly_quarantined) > 0 or toint(f.restore_failed) > 0 | project TimeGenerated, incident = tostring(f.incident_id)'
     windowMinutes: 15
     threshold: 0
     dimension: 'incident'

@@ -14,7 +14,7 @@ from local.emulators.graph import bodies, entities, extended
 from local.emulators.graph.entities import EntityType, Property
 from local.emulators.graph.errors import no_such_property, unsupported
 from local.emulators.graph.mailbox import Item
-from local.emulators.graph.model import Address, Group, OrgContact, User
+from local.emulators.graph.model import Address, Group, Message, OrgContact, User
 
 Getter = Callable[[Any, bool], Any]
 """(object, whether immutable ids are asked for) → value; times as datetime, the rest as in JSON."""
@@ -118,6 +118,23 @@ def _received(item: Item, _: bool) -> datetime:  # noqa: FBT001 - a Getter
     return item.message.received
 
 
+def _headers(message: Message) -> list[dict[str, str]]:
+    """The headers that a client of ours reads, in the order of a delivered mail."""
+    headers = {"Message-ID": message.internet_message_id, _NETWORK_MESSAGE_ID: message.network_message_id}
+    return [{"name": name, "value": value} for name, value in headers.items() if value is not None]
+
+
+_HEADERS = "internetMessageHeaders"
+"""Answered only if it is selected (documented at the property)."""
+_NETWORK_MESSAGE_ID = "X-MS-Exchange-Organization-Network-Message-Id"
+
+_MESSAGE_DEFAULT = (
+    "id", "createdDateTime", "lastModifiedDateTime", "changeKey", "categories", "receivedDateTime", "sentDateTime",
+    "hasAttachments", "internetMessageId", "subject", "bodyPreview", "importance", "parentFolderId", "conversationId",
+    "conversationIndex", "isReadReceiptRequested", "isRead", "isDraft", "body", "sender", "from", "toRecipients",
+    "ccRecipients", "bccRecipients", "replyTo", "flag",
+)  # fmt: skip
+
 MESSAGE = Kind(
     "message",
     {
@@ -147,11 +164,13 @@ MESSAGE = Kind(
         "bccRecipients": lambda item, _: _recipients(item.message.bcc),
         "replyTo": lambda item, _: _recipients(item.message.reply_to),
         "flag": lambda item, _: {"flagStatus": str(item.flag)},
+        _HEADERS: lambda item, _: _headers(item.message),
         extended.PROPERTY: lambda item, _: extended.properties_of(item.message),
     },
+    default=_MESSAGE_DEFAULT,
     always=("id",),
 )
-NOT_BASIC = frozenset({"body", "bodyPreview", extended.PROPERTY})
+NOT_BASIC = frozenset({"body", "bodyPreview", _HEADERS, extended.PROPERTY})
 """What Mail.ReadBasic.All does not show (documented at the permission; attachments are not served)."""
 
 MAIL_FOLDER = Kind(

@@ -266,6 +266,8 @@ class Message:
     last_verb_at: datetime | None = None
     modified: datetime | None = None
     """None: not changed since it was received."""
+    network_message_id: str | None = None
+    """What transport wrote into the header X-MS-Exchange-Organization-Network-Message-Id."""
     id: str = ""
     immutable_id: str = ""
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 from shared.domain.ids import MailboxId
+from shared.domain.mail_address import spelled
 from shared.domain.message import address
 from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.mailboxes import ForwardingRule, Item, SentCopy
@@ -20,6 +21,9 @@ T = TypeVar("T")
 # MAPI's PidTagInReplyToId and PidTagInternetReferences (graph.md 2.5).
 IN_REPLY_TO = "String 0x1042"
 REFERENCES = "String 0x1039"
+
+# Exchange takes X-MS-Exchange-Organization headers off what comes from outside: this one is its own.
+_NETWORK_MESSAGE_ID = "x-ms-exchange-organization-network-message-id"
 
 # What the languages of Outlook and other clients put before the subject of a forward.
 _FORWARD = re.compile(r"^\s*(fwd?|wg|tr|rv|enc|i|vs|doorst|pd|vb|továbbítás|转发|転送)\s*[:\uff1a]", re.IGNORECASE)
@@ -63,7 +67,8 @@ def item_of(raw: Document) -> Item:
         internet_message_id=raw.get("internetMessageId") or "",
         folder_id=raw["parentFolderId"],
         subject=raw.get("subject"),
-        sender=_address(raw.get("from")),
+        sender=_spelled(raw.get("from")),
+        sent_by=_spelled(raw.get("sender")),
         received_at=moment(raw.get("receivedDateTime")),
         is_read=raw.get("isRead"),
         flag=dict(raw.get("flag") or {}),
@@ -74,6 +79,13 @@ def item_of(raw: Document) -> Item:
 def items_of(rows: list[Document]) -> tuple[Item, ...]:
     """Messages, each once: one that moves between two pages may be on both."""
     return tuple({item.id: item for item in map(item_of, rows)}.values())
+
+
+def network_message_id_of(raw: Document) -> str | None:
+    """What Exchange wrote into the headers of a message; None if nothing, or if there are several."""
+    headers = raw.get("internetMessageHeaders") or ()
+    values = {row["value"].strip().lower() for row in headers if row["name"].lower() == _NETWORK_MESSAGE_ID}
+    return values.pop() if len(values) == 1 else None
 
 
 def marks_of(item: Item) -> Document:
@@ -100,6 +112,7 @@ def _sent_copy(raw: Document) -> SentCopy:
     return SentCopy(
         internet_message_id=raw.get("internetMessageId") or "",
         subject=subject,
+        sender=_spelled(raw.get("from")),
         sent_at=moment(raw.get("sentDateTime")),
         recipients=_addresses(people),
         is_forward=bool(_FORWARD.match(subject or "")),
@@ -127,7 +140,16 @@ def _addresses(people: Iterable[Document]) -> tuple[str, ...]:
 
 
 def _address(person: Document | None) -> str | None:
-    return address(((person or {}).get("emailAddress") or {}).get("address"))
+    return address(_text(person))
+
+
+def _spelled(person: Document | None) -> str | None:
+    return spelled(_text(person))
+
+
+def _text(person: Document | None) -> str | None:
+    text: str | None = ((person or {}).get("emailAddress") or {}).get("address")
+    return text
 
 
 @dataclass(frozen=True, slots=True)

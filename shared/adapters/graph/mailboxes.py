@@ -14,6 +14,7 @@ from shared.adapters.graph.documents import (
     item_of,
     items_of,
     marks_of,
+    network_message_id_of,
     read,
     read_each,
     rules_of,
@@ -35,7 +36,7 @@ from shared.ports.mailboxes import (
     Where,
 )
 
-_ITEM = "id,internetMessageId,parentFolderId,subject,from,receivedDateTime,isRead,flag,categories"
+_ITEM = "id,internetMessageId,parentFolderId,subject,from,sender,receivedDateTime,isRead,flag,categories"
 
 _ROOT = "msgfolderroot"
 
@@ -120,6 +121,17 @@ class GraphMailboxes:
             }
         )
         return read_each(answers, item_of)
+
+    async def network_message_ids(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[str | None]]:
+        """See `Mailboxes.network_message_ids`."""
+        # All headers of a mail are some kilobytes: they are asked for only where nothing else decides.
+        answers = await self._gateway.send(
+            {
+                (mailbox, item): _get(mailbox, f"/messages/{segment(item)}", query(select="internetMessageHeaders"))
+                for mailbox, item in items
+            }
+        )
+        return read_each(answers, network_message_id_of)
 
     async def folder_paths(self, folders: Sequence[FolderKey]) -> dict[FolderKey, Answer[str]]:
         """See `Mailboxes.folder_paths`."""
@@ -264,7 +276,7 @@ def _sent(key: MessageKey, *conditions: str) -> Request:
     mailbox, message_id = key
     options = query(
         filter=" or ".join(condition.format(literal(message_id)) for condition in conditions),
-        select="id,internetMessageId,subject,sentDateTime,toRecipients,ccRecipients,bccRecipients",
+        select="id,internetMessageId,subject,from,sentDateTime,toRecipients,ccRecipients,bccRecipients",
         expand=f"singleValueExtendedProperties($filter=id eq '{IN_REPLY_TO}' or id eq '{REFERENCES}')",
         top=_PAGE,
     )

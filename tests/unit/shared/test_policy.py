@@ -85,6 +85,13 @@ def test_condition_holds_where_it_should_and_nowhere_else(name: str) -> None:
     assert not rule.holds(no)
 
 
+def test_sender_domain_needs_every_from_address_in_whatever_spelling() -> None:
+    rule = policy({"when": {"sender_domain": ["bücher.example"]}, "then": "automatic"}).rules[0]
+    inside, outside = "x@xn--bcher-kva.example", "y@good.example"
+    assert rule.holds(facts(messages=(Message(senders=(inside,)),)))
+    assert not rule.holds(facts(messages=(Message(senders=(inside, outside)),)))
+
+
 def test_sender_domain_needs_every_message() -> None:
     rule = policy({"when": {"sender_domain": ["evil.example"]}, "then": "automatic"}).rules[0]
     mixed = (Message(sender="x@evil.example"), Message(sender=None))
@@ -194,11 +201,17 @@ def test_no_value_is_no_answer_to_a_condition() -> None:
         ("bot@alerts.contoso.example", True),
         ("bot@eu.alerts.contoso.example", True),
         ("bot@notalerts.contoso.example", False),
+        ('"Payroll"@contoso.example', True),
+        ("a@xn--bcher-kva.example", True),
+        ("a@Bücher.example", True),
+        ("ann@xn--mller-kva.example", True),
         (None, False),
     ],
 )
 def test_protected_senders(sender: str | None, protected: bool) -> None:
-    protection = Protected(senders=("payroll@Contoso.example ", "@alerts.contoso.example"))
+    protection = Protected(
+        senders=("payroll@Contoso.example ", "@alerts.contoso.example", "@bücher.example", "ann@müller.example")
+    )
     assert protection.sender(sender) is protected
 
 

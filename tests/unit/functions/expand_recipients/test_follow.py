@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -25,10 +26,21 @@ def copy(message_id: str = "<b@contoso.example>", *, is_forward: bool = True) ->
 
 def test_a_forward_is_a_mail_of_its_own_one_step_further() -> None:
     ((mail, recipients),) = sent_on(ANN, [copy()], Follow())
-    assert mail.message == Message(internet_message_id="<b@contoso.example>", subject="FW: invoice", received_at=NOW)
+    assert mail.message == Message(
+        internet_message_id="<b@contoso.example>",
+        sender="ann@contoso.example",
+        senders=("ann@contoso.example",),
+        subject="FW: invoice",
+        received_at=NOW,
+    )
     assert mail.path.hops == (*ANN.path.hops, Hop(via=Via.FORWARD, name="ann@contoso.example", ref="id-ann"))
     assert mail.path.depth == 2
     assert recipients == ("bob@contoso.example",)
+
+
+def test_the_sender_of_a_forward_is_the_one_that_its_copy_shows() -> None:
+    ((mail, _),) = sent_on(ANN, [replace(copy(), sender="Chair@contoso.example")], Follow())
+    assert mail.message.from_addresses == ("chair@contoso.example",)
 
 
 @pytest.mark.parametrize(("replies", "expected"), [(True, [Via.REPLY]), (False, [])])

@@ -29,7 +29,7 @@ def target(n: int, **changes: Any) -> Target:
         message_key=f"msg-{n}",
         internet_message_id="<a@evil.example>",
         hops=(Hop(via=Via.ALERT, name="tap"),),
-        **changes,
+        **{"senders": ("x@evil.example",), **changes},
     )
 
 
@@ -55,10 +55,13 @@ async def held(*targets: Target, **changes: Any) -> tuple[str, ...]:
             source="tap",
             vendor_alert_id=str(number),
             received_at=NOW,
-            messages=(Message(sender=sender),),
+            messages=(message,),
             evidence=RawPayload(path="raw/1", sha256="0" * 64, size=1),
         )
-        for number, sender in enumerate(changes.get("senders", ["x@evil.example"]), start=1)
+        for number, message in enumerate(
+            changes.get("messages") or [Message(sender=one) for one in changes.get("senders", ["x@evil.example"])],
+            start=1,
+        )
     ]
     return approval_reasons(
         Policy.model_validate(policy),
@@ -135,3 +138,16 @@ async def test_nothing_to_do_needs_nobody() -> None:
 
 async def test_a_message_that_could_not_be_searched_for_needs_a_person_even_without_targets() -> None:
     assert await held(notes=("message_not_identified: 2", "trace_denied: 1")) == ("message_not_identified: 2",)
+
+
+async def test_an_alert_without_a_sender_waits_for_a_person() -> None:
+    unknown = {"senders": (), "sender": None}
+    assert await held(target(1), target(2, **unknown), target(3, **unknown)) == ("sender_unknown: 2",)
+    assert await held(target(1, **unknown, network_message_id="nmid-1")) == ()
+    assert await held(target(1, **unknown, state=TargetState.MAILBOX_MISSING)) == ()
+
+
+async def test_each_from_address_of_an_alert_may_be_of_a_protected_sender() -> None:
+    policy = {"protected": {"senders": ["payroll@contoso.example"]}}
+    message = Message(sender="x@evil.example", senders=("x@evil.example", "payroll@contoso.example"))
+    assert "protected_sender" in await held(target(1), policy=policy, messages=[message])

@@ -16,7 +16,15 @@ from functions.expand_recipients.tree import Delivery, Mail, Path, Tree
 from shared.domain.batch import MAX_BATCH_BYTES, batch_size, check_batch
 from shared.domain.ids import AlertId, IncidentId, PlanId, TargetId
 from shared.domain.incident import Plan, PlanState
-from shared.domain.message import Message
+from shared.domain.message import (
+    MAX_ADDRESS,
+    MAX_MESSAGE_ID,
+    MAX_SUBJECT,
+    Message,
+    address,
+    internet_message_id,
+    visible,
+)
 from shared.domain.recipient import Recipient, RecipientKind
 from shared.domain.target import MAX_CHUNK_TARGETS, Chunk, Hop, Mailbox, Target, TargetState, Via, target_id
 from shared.errors import NotFoundError
@@ -129,6 +137,29 @@ async def test_whatever_the_subject_each_chunk_fits_one_transaction(text: str, t
     found = [target.mailbox.id for _, targets in chunks for target in targets]
     assert len(found) == len(set(found)) == people == summary.targets
     assert {target.chunk_id for chunk, targets in chunks for target in targets if target.chunk_id != chunk.id} == set()
+
+
+LONGEST = Message(
+    internet_message_id=f"<{'🐟' * (MAX_MESSAGE_ID - 2)}>",
+    sender=f"{'🐟' * (MAX_ADDRESS - 13)}@evil.example",
+    subject="🐟" * MAX_SUBJECT,
+)
+
+
+async def test_the_longest_message_id_sender_and_subject_outside_ascii_fit_one_transaction() -> None:
+    assert (internet_message_id(LONGEST.internet_message_id), address(LONGEST.sender), visible(LONGEST.subject)) == (
+        LONGEST.internet_message_id,
+        LONGEST.sender,
+        LONGEST.subject,
+    ), "the sender may choose them so"
+
+    summary, chunks = await read(lines(tree(range(300), mail=LONGEST)))
+
+    assert summary.targets == 300
+    assert len(chunks) > 300 / MAX_CHUNK_TARGETS
+    assert max(batch_size(one.to_document() for one in (chunk, *targets)) for chunk, targets in chunks) < (
+        MAX_BATCH_BYTES * 0.55
+    )
 
 
 async def test_one_target_that_is_larger_than_half_a_batch_has_a_chunk_of_its_own() -> None:

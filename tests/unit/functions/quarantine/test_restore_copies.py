@@ -119,7 +119,12 @@ async def test_a_new_undo_of_what_is_partly_restored_tries_only_what_is_left() -
 async def test_when_no_copy_comes_back_the_target_stays_as_it_was_pulled() -> None:
     world = await pulled("Inbox")
     target = world.target("ann")
-    partly = {"state": TargetState.PARTLY_QUARANTINED, "reason": "denied", "partly_reason": "denied"}
+    partly = {
+        "state": TargetState.PARTLY_QUARANTINED,
+        "reason": "denied",
+        "pull_state": TargetState.PARTLY_QUARANTINED,
+        "pull_reason": "denied",
+    }
     await put(world, target.model_copy(update=partly))
     world.mailboxes.boxes["ann"].items.clear()
 
@@ -489,7 +494,7 @@ async def test_named_copies_that_cannot_be_put_back_leave_the_target_as_it_was()
         await handle(AGAIN.model_copy(update={"items": ("ann/1",), "command_id": command}), world.deps)
         target = world.target("ann")
         assert (target.state, target.reason) == (TargetState.DENIED, "restore_failed:copy_missing")
-        assert (target.stranded_as, target.partly_reason) == (TargetState.DENIED, "x")
+        assert (target.pull_state, target.pull_reason) == (TargetState.DENIED, "x")
 
 
 async def test_a_target_that_is_looked_at_again_gives_back_what_it_has_in_the_hidden_folder() -> None:

@@ -1,5 +1,6 @@
 """Waiting: it is given up by time, each mailbox is left alone as long as it asks, and one message waits for a chunk."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -9,15 +10,20 @@ from hypothesis import strategies as st
 from functions.quarantine.handler import handle
 from functions.quarantine.rules import refused
 from functions.quarantine.sweep import SweepDeps, sweep
+from shared.domain.ids import MailboxId
+from shared.domain.incident import Plan, PlanState
 from shared.domain.target import Chunk, TargetState
 from shared.errors import DeniedError, UnavailableError
 from shared.pipeline.envelope import MAX_AGE
 from shared.pipeline.payloads import PullChunk, RestoreChunk
 from shared.pipeline.stage import Done, RetryLater
-from shared.ports.answers import Refusal, RefusalKind
+from shared.ports.answers import Answer, Refusal, RefusalKind
+from shared.ports.mailboxes import Item, ItemKey
 from tests.fakes.clock import START
 from tests.fakes.stored import Stored
 from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, LEASE_SECONDS, World, target_in
+
+Moves = Sequence[tuple[MailboxId, str, str]]
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
 RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, command_id="cmd-1")
@@ -392,3 +398,30 @@ async def test_work_that_takes_longer_than_its_lease_is_stopped_and_goes_on_late
     world.now.advance(LEASE_SECONDS)
     assert await handle(PULL, world.deps) == Done()
     assert world.mailboxes.moves == {"ann/1": 1}
+
+
+async def test_a_pull_that_is_approved_while_another_worker_has_the_lease_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = await pulling("ann", "bob")
+    world.mailboxes.lost["ann"] = 1
+    world.mailboxes.refuse("bob", RefusalKind.TRANSIENT)
+    outcome = await handle(PULL, world.deps)
+    assert world.states == {"ann": TargetState.LOCATED, "bob": TargetState.PLANNED}
+    assert isinstance(outcome, RetryLater)
+    (plan,) = world.incidents.of(INCIDENT, Plan)
+    stopped = plan.model_copy(update={"state": PlanState.AWAITING_APPROVAL, "stopped_at": START})
+    world.incidents.put(INCIDENT, stopped)
+    real = world.mailboxes.move
+
+    async def and_it_is_approved(moves: Moves) -> dict[ItemKey, Answer[Item]]:
+        world.incidents.put(INCIDENT, stopped.model_copy(update={"state": PlanState.RUNNING, "approved_by": "dana"}))
+        assert await handle(PULL, world.deps) == Done()
+        return await real(moves)
+
+    monkeypatch.setattr(world.mailboxes, "move", and_it_is_approved)
+    world.now.advance(outcome.seconds or 0)
+    assert await handle(PULL, world.deps) == RetryLater("approved meanwhile", 0.0)
+    monkeypatch.undo()
+    assert await handle(PULL, world.deps) == Done()
+    assert set(world.states.values()) == {TargetState.QUARANTINED}

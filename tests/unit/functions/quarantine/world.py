@@ -1,5 +1,6 @@
 """A small tenant with one chunk of a running plan, for the tests of the quarantine stage."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
 from tests.fakes.targets import FakeTargets
+from tests.fakes.undone import FakeUndone
 
 INCIDENT = IncidentId("inc-1")
 ALERT = AlertId("alert-1")
@@ -31,7 +33,7 @@ DELIVERED = START - timedelta(minutes=10)
 
 POLICY = load_policy(Path(__file__).parents[4] / "policy.yaml")
 
-# A process that died cannot end its lease; the tests wait this long instead of six minutes.
+# A process that died cannot end its lease; the tests wait this long instead of 90 seconds.
 LEASE_SECONDS = 60
 
 
@@ -49,6 +51,7 @@ class World:
         self.directory = FakeDirectory(self.checkpoints)
         self.evidence = FakeEvidence(self.checkpoints)
         self.targets = FakeTargets(self.checkpoints)
+        self.undone = FakeUndone(self.checkpoints)
         self.incidents = FakeIncidents(self.checkpoints)
         self.queue = FakeQueue(self.checkpoints, self.now)
         self.deps = Deps(
@@ -57,6 +60,7 @@ class World:
             evidence=self.evidence,
             targets=self.targets,
             incidents=self.incidents,
+            undone=self.undone,
             queue=self.queue,
             policy=POLICY,
             settings=Settings(
@@ -83,8 +87,17 @@ class World:
         }
         return self.mailboxes.add_item(mailbox, folder, Item(**{**known, **changes}))  # type: ignore[arg-type]  # one dict of several types
 
-    async def plan(self, *mailboxes: str, state: PlanState = PlanState.RUNNING) -> None:
-        """An incident whose plan has one target in each of these mailboxes, in one chunk."""
+    async def plan(
+        self,
+        *mailboxes: str,
+        state: PlanState = PlanState.RUNNING,
+        named: Mapping[str, object] | None = None,
+        approval: Mapping[str, object] | None = None,
+    ) -> None:
+        """An incident whose plan has one target in each of these mailboxes, in one chunk.
+
+        `named` changes what the targets know of the mail, `approval` what the plan says of its approval.
+        """
         plan = Plan(
             id=PLAN,
             incident_id=INCIDENT,
@@ -99,6 +112,7 @@ class World:
             pending_mailboxes=len(mailboxes),
             state=state,
             planned_at=START,
+            **(approval or {}),
         )
         link = AlertLink(
             id=ALERT,
@@ -110,7 +124,7 @@ class World:
             step=AlertStep.PLANNED,
         )
         self.incidents.keep(Incident(id=INCIDENT, opened_at=START), link, plan)
-        targets = [target_in(mailbox) for mailbox in mailboxes]
+        targets = [target_in(mailbox).model_copy(update=named or {}) for mailbox in mailboxes]
         chunk = Chunk(id=CHUNK, incident_id=INCIDENT, plan_id=PLAN, targets=len(targets))
         assert await self.targets.add_chunk(chunk, targets)
 

@@ -135,7 +135,14 @@ def test_what_came_back_was_pulled_first(
 def test_what_was_partly_pulled_is_told_as_that_also_when_it_is_back(
     state: str, reason: str | None, kinds: list[str], states: dict[str, Any]
 ) -> None:
-    ended = target("ann", TargetState(state), reason=reason, partly_reason="why", read=ReadState.READ)
+    ended = target(
+        "ann",
+        TargetState(state),
+        reason=reason,
+        pull_state=TargetState.PARTLY_QUARANTINED,
+        pull_reason="why",
+        read=ReadState.READ,
+    )
     told = of_targets([ended], START)
     assert [one.event.kind for one in told] == kinds
     assert told[0].event.data["reason"] == "why"
@@ -174,9 +181,9 @@ def test_what_is_back_in_part_is_told_as_that_once_and_counted_once(
 
 def test_what_a_person_got_back_from_the_hidden_folder_is_counted_once_whatever_it_was() -> None:
     before = target("ann", TargetState.FAILED, reason="gave_up:x")
-    back = target("ann", TargetState.RESTORED, stranded_as=TargetState.FAILED, partly_reason="gave_up:x")
-    stuck = target("ann", TargetState.FAILED, reason="restore_failed:y", stranded_as=TargetState.FAILED)
-    stuck = stuck.model_copy(update={"partly_reason": "gave_up:x"})
+    back = target("ann", TargetState.RESTORED, pull_state=TargetState.FAILED, pull_reason="gave_up:x")
+    stuck = target("ann", TargetState.FAILED, reason="restore_failed:y", pull_state=TargetState.FAILED)
+    stuck = stuck.model_copy(update={"pull_reason": "gave_up:x"})
     (ended,) = of_targets([before], START)
     told = of_targets([back], START)
     assert told[0].event.id == ended.event.id == of_targets([stuck], START)[0].event.id
@@ -189,7 +196,14 @@ def test_what_a_person_got_back_from_the_hidden_folder_is_counted_once_whatever_
 
 
 def test_the_exposure_of_what_is_partly_pulled_has_no_end_yet() -> None:
-    pulled = target("ann", TargetState.PARTLY_QUARANTINED, reason="why", partly_reason="why", delivered_at=START)
+    pulled = target(
+        "ann",
+        TargetState.PARTLY_QUARANTINED,
+        reason="why",
+        pull_state=TargetState.PARTLY_QUARANTINED,
+        pull_reason="why",
+        delivered_at=START,
+    )
     (told,) = of_targets([pulled], START)
     assert "exposedSeconds" not in told.event.data or told.event.data["exposedSeconds"] is None
 

@@ -122,6 +122,7 @@ def test_the_demonstration_has_each_kind_of_end(phishing: Generated) -> None:
         ("on_premises", "MailboxNotEnabledForRESTAPI"),
         ("denied", "ErrorAccessDenied"),
         ("held", "sender_differs"),
+        ("held", "sender_unknown"),
         ("mailbox_missing", "guest"),
         ("mailbox_missing", "mail_contact"),
         ("mailbox_missing", "unknown_address"),
@@ -267,6 +268,13 @@ def test_a_mail_that_only_bears_the_message_id_is_held_where_nothing_else_is() -
     assert ends(made(lookalikes=[look]))["ann"][:2] == ("quarantined", None)
     gone = {"did": "remove", "who": "ann", "whereto": "vanished"}
     assert ends(made(lookalikes=[look], deeds=[gone]))["ann"][:2] == ("held", "sender_differs")
+
+
+@pytest.mark.parametrize(("minutes_ago", "reason"), [(90, "sender_unknown"), (60 + 25 * 60, "received_earlier")])
+def test_a_mail_without_an_address_of_its_sender_is_held(minutes_ago: int, reason: str) -> None:
+    look = {"why": "w", "where": ["ann"], "sender": {"address": "/O=X/CN=ORDERS"}, "minutes_ago": minutes_ago}
+    gone = {"did": "remove", "who": "ann", "whereto": "vanished"}
+    assert ends(made(lookalikes=[look], deeds=[gone]))["ann"][:2] == ("held", reason)
 
 
 @pytest.mark.parametrize(("minutes_ago", "known"), [(90, True), (60 + 24 * 60 + 1, False)])

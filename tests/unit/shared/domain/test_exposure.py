@@ -35,7 +35,7 @@ def ended(draw: st.DrawFn) -> list[Target]:
             pulled_at=None if seconds is None else START + timedelta(seconds=seconds),
         )
         if target.state is TargetState.PARTLY_QUARANTINED:
-            target = target.model_copy(update={"partly_reason": "why"})
+            target = target.model_copy(update={"pull_state": target.state, "pull_reason": "why"})
         steps.append(target)
         if target.state in PULLED and draw(st.booleans()):
             if draw(st.booleans()):

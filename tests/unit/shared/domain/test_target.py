@@ -168,8 +168,8 @@ def test_a_step_begins_the_time_of_trying_anew() -> None:
 def test_what_is_on_its_way_back_knows_how_it_was_pulled() -> None:
     partly = a_target(S.LOCATED).to(S.PARTLY_QUARANTINED, "why")
     back = partly.to(S.RESTORING)
-    assert (back.pulled_as, back.partly_reason) == (S.PARTLY_QUARANTINED, "why")
+    assert (back.pulled_as, back.pull_reason) == (S.PARTLY_QUARANTINED, "why")
     failed = back.to(S.PARTLY_QUARANTINED, "restore_failed:x")
-    assert (failed.reason, failed.partly_reason) == ("restore_failed:x", "why")
+    assert (failed.reason, failed.pull_reason) == ("restore_failed:x", "why")
     again = failed.to(S.PLANNED).to(S.LOCATED).to(S.QUARANTINED)
     assert again.pulled_as is S.QUARANTINED

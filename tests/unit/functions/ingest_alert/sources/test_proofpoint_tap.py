@@ -133,6 +133,21 @@ def test_casing_and_types_drift(drift: dict[str, Any]) -> None:
     assert found.disposition is Disposition.ACT
 
 
+@pytest.mark.parametrize(
+    ("header", "senders"),
+    [
+        ({"fromAddress": ["A@x.example", "b@Bücher.example"]}, ("a@x.example", "b@xn--bcher-kva.example")),
+        ({"fromAddress": None, "headerFrom": '"john doe"@Evil.example'}, ('"john doe"@evil.example',)),
+        ({"fromAddress": None, "headerFrom": "a@x.example, B <b@y.example>"}, ("a@x.example", "b@y.example")),
+        ({"fromAddress": None, "headerFrom": None}, ()),
+        ({"fromAddress": ["<>"], "headerFrom": "nobody"}, ()),
+    ],
+)
+def test_all_from_addresses_are_kept_in_one_spelling(header: dict[str, Any], senders: tuple[str, ...]) -> None:
+    message = one(**{"headerFrom": None, **header}).messages[0]
+    assert (message.senders, message.sender) == (senders, next(iter(senders), None))
+
+
 def test_without_an_envelope_recipient_the_header_has_to_do() -> None:
     assert one(recipient=[]).messages[0].recipients == ("list@contoso.example",)
 
