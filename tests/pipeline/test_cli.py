@@ -84,7 +84,8 @@ def clawback(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 def alert(vendor_id: str, message_id: str) -> bytes:
     """What the policy of the package would pull by itself."""
-    message = {"internetMessageId": message_id, "receivedAt": DELIVERED.isoformat(), "recipients": [ADA, BEN]}
+    known = {"sender": "bad@evil.example", "receivedAt": DELIVERED.isoformat()}
+    message = {"internetMessageId": message_id, **known, "recipients": [ADA, BEN]}
     about = {"version": 1, "id": vendor_id, "threatType": "phish", "severity": "high"}
     return json.dumps({**about, "messages": [message]}).encode()
 
