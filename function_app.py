@@ -36,11 +36,13 @@ if _role in {Role.PIPELINE, Role.ALL}:
 
 if _role in {Role.WEB, Role.ALL}:
     from functions.health import blueprint as health
+    from functions.hidden import blueprint as hidden
     from functions.ingest_alert import blueprint as ingest_alert
     from functions.pause import blueprint as pause
     from functions.report.api import blueprint as cases
 
     app.register_functions(health.web)
+    app.register_functions(hidden.web)
     app.register_functions(ingest_alert.web)
     app.register_functions(cases.web)
     app.register_functions(pause.web)

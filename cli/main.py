@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from cli import alerts, cases, dead_letters, doctor, pause
+from cli import alerts, cases, dead_letters, doctor, hidden, pause
 from cli.dev import app as dev
 from cli.errors import INTERRUPTED, PIPE_CLOSED, REFUSED, CommandError
 from cli.options import wants_json
@@ -53,6 +53,7 @@ app.add_typer(dev.local, name="local")
 app.add_typer(alerts.alert, name="alert")
 app.add_typer(cases.incident, name="incident")
 app.add_typer(cases.commands)
+app.add_typer(hidden.hidden, name="hidden")
 app.add_typer(dead_letters.dead_letter, name="dead-letter")
 app.add_typer(pause.commands)
 app.add_typer(doctor.commands)

@@ -23,6 +23,7 @@ _ROWS = 1000
 _STYLES = {
     "quarantined": "green",
     "partly_quarantined": "bold yellow",
+    "partly_restored": "bold yellow",
     "already_quarantined": "green",
     "restored": "cyan",
     "failed": "bold red",

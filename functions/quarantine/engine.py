@@ -27,15 +27,16 @@ from datetime import datetime, timedelta
 from functions.quarantine.hold import held_back
 from functions.quarantine.models import Deps, UnitOfWork
 from functions.quarantine.pull import locate, move, verify
-from functions.quarantine.restore import put_back, survey, verify_restored, wanted_back
+from functions.quarantine.restore import put_back, survey, verify_restored
+from functions.quarantine.rules import wanted_back
 from functions.quarantine.undone import stopped_if_undone
-from shared.domain.ids import ChunkId, TargetId
+from shared.domain.ids import ChunkId
 from shared.domain.incident import Plan, PlanState
 from shared.domain.target import Chunk, Target, TargetState
 from shared.errors import ClawbackError, UnavailableError
 from shared.pipeline.envelope import MAX_AGE, backoff
 from shared.pipeline.events import Event, emit
-from shared.pipeline.payloads import ChunkChanged
+from shared.pipeline.payloads import ChunkChanged, RestoreChunk
 from shared.pipeline.stage import Done, Outcome, Reject, RetryLater
 from shared.ports.versioned import Versioned
 
@@ -56,13 +57,13 @@ _ENDS_SOON = timedelta(seconds=10)
 _SAME_MOMENT = timedelta(seconds=2)
 
 
-async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | None = None) -> Outcome:
+async def advance(chunk_id: ChunkId, deps: Deps, *, undo: RestoreChunk | None = None) -> Outcome:
     """Bring every target of the chunk as far as it goes now.
 
     Args:
         chunk_id: the chunk.
         deps: services.
-        undo: the targets that are wanted back; empty means all, None means that nothing is.
+        undo: what is wanted back; None means that nothing is.
     """
     header, targets = await deps.targets.read_chunk(chunk_id)
     chunk, now = header.value, deps.now()
@@ -78,7 +79,7 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
         return Reject("plan_not_approved")
 
     work = UnitOfWork({target.id: target for target in targets}, deps.now, plan=plan)
-    wanted = await _want_back(work, undo, deps)
+    wanted = await _want_back(work, undo, deps) if undo else []
     read = header
     try:
         await _look(work, deps, (TargetState.PLANNED, TargetState.LOCATED) if approved else (TargetState.LOCATED,))
@@ -121,6 +122,20 @@ async def _finish(
         # A pull that came while this message had the lease left everything to it.
         return RetryLater("approved meanwhile", 0.0) if waits and await _is_released(chunk, deps) else Done()
     return RetryLater("targets left", (due - now).total_seconds(), service=bool(work.retries))
+
+
+async def _want_back(work: UnitOfWork, undo: RestoreChunk, deps: Deps) -> list[Target]:
+    """Note which copies are wanted back; the targets that the undo is about, as they were.
+
+    While pulling is paused, nothing else of the chunk is pulled.
+    """
+    wanted = [target for target in work.targets.values() if not undo.targets or target.id in undo.targets]
+    for target in wanted:
+        work.put(wanted_back(target, undo.command_id, undo.items))
+    if await held_back(deps):
+        # A pull of theirs that has begun is finished, so that it can be undone.
+        work.leave_out(TargetState.PLANNED, TargetState.LOCATED, but={target.id for target in wanted})
+    return wanted
 
 
 def _taken_care_of(chunk: Chunk, now: datetime, *, undo: bool) -> Outcome | None:
@@ -189,19 +204,6 @@ async def _keep(header: Versioned[Chunk], chunk: Chunk, changed: list[Target], d
     """Commit what is known after an error, if it can be; otherwise the lease ends by itself."""
     with suppress(ClawbackError):
         await deps.targets.commit(chunk, header.etag, changed)
-
-
-async def _want_back(work: UnitOfWork, undo: frozenset[TargetId] | None, deps: Deps) -> list[Target]:
-    """The targets that are wanted back; while pulling is paused, nothing else of the chunk is pulled."""
-    if undo is None:
-        return []
-    wanted = [target for target in work.targets.values() if not undo or target.id in undo]
-    for target in wanted:
-        work.put(wanted_back(target))
-    if await held_back(deps):
-        # A pull of theirs that has begun is finished, so that it can be undone.
-        work.leave_out(TargetState.PLANNED, TargetState.LOCATED, but={target.id for target in wanted})
-    return wanted
 
 
 async def _look(work: UnitOfWork, deps: Deps, pulled: Sequence[TargetState]) -> None:

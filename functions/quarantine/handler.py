@@ -1,6 +1,7 @@
 """The quarantine stage: pulls chunks, puts them back, and takes the commands that lead to either."""
 
 from functions.quarantine.engine import advance
+from functions.quarantine.hidden import answer
 from functions.quarantine.hold import held_back
 from functions.quarantine.looks import look_again, look_at_chunk
 from functions.quarantine.models import Deps
@@ -13,6 +14,7 @@ from shared.domain.undone import UndoEntry
 from shared.pipeline.payloads import (
     ApprovePlan,
     ExpandRecipients,
+    HiddenMail,
     IncidentChanged,
     LookAgain,
     LookAtChunk,
@@ -31,18 +33,20 @@ async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:
     """Handle one message of the quarantine queue."""
     match message:
         case PullChunk():
-            return await held_back(deps) or await advance(message.chunk_id, deps)
+            outcome = await held_back(deps) or await advance(message.chunk_id, deps)
         case RestoreChunk():
-            # The engine takes no named target for all of the chunk: the message itself says which of both is meant.
-            return await advance(message.chunk_id, deps, undo=frozenset(message.targets))
+            outcome = await advance(message.chunk_id, deps, undo=message)
         case ApprovePlan():
-            return await approve(message, deps)
+            outcome = await approve(message, deps)
         case UndoPull():
-            return await undo(message, deps)
+            outcome = await undo(message, deps)
         case LookAgain():
-            return await look_again(message, deps)
+            outcome = await look_again(message, deps)
         case LookAtChunk():
-            return await held_back(deps) or await look_at_chunk(message, deps)
+            outcome = await held_back(deps) or await look_at_chunk(message, deps)
+        case HiddenMail():
+            outcome = await answer(message, deps)
+    return outcome
 
 
 async def approve(message: ApprovePlan, deps: Deps) -> Outcome:

@@ -130,6 +130,9 @@ def opens(target: Target, message: LookAtChunk) -> bool:
     """Whether this message opens the next look at a target that has ended."""
     if target.state not in LOOKED_AT_AGAIN or target.put_back_failed or _opener(target, message) in target.openers:
         return False
+    if not all(copy.claimed for copy in target.copies):
+        # Somebody wanted it back.
+        return False
     if not message.automatic:
         return True
     if target.automatic_looks >= MAX_AUTOMATIC_LOOKS or (not message.pulled_too and target.state in _PULLED):

@@ -1,5 +1,6 @@
 """What the quarantine stage needs, and what it works with while it handles one message."""
 
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ from shared.domain.target import Copy, Target, TargetState
 from shared.policy import Policy
 from shared.ports.answers import Answer, Refusal
 from shared.ports.directory import Directory
+from shared.ports.evidence import EvidenceStore
 from shared.ports.incidents import IncidentStore
 from shared.ports.mailboxes import Item, ItemKey, Mailboxes, MessageKey
 from shared.ports.queue import MessageQueue
@@ -30,6 +32,7 @@ class Deps:
 
     mailboxes: Mailboxes
     directory: Directory
+    evidence: EvidenceStore
     targets: TargetStore
     incidents: IncidentStore
     tenant: TenantStore
@@ -38,6 +41,22 @@ class Deps:
     policy: Policy
     settings: Settings
     now: Clock
+
+
+@dataclass
+class WayBack:
+    """What is known, while one message is handled, of the copies that are to be put back."""
+
+    hidden: dict[ItemKey, Item] = field(default_factory=dict)
+    """Those that are in the hidden folder, as they were seen last."""
+    holders: list[Target] = field(default_factory=list)
+    """Every target, of whichever case, that has one of the copies."""
+    answers: dict[ItemKey, Item] = field(default_factory=dict)
+    """What the moves back answered."""
+    stuck: dict[TargetId, list[Refusal]] = field(default_factory=lambda: defaultdict(list))
+    """Why copies of a target are not back. Each stands for one copy: the others go on."""
+    found_elsewhere: set[TargetId] = field(default_factory=set)
+    """Targets with a copy that somebody else took out of the hidden folder, and put somewhere else."""
 
 
 @dataclass
@@ -50,8 +69,7 @@ class UnitOfWork:
     """As they are stored."""
     ready: set[TargetId] = field(default_factory=set)
     """Those that were answered in full: their copies may be moved once the chunk is committed."""
-    seen: dict[ItemKey, Item] = field(default_factory=dict)
-    """Copies that are to be put back, as they were seen last."""
+    way_back: WayBack = field(default_factory=WayBack)
     began: datetime = field(init=False)
     """Before anything was searched for."""
     waits: dict[MailboxId, datetime] = field(init=False)
@@ -147,7 +165,9 @@ class UnitOfWork:
     def fit(self, most: int) -> None:
         """Leave to the next message what makes the commit larger than `most` bytes. What never fits is ended."""
         left = most
-        for key in [key for key, target in self.targets.items() if target is not self.before[key]]:
+        changed = [key for key, target in self.targets.items() if target is not self.before[key]]
+        # What was refused before comes last: it must not take the room of the others in every round.
+        for key in sorted(changed, key=lambda key: _failed_before(self.before[key])):
             size = target_size(self.targets[key])
             if size > most:
                 self.end(too_large(_as_seen(self.before[key], self.targets[key])))
@@ -165,6 +185,11 @@ class UnitOfWork:
         targets = [target for key, target in self.targets.items() if target is not self.before[key]]
         self.before = dict(self.targets)
         return targets
+
+
+def _failed_before(target: Target) -> tuple[bool, int]:
+    """To sort by: what could not be put back comes last, before it what was refused most often."""
+    return target.put_back_failed, target.attempts
 
 
 def _as_seen(before: Target, now: Target) -> Target:

@@ -18,6 +18,7 @@ from functions.quarantine.rules import (
     located,
     said_yes,
     seen_again,
+    seen_hidden,
     why_held,
 )
 from shared.domain.identity import SENDER_UNKNOWN
@@ -69,7 +70,7 @@ async def move(work: UnitOfWork, deps: Deps) -> None:
         if isinstance(answer, Refusal):
             work.put_copy(target.id, copy.model_copy(update={"unmoved": certainly_not_done(answer)}))
         elif _shows(answer, copy):
-            work.put_copy(target.id, copy.model_copy(update={"moved_at": deps.now()}))
+            work.put_copy(target.id, seen_hidden(copy, answer, deps.now()))
     for target, copy in waiting:
         answer = answers[item_key(target, copy)]
         if isinstance(answer, Refusal):

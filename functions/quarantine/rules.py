@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.domain.identity import PROTECTED_SENDER, SENDER_DIFFERS, SENDER_UNKNOWN, Identity, Judgement
 from shared.domain.incident import Plan, PlanState
-from shared.domain.target import RESTORE_FAILED, Copy, Original, ReadState, Target, TargetState
+from shared.domain.target import RESTORE_FAILED, Copy, Marks, Original, ReadState, Target, TargetState
 from shared.pipeline.envelope import backoff
 from shared.pipeline.payloads import ApprovePlan
 from shared.policy import Policy
@@ -68,15 +68,112 @@ def refused(target: Target, refusal: Refusal, now: datetime) -> Target:
 def give_up(target: Target, code: str) -> Target:
     """The end of what cannot be done: failed, or still in quarantine if it was to be put back."""
     if target.state is TargetState.RESTORING:
-        return target.to(target.pulled_as, f"{RESTORE_FAILED}{code}")
+        return _not_all_back(target, f"{RESTORE_FAILED}{code}")
     return target.ended(TargetState.FAILED, code)
+
+
+def _not_all_back(target: Target, reason: str) -> Target:
+    """The end of an undo that did not bring every copy back: as it was before, or restored in part."""
+    back = [copy.restored_at for copy in target.copies if copy.restored_at]
+    if not back:
+        return target.to(target.pulled_as, reason)
+    times = {"partly_restored_at": target.partly_restored_at or max(back), "restored_at": max(back)}
+    return target.to(TargetState.PARTLY_RESTORED, reason, **times)
+
+
+def all_asked_are_back(target: Target, reason: str | None) -> Target:
+    """The end of an undo that brought back what was asked for: all copies, or those that a person named.
+
+    Args:
+        target: on its way back.
+        reason: what is to be said about a copy, if anything.
+    """
+    if any(copy.restored_at is None for copy in target.copies):
+        return _not_all_back(target, "asked_for_in_part")
+    times = [copy.restored_at for copy in target.copies if copy.restored_at]
+    return target.to(TargetState.RESTORED, reason, restored_at=max(times, default=None))
+
+
+# In other states a copy without the time of its move is known not to be moved.
+_MAY_HAVE_MOVED = {
+    TargetState.LOCATED,
+    TargetState.RESTORING,
+    TargetState.PARTLY_QUARANTINED,
+    TargetState.PARTLY_RESTORED,
+}
+
+# States that an undo of the case begins from. What was named of the hidden folder is put back from every state. What is
+# planned with copies in the hidden folder was pulled before, and is looked at again.
+_UNDONE_FROM = _PULLED | {TargetState.PARTLY_RESTORED, TargetState.PLANNED}
+
+
+def wanted_back(target: Target, command: str, items: Collection[str] = ()) -> Target:
+    """What an undo makes of a target before anything is moved.
+
+    One command tries once: what it could not put back is not tried again when its message is delivered again.
+
+    Args:
+        target: any target.
+        command: the id of the command.
+        items: the only copies that are wanted; empty means all, of a target that was pulled.
+    """
+    if target.state is TargetState.PLANNED and not items and not hidden_ids(target):
+        # It was never touched, and must not be any more.
+        return target.ended(TargetState.HELD, "undo_requested")
+    asked = _asked_for(target, items)
+    # The pull of a located target is finished first.
+    if target.state is TargetState.LOCATED or all(c.undo_by == command for c in target.copies if c.id in asked):
+        return target
+    marked = tuple(c.model_copy(update={"undo_by": command}) if c.id in asked else c for c in target.copies)
+    if target.state is TargetState.RESTORING:
+        return target.model_copy(update={"copies": marked})
+    if target.state in _UNDONE_FROM or target.put_back_failed:
+        return target.to(TargetState.RESTORING, copies=marked)
+    kept = {"pull_state": target.state, "pull_reason": target.reason}
+    return target.to(TargetState.RESTORING, copies=marked, **kept)
+
+
+def _asked_for(target: Target, items: Collection[str]) -> set[str]:
+    """The copies that an undo is about and that are not back yet."""
+    if not items and target.state not in _UNDONE_FROM | {TargetState.RESTORING}:
+        return set()
+    asked = {copy.id for copy in target.copies if copy.restored_at is None and (not items or copy.id in items)}
+    if target.state is TargetState.RESTORING:
+        # They are on their way already; nobody knows whether this is the same command again.
+        return asked - {copy.id for copy in target.copies if copy.undo_by}
+    return asked
+
+
+def wanted_copies(target: Target) -> list[Copy]:
+    """The copies of a target on its way back that are still to be put back."""
+    named = any(copy.undo_by for copy in target.copies)
+    # Version 0.1 wrote no command: all were wanted.
+    return [copy for copy in target.copies if copy.restored_at is None and (copy.undo_by or not named)]
+
+
+def is_hidden(copy: Copy, item: Item) -> bool:
+    """Whether the copy is in the hidden folder that it was moved to."""
+    return item.folder_id == copy.quarantine_folder_id
+
+
+def has_claim(target: Target, copy: Copy) -> bool:
+    """Whether this target wants its copy in the hidden folder, and has put it there or may have."""
+    if not copy.claimed or (target.state is TargetState.RESTORING and copy.undo_by):
+        return False
+    return copy.moved_at is not None or (not copy.unmoved and target.state in _MAY_HAVE_MOVED)
+
+
+def claimed_by(target: Target, copy: Copy, holders: Iterable[Target]) -> Target | None:
+    """Another target, of whichever case, that wants this copy of `target` in the hidden folder."""
+    others = (one for one in holders if one.id != target.id and one.mailbox.id == target.mailbox.id)
+    return next((one for one in others if any(c.id == copy.id and has_claim(one, c) for c in one.copies)), None)
 
 
 def too_large(target: Target) -> Target:
     """The end of a target whose copies are more than one document holds: nothing more of it is moved."""
-    if target.state in _PULLED:
+    if target.state in _PULLED | {TargetState.PARTLY_RESTORED}:
         return give_up(target.to(TargetState.RESTORING), "record_too_large")
-    return give_up(target, "record_too_large")
+    return target if target.terminal else give_up(target, "record_too_large")
 
 
 def wait_of(target: Target, refusal: Refusal) -> timedelta:
@@ -107,7 +204,7 @@ def _seen_copy(copy: Copy, answer: Answer[Item], now: datetime) -> Copy:
         gone = answer.kind is RefusalKind.NOT_FOUND
         return copy.model_copy(update={"moved_at": None, "unmoved": True}) if gone else copy
     if answer.folder_id == copy.quarantine_folder_id:
-        return copy.model_copy(update={"moved_at": copy.moved_at or now, "unmoved": False})
+        return seen_hidden(copy, answer, now)
     return copy.model_copy(update={"moved_at": None, "unmoved": True})
 
 
@@ -212,22 +309,29 @@ def _in_folder(copy: Copy, quarantine_folder: str) -> Copy:
     return copy.model_copy(update={"quarantine_folder_id": quarantine_folder, "moved_at": None, "unmoved": True})
 
 
-def is_restored(copy: Copy, item: Item) -> bool:
-    """Whether the item is where it is to be, received when it was, and marked as it was."""
-    return (
-        item.folder_id == copy.restored_folder_id
-        and item.received_at == copy.original.received_at
-        and has_marks(copy.original, item)
-    )
+def is_exact(copy: Copy, item: Item) -> bool:
+    """Whether what the move back answered shows the copy as it was: received when it was, and marked as it was."""
+    return item.received_at == copy.original.received_at and has_marks(copy.marks, item)
 
 
-def has_marks(original: Original, item: Item) -> bool:
-    """Whether read state, flag and categories are those of before."""
-    return (
-        item.is_read == original.is_read
-        and item.flag == original.flag
-        and set(item.categories) == set(original.categories)
+def has_marks(marks: Marks, item: Item) -> bool:
+    """Whether read state, flag and categories are these."""
+    return item.is_read == marks.is_read and item.flag == marks.flag and set(item.categories) == set(marks.categories)
+
+
+def seen_hidden(copy: Copy, item: Item, now: datetime) -> Copy:
+    """The copy once it is seen in the hidden folder, with the marks that it has there.
+
+    Its owner may have changed them after they were written ahead, and gets the newer ones back.
+    """
+    if copy.moved_at is not None:
+        return copy
+    changed = (
+        None
+        if has_marks(copy.original, item)
+        else Marks(is_read=item.is_read, flag=item.flag, categories=item.categories)
     )
+    return copy.model_copy(update={"moved_at": now, "unmoved": False, "as_moved": changed})
 
 
 def shown(path: str) -> str:

@@ -112,21 +112,37 @@ def _event(incident_id: IncidentId, kind: str, at: datetime, actor: str, about: 
 
 
 def _of_target(target: Target, now: datetime) -> list[CountedEvent]:
-    """One or two events: a restore, or a failed one, comes after a pull, which may not be recorded yet."""
-    pulled = target.model_copy(update={"state": target.pulled_as, "reason": target.pull_reason})
+    """Up to three events: a restore comes after a pull, and after a part of it, which may not be recorded yet."""
+    pulled = _pulled(target, now)
+    partly = _partly_restored(target, now)
+    why = (target.reason or "").startswith("restore_failed:")
+    failed = [CountedEvent(_seen(target, "restore_failed", now))] if why else []
     match target.state:
         case TargetState.RESTORED:
-            return [
-                _quarantined(pulled, now),
-                CountedEvent(_seen(target, target.state, target.restored_at or now), target),
-            ]
-        case TargetState.QUARANTINED | TargetState.PARTLY_QUARANTINED if target.put_back_failed:
-            # Still there, and counted as that already: the attempt to bring it back failed.
-            return [_quarantined(pulled, now), CountedEvent(_seen(target, "restore_failed", now))]
+            return [*pulled, *partly, CountedEvent(_seen(target, target.state, target.restored_at or now), target)]
+        case TargetState.PARTLY_RESTORED:
+            return [*pulled, *partly, *failed]
+        case target.pulled_as if failed:
+            # It is what it was, and counted as that already: the attempt to bring it back failed.
+            return [*pulled, *failed]
         case TargetState.QUARANTINED | TargetState.PARTLY_QUARANTINED:
-            return [_quarantined(target, now)]
+            return pulled
         case _:
             return [CountedEvent(_seen(target, target.state, now), target)]
+
+
+def _pulled(target: Target, now: datetime) -> list[CountedEvent]:
+    """How its pull ended, as it was recorded or is to be."""
+    ended = target.model_copy(update={"state": target.pulled_as, "reason": target.pull_reason})
+    return [_quarantined(ended, now)]
+
+
+def _partly_restored(target: Target, now: datetime) -> list[CountedEvent]:
+    """That it was restored in part; once, however often the rest was tried."""
+    if target.partly_restored_at is None:
+        return []
+    partly = target.model_copy(update={"state": TargetState.PARTLY_RESTORED, "reason": None})
+    return [CountedEvent(_seen(partly, partly.state, target.partly_restored_at or now), partly)]
 
 
 def _quarantined(target: Target, now: datetime) -> CountedEvent:

@@ -13,6 +13,15 @@ _READ_COUNTER = {ReadState.READ: "read", ReadState.UNREAD: "unread", ReadState.U
 
 _PULLED = {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}
 
+_BACK = {TargetState.RESTORED, TargetState.PARTLY_RESTORED}
+
+
+def _counted_as(target: Target) -> TargetState:
+    """The state in which a target was counted before it was put back, or the rest of it."""
+    if target.state is TargetState.RESTORED and target.partly_restored_at is not None:
+        return TargetState.PARTLY_RESTORED
+    return target.pulled_as
+
 
 class Counts(Frozen):
     """Sums over the targets of one incident. Of fixed size. Seconds are whole, from delivery to the pull."""
@@ -34,7 +43,7 @@ class Counts(Frozen):
 
     def add(self, target: Target) -> "Counts":
         """These counts with one target in the terminal state that it has just reached."""
-        if target.state is not TargetState.RESTORED and target.past_looks:
+        if target.state not in _BACK and target.past_looks:
             # The newest look counts, and the one before it no longer.
             without = self._without(target.at_look(target.past_looks[-1]))
             return without._with(target)  # noqa: SLF001 - of this class
@@ -55,10 +64,10 @@ class Counts(Frozen):
 
     def _with(self, target: Target) -> "Counts":
         states = dict(self.states)
-        if target.state is TargetState.RESTORED:
-            # It was counted as it was pulled, with its exposure, and is now only one of them.
-            states[target.pulled_as] = states.get(target.pulled_as, 0) - 1
-            states[TargetState.RESTORED] = states.get(TargetState.RESTORED, 0) + 1
+        if target.state in _BACK:
+            # It was counted as it was before, with its exposure, and is now only one of them.
+            states[_counted_as(target)] = states.get(_counted_as(target), 0) - 1
+            states[target.state] = states.get(target.state, 0) + 1
             return self.model_copy(update={"states": {k: n for k, n in states.items() if n}})
         states[target.state] = states.get(target.state, 0) + 1
         update: dict[str, object] = {"states": states}
@@ -86,5 +95,5 @@ def finished_targets(targets: Iterable[Target]) -> Counter[PlanId]:
     A plan is finished when the first look at each of its targets is over. A restored target was counted before, as it
     was pulled.
     """
-    first = (target for target in targets if target.look == 1 and target.state is not TargetState.RESTORED)
+    first = (target for target in targets if target.look == 1 and target.state not in _BACK)
     return Counter(target.plan_id for target in first)

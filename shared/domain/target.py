@@ -30,6 +30,8 @@ class TargetState(StrEnum):
     ALREADY_QUARANTINED = "already_quarantined"
     """Every copy is in the hidden folder, and another case put it there: the undo of that case puts it back."""
     RESTORED = "restored"
+    PARTLY_RESTORED = "partly_restored"
+    """Some copies are out of the hidden folder again, others are not, or are not known to be. `reason` says why."""
     NOT_FOUND = "not_found"
     GONE_BY_USER = "gone_by_user"
     """Only where clients cannot reach it (Recoverable Items\\Purges)."""
@@ -41,17 +43,6 @@ class TargetState(StrEnum):
 
 
 TERMINAL = frozenset(TargetState) - {TargetState.PLANNED, TargetState.LOCATED, TargetState.RESTORING}
-
-_NEXT: dict[TargetState, frozenset[TargetState]] = {
-    TargetState.PLANNED: TERMINAL - {TargetState.RESTORED} | {TargetState.LOCATED},
-    TargetState.LOCATED: TERMINAL - {TargetState.RESTORED},
-    TargetState.QUARANTINED: frozenset({TargetState.RESTORING}),
-    # It can be put back, and it can be looked at again.
-    TargetState.PARTLY_QUARANTINED: frozenset({TargetState.RESTORING, TargetState.PLANNED}),
-    # A restore that cannot be done leaves the copy where it is: still quarantined, and said so in `reason`.
-    TargetState.RESTORING: frozenset({TargetState.RESTORED, TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}),
-}
-
 
 RESTORE_FAILED = "restore_failed:"
 """How the reason of a target begins that was to be put back, and could not."""
@@ -81,6 +72,53 @@ send the same Message-ID again and again; after this many looks a person is to s
 # some 300 bytes of a document of which 99 are in one batch of 2 MB.
 _KEPT_LOOKS = 20
 _KEPT_OPENERS = 40
+
+# What only an undo leads to.
+_BACK = frozenset({TargetState.RESTORED, TargetState.PARTLY_RESTORED})
+
+RESTORE_FAILED = "restore_failed:"
+"""How the reason of a target begins that was to be put back, and could not."""
+
+# What a pull ends in when something of the target is in the hidden folder.
+_PULLED = frozenset({TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED})
+
+LOOKED_AT_AGAIN = frozenset(
+    {
+        TargetState.NOT_FOUND,
+        TargetState.GONE_BY_USER,
+        TargetState.DENIED,
+        TargetState.MAILBOX_MISSING,
+        TargetState.ON_PREMISES,
+        TargetState.FAILED,
+        *_PULLED,
+    }
+)
+"""What is looked at again. Not among them: what a person undid or has to decide, and what another case has, whose undo
+would be reverted."""
+
+MAX_AUTOMATIC_LOOKS = 12
+"""Looks at one target that no person asked for: the watch of three days without message trace takes six. The sender can
+send the same Message-ID again and again; after this many looks a person is to see it."""
+
+# A look sends its outcome to the chain when it ends: the one before the last twenty is long there. Each of them takes
+# some 300 bytes of a document of which 99 are in one batch of 2 MB.
+_KEPT_LOOKS = 20
+_KEPT_OPENERS = 40
+
+# What only an undo leads to.
+_BACK = frozenset({TargetState.RESTORED, TargetState.PARTLY_RESTORED})
+
+_NEXT: dict[TargetState, frozenset[TargetState]] = {
+    # Whatever a target ended as: a person can ask for what lies in the hidden folder.
+    **{state: frozenset({TargetState.RESTORING}) for state in TERMINAL - {TargetState.RESTORED}},
+    # It was looked at before if it has copies, and those can be wanted back.
+    TargetState.PLANNED: TERMINAL - _BACK | {TargetState.LOCATED, TargetState.RESTORING},
+    TargetState.LOCATED: TERMINAL - _BACK,
+    # It can be put back, and it can be looked at again.
+    TargetState.PARTLY_QUARANTINED: frozenset({TargetState.RESTORING, TargetState.PLANNED}),
+    # A restore that cannot be done leaves it as it was before, and says so in `reason`.
+    TargetState.RESTORING: TERMINAL,
+}
 
 
 class ReadState(StrEnum):
@@ -136,15 +174,20 @@ class Mailbox(Frozen):
         )
 
 
-class Original(Frozen):
-    """Where a copy was and what it looked like before it was moved: all that undo needs."""
+class Marks(Frozen):
+    """What a person can change about a copy."""
 
-    folder_id: str
-    folder_path: str
     is_read: bool | None = None
     flag: dict[str, Any] = Field(default_factory=dict)
     """Graph's followupFlag, untouched."""
     categories: tuple[str, ...] = ()
+
+
+class Original(Marks):
+    """Where a copy was and what it looked like before it was moved."""
+
+    folder_id: str
+    folder_path: str
     received_at: Instant | None = None
 
 
@@ -159,8 +202,28 @@ class Copy(Frozen):
     unmoved: bool = False
     """Whether it is known that it was not moved: it was seen elsewhere, or its move was refused. If this is False and
     `moved_at` is None, a move was asked for and nobody knows whether it was done."""
+    as_moved: Marks | None = None
+    """Its marks in the hidden folder when it was seen there first, if they are not those that were written ahead: its
+    owner changed them in between. None if they are the same."""
+    undo_by: str | None = None
+    """The command that last asked for it to be put back."""
     restored_folder_id: str | None = None
     restored_folder_path: str | None = None
+    restored_at: Instant | None = None
+    """When it was seen outside of the hidden folder after somebody had asked for it. From then on it is its owner's:
+    whatever is delivered again, it is not moved or marked any more."""
+    released_at: Instant | None = None
+    """When it was wanted back while another target had it in quarantine too: it is left to that one."""
+
+    @property
+    def marks(self) -> Marks:
+        """What it looks like once it is put back."""
+        return self.as_moved or self.original
+
+    @property
+    def claimed(self) -> bool:
+        """Whether its target wants it in the hidden folder."""
+        return self.restored_at is None and self.released_at is None
 
 
 class PastLook(Frozen):
@@ -221,6 +284,8 @@ class Target(Stored):
     """The state in which its pull ended, if something of it is in the hidden folder, or was until it was put back."""
     pull_reason: str | None = None
     """Its `reason` then: an undo has a reason of its own after that."""
+    partly_restored_at: Instant | None = None
+    """When an undo first ended as `PARTLY_RESTORED`."""
     restored_at: Instant | None = None
     look: int = 1
     """The number of the current look; the first one is that of the plan."""
@@ -246,7 +311,7 @@ class Target(Stored):
     @property
     def put_back_failed(self) -> bool:
         """Whether it was to be put back, and could not."""
-        return self.state in _PULLED and (self.reason or "").startswith(RESTORE_FAILED)
+        return self.terminal and (self.reason or "").startswith(RESTORE_FAILED)
 
     @property
     def traits(self) -> Traits:
@@ -276,7 +341,7 @@ class Target(Stored):
             raise ValueError(f"{self.id}: no step from {self.state} to {state}")
         tries: dict[str, Any] = {"attempts": 0, "trying_since": None, "gives_up_at": None}
         if state in _PULLED and self.state is not TargetState.RESTORING:
-            changes |= {"pull_state": state, "pull_reason": reason}
+            changes |= {"pull_state": state, "pull_reason": reason, "partly_restored_at": None}
         return self.model_copy(update={"state": state, "reason": reason, **tries, **changes})
 
     def look_again(self, opener: str, *, automatic: bool, mailbox: Mailbox | None = None) -> "Target":
@@ -306,6 +371,7 @@ class Target(Stored):
                 "trying_since": None,
                 "gives_up_at": None,
                 "not_before": None,
+                "partly_restored_at": None,
             }
         )
         return again.asked_by(opener)

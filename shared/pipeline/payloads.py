@@ -11,6 +11,7 @@ from shared.names import Stage
 
 # Id and trip are part of a blob's name: a forged message must not name another blob.
 HEALTH_ID = r"^health-[0-9a-f]{32}$"
+HIDDEN_ID = r"^hidden-[0-9a-f]{32}$"
 
 
 class IngestAlert(Frozen):
@@ -104,6 +105,8 @@ class RestoreChunk(_Selection):
     kind: Literal["restore_chunk"] = "restore_chunk"
     incident_id: IncidentId
     chunk_id: ChunkId
+    items: tuple[str, ...] = ()
+    """Only these copies, whatever the state of their targets. None named: all copies of what was pulled."""
     command_id: str
 
 
@@ -140,6 +143,14 @@ class LookAtChunk(Frozen):
     """Only these, because message trace shows a delivery at this moment; each delivery opens one look."""
     pulled_too: bool = True
     """Whether those are looked at again of which something is in the hidden folder."""
+
+
+class HiddenMail(Frozen):
+    """A person asks what lies in hidden folders, or for some of it to be put back. What is asked is in a blob."""
+
+    stage: ClassVar[Stage] = Stage.QUARANTINE
+    kind: Literal["hidden_mail"] = "hidden_mail"
+    id: str = Field(pattern=HIDDEN_ID)
 
 
 class IncidentChanged(Frozen):
@@ -205,7 +216,8 @@ class ChangePause(Frozen):
 
 
 QuarantineMessage = Annotated[
-    ApprovePlan | PullChunk | UndoPull | RestoreChunk | LookAgain | LookAtChunk, Field(discriminator="kind")
+    ApprovePlan | PullChunk | UndoPull | RestoreChunk | LookAgain | LookAtChunk | HiddenMail,
+    Field(discriminator="kind"),
 ]
 ReportMessage = Annotated[IncidentChanged | ChunkChanged | CloseIncident, Field(discriminator="kind")]
 Payload = (
@@ -218,6 +230,7 @@ Payload = (
     | RestoreChunk
     | LookAgain
     | LookAtChunk
+    | HiddenMail
     | IncidentChanged
     | ChunkChanged
     | CloseIncident

@@ -105,6 +105,10 @@ class Mailboxes(Protocol):
         """As `find`, in the hidden folder that pulled mail goes to. It is not made: without it there are no items."""
         ...
 
+    async def list_hidden(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[tuple[Item, ...]]]:
+        """All that lies in the hidden folder that pulled mail goes to. It is not made: without it there is nothing."""
+        ...
+
     async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
         """The items with these immutable ids, wherever in the mailbox they are."""
         ...

@@ -53,6 +53,10 @@ class TargetStore(Protocol):
         """The chunk of each of these targets that the incident has."""
         ...
 
+    async def holding(self, items: Sequence[str]) -> list[Target]:
+        """The targets, of all cases, with a copy of one of these item ids; those left out that cannot be read."""
+        ...
+
     def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         """All chunks of the incident, in any order."""
         ...

@@ -456,3 +456,17 @@ async def test_no_mailbox_ever_sees_more_than_four_requests_at_a_time() -> None:
         assert all(kinds(answers) == [None] * 60 for answers in looked)
         assert world.graph.throttle.peak[ANN] == 4
         assert world.graph.throttle.refused == 0
+
+
+async def test_all_that_lies_in_the_hidden_folder_is_listed_and_none_is_made(world: World) -> None:
+    first, second, _ = (world.put(ANN, Mail(f"<{number}@evil.example>")) for number in range(3))
+    nothing = await world.port.list_hidden([ANN, BEN])
+    assert nothing == {ANN: (), BEN: ()}
+    hidden = await quarantine_folder(world, ANN)
+    await world.port.move([(ANN, first, hidden), (ANN, second, hidden)])
+
+    listed = await world.port.list_hidden([ANN, BEN, ANN])
+
+    assert (ids(listed[ANN]), ids(listed[BEN])) == ({first, second}, set())
+    assert {item.folder_id for item in listed[ANN]} == {hidden}  # type: ignore[union-attr]
+    assert kinds(await world.port.list_hidden([FENCED, NOBODY])) == [RefusalKind.DENIED, RefusalKind.MAILBOX_MISSING]

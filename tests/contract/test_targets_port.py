@@ -8,7 +8,19 @@ import pytest
 from shared.bootstrap import Services
 from shared.domain.ids import AlertId, ChunkId, IncidentId, MailboxId
 from shared.domain.incident import plan_id
-from shared.domain.target import MAX_CHUNK_TARGETS, Chunk, Hop, Mailbox, Target, TargetState, Via, chunk_id, target_id
+from shared.domain.target import (
+    MAX_CHUNK_TARGETS,
+    Chunk,
+    Copy,
+    Hop,
+    Mailbox,
+    Original,
+    Target,
+    TargetState,
+    Via,
+    chunk_id,
+    target_id,
+)
 from shared.errors import ConflictError, NotFoundError
 from shared.ports.targets import TargetStore
 from shared.ports.versioned import Versioned
@@ -98,6 +110,19 @@ async def test_targets_are_found_across_chunks(store: TargetStore, incident: Inc
     assert await store.chunks_with(incident, [second[0].id]) == [two.id]
     assert await store.chunks_with(incident, [others[0].id]) == []
     assert await store.chunks_with(incident, []) == []
+
+
+async def test_targets_are_found_by_the_copies_that_they_have(store: TargetStore, incident: IncidentId) -> None:
+    chunk, targets = a_chunk(incident, 3)
+    original = Original(folder_id="inbox", folder_path="Inbox")
+    items = [f"{incident}=/+{number}" for number in range(3)]
+    one = targets[0].model_copy(update={"copies": tuple(Copy(id=key, original=original) for key in items[:2])})
+    two = targets[1].model_copy(update={"copies": tuple(Copy(id=key, original=original) for key in items[1:])})
+    await store.add_chunk(chunk, [one, two, targets[2]])
+
+    assert await store.holding([items[0]]) == [one]
+    assert sorted(await store.holding(items), key=str) == sorted([one, two], key=str)
+    assert await store.holding([f"{incident}-none"]) == await store.holding([]) == []
 
 
 async def test_a_chunk_is_listed_in_the_order_of_ids(store: TargetStore, incident: IncidentId) -> None:

@@ -97,6 +97,10 @@ class FakeMailboxes:
         self._checkpoint("find hidden")
         return {(m, mid): self._answer(self._find_in_quarantine, m, mid) for m, mid in dict.fromkeys(wanted)}
 
+    async def list_hidden(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[tuple[Item, ...]]]:
+        self._checkpoint("list hidden")
+        return {m: self._answer(self._hidden, m) for m in dict.fromkeys(mailboxes)}
+
     async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
         self._checkpoint("get")
         return {(m, i): self._answer(self._get, m, i) for m, i in dict.fromkeys(items)}
@@ -169,6 +173,11 @@ class FakeMailboxes:
         places = {i for i, p in box.folders.items() if p == QUARANTINE}
         items = box.items.values()
         return tuple(item for item in items if item.internet_message_id == message_id and item.folder_id in places)
+
+    def _hidden(self, mailbox: str) -> tuple[Item, ...]:
+        box = self.boxes[mailbox]
+        places = {i for i, p in box.folders.items() if p == QUARANTINE}
+        return tuple(item for item in box.items.values() if item.folder_id in places)
 
     def _get(self, mailbox: str, item_id: str) -> Answer[Item]:
         return self.boxes[mailbox].items.get(item_id, GONE)

@@ -76,6 +76,10 @@ class FakeTargets:
             for target in self._targets[key].keys() & targets
         }
 
+    async def holding(self, items: Sequence[str]) -> list[Target]:
+        self._checkpoint("targets holding items")
+        return [target for target in self.all if not {copy.id for copy in target.copies}.isdisjoint(items)]
+
     async def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         self._checkpoint("chunks of incident")
         for key in self._chunks_of(incident_id):

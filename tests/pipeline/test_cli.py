@@ -84,7 +84,8 @@ def clawback(stack: Stack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 def alert(vendor_id: str, message_id: str) -> bytes:
     """What the policy of the package would pull by itself."""
-    message = {"internetMessageId": message_id, "receivedAt": DELIVERED.isoformat(), "recipients": [ADA, BEN]}
+    known = {"sender": "bad@evil.example", "receivedAt": DELIVERED.isoformat()}
+    message = {"internetMessageId": message_id, **known, "recipients": [ADA, BEN]}
     about = {"version": 1, "id": vendor_id, "threatType": "phish", "severity": "high"}
     return json.dumps({**about, "messages": [message]}).encode()
 
@@ -160,6 +161,21 @@ def test_nothing_is_pulled_before_a_person_approves(stack: Stack, clawback: Run,
     told = wait(lambda: clawback("export", incident), lambda found: found["verification"]["intact"])
     assert told["incident"]["closedBy"] == "Sam"
     assert {t["mailbox"]["address"]: t["state"] for t in told["targets"]} == {ADA: "restored", BEN: "quarantined"}
+
+    # What is left in the hidden folder is put back by mailbox, also after the end of the case, and told there.
+    assert clawback("hidden", "list", "--mailbox", ADA)["items"] == []
+    (hidden,) = clawback("hidden", "list", "--mailbox", BEN.upper())["items"]
+    assert clawback("hidden", "list", "--incident", incident)["items"] == [hidden]
+    assert [(o["incidentId"], o["state"], o["folder"]) for o in hidden["owners"]] == [
+        (incident, "quarantined", "Junk Email")
+    ]
+    restore = ("hidden", "restore", "--mailbox", BEN, "--by", "Sam", "--reason", "harmless")
+    assert "there are 1 mails now" in clawback(*restore, "--all", "2", status=1)["error"]
+    assert [one["result"] for one in clawback(*restore, "--all", "1")["restored"]] == ["asked"]
+    reaches("closed", restored=2)
+    assert mailboxes(stack) == untouched
+    asked = {(one["command"], one["by"], one["reason"]) for one in clawback("incident", "show", incident)["commands"]}
+    assert ("restore_hidden", "Sam", "harmless") in asked
 
 
 def test_the_state_file_has_all_that_commands_need_and_only_its_owner_reads_it(stack: Stack, clawback: Run) -> None:

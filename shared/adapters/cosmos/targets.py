@@ -79,6 +79,19 @@ class CosmosTargets:
         """See `TargetStore.places`."""
         return {TargetId(found["id"]): ChunkId(found["chunkId"]) async for found in self._find(incident_id, targets)}
 
+    async def holding(self, items: Sequence[str]) -> list[Target]:
+        """See `TargetStore.holding`."""
+        container = await self._database.container("targets")
+        found: dict[TargetId, Target] = {}
+        for start in range(0, len(items), _IDS_AT_ONCE):
+            condition, parameters = one_of("item.id", items[start : start + _IDS_AT_ONCE])
+            text = f"SELECT VALUE c FROM c JOIN item IN c.copies WHERE {condition}"  # noqa: S608 - our own names only
+            # A target with several of them is found as often.
+            async for stored in query(container, text, **parameters):
+                if (target := readable(Target, stored)) is not None:
+                    found[target.id] = target
+        return list(found.values())
+
     async def chunks_of(self, incident_id: IncidentId) -> AsyncIterator[ChunkId]:
         """See `TargetStore.chunks_of`."""
         container = await self._database.container("targets")

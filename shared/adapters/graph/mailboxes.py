@@ -96,6 +96,22 @@ class GraphMailboxes:
         answers |= {key: _no_folder(answer) for key, answer in found.items()}
         return {key: read(answer, partial(_with_message_id, key[1])) for key, answer in answers.items()}
 
+    async def list_hidden(self, mailboxes: Sequence[MailboxId]) -> dict[MailboxId, Answer[tuple[Item, ...]]]:
+        """See `Mailboxes.list_hidden`."""
+        listed = await self._list_folders(list(dict.fromkeys(mailboxes)))
+        answers: dict[MailboxId, Answer[list[Document]]] = {}
+        requests: dict[MailboxId, Request] = {}
+        for mailbox, folders in listed.items():
+            if isinstance(folders, Refusal):
+                answers[mailbox] = folders
+            elif folders.hidden is None:
+                answers[mailbox] = []
+            else:
+                place = f"/mailFolders/{segment(folders.hidden)}/messages"
+                requests[mailbox] = _get(mailbox, place, query(select=_ITEM, top=_FOLDER_PAGE))
+        answers |= {key: _no_folder(answer) for key, answer in (await self._gateway.collect(requests)).items()}
+        return read_each(answers, lambda rows: tuple(items_of(rows)))
+
     async def get(self, items: Sequence[ItemKey]) -> dict[ItemKey, Answer[Item]]:
         """See `Mailboxes.get`."""
         answers = await self._gateway.send(

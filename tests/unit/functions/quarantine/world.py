@@ -16,6 +16,7 @@ from shared.settings import Settings
 from tests.fakes.checkpoints import Checkpoints
 from tests.fakes.clock import START, FakeClock
 from tests.fakes.directory import FakeDirectory
+from tests.fakes.evidence import FakeEvidence
 from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
@@ -48,7 +49,8 @@ class World:
     def __post_init__(self) -> None:
         self.now = FakeClock()
         self.mailboxes = FakeMailboxes(self.checkpoints)
-        self.directory = FakeDirectory()
+        self.directory = FakeDirectory(self.checkpoints)
+        self.evidence = FakeEvidence(self.checkpoints)
         self.targets = FakeTargets(self.checkpoints)
         self.undone = FakeUndone(self.checkpoints)
         self.incidents = FakeIncidents(self.checkpoints)
@@ -57,6 +59,7 @@ class World:
         self.deps = Deps(
             mailboxes=self.mailboxes,
             directory=self.directory,
+            evidence=self.evidence,
             targets=self.targets,
             incidents=self.incidents,
             tenant=self.tenant,

@@ -56,7 +56,7 @@ def target(name: str, state: TargetState = TargetState.PLANNED, chunk: ChunkId =
         hops=(Hop(via=Via.ALERT, name="clawback", ref=ALERT),),
         state=state,
     )
-    if state in {TargetState.QUARANTINED, TargetState.RESTORED}:
+    if state in {TargetState.QUARANTINED, TargetState.RESTORED, TargetState.PARTLY_RESTORED}:
         found = found.model_copy(
             update={
                 "read": ReadState.READ,

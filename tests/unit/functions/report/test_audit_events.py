@@ -70,7 +70,9 @@ def test_what_is_not_over_is_not_told(state: TargetState) -> None:
     assert of_targets([target("ann", state)], START) == []
 
 
-ENDS = sorted(TERMINAL - {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED, TargetState.RESTORED})
+PULLED = {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}
+BACK = {TargetState.RESTORED, TargetState.PARTLY_RESTORED}
+ENDS = sorted(TERMINAL - PULLED - BACK)
 
 
 @pytest.mark.parametrize("state", ENDS)
@@ -148,6 +150,49 @@ def test_what_was_partly_pulled_is_told_as_that_also_when_it_is_back(
     for one in told:
         counts = counts.add(one.target) if one.target else counts
     assert (counts.states, counts.read) == (states, 1)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "kinds", "states"),
+    [
+        (
+            "partly_restored",
+            "restore_failed:x",
+            ["quarantined", "partly_restored", "restore_failed"],
+            {"partly_restored": 1},
+        ),
+        ("partly_restored", "asked_for_in_part", ["quarantined", "partly_restored"], {"partly_restored": 1}),
+        ("restored", None, ["quarantined", "partly_restored", "restored"], {"restored": 1}),
+    ],
+)
+def test_what_is_back_in_part_is_told_as_that_once_and_counted_once(
+    state: str, reason: str | None, kinds: list[str], states: dict[str, Any]
+) -> None:
+    changes: dict[str, Any] = {"reason": reason, "partly_restored_at": START}
+    told = of_targets([target("ann", TargetState(state), **changes)], START)
+    assert [one.event.kind for one in told] == kinds
+    counts = Counts()
+    for one in told:
+        counts = counts.add(one.target) if one.target else counts
+    assert (counts.states, counts.read) == (states, 1)
+    again = target("ann", TargetState.PARTLY_RESTORED, reason="restore_failed:y", partly_restored_at=START)
+    assert of_targets([again], START)[1].event.id == told[1].event.id
+
+
+def test_what_a_person_got_back_from_the_hidden_folder_is_counted_once_whatever_it_was() -> None:
+    before = target("ann", TargetState.FAILED, reason="gave_up:x")
+    back = target("ann", TargetState.RESTORED, pull_state=TargetState.FAILED, pull_reason="gave_up:x")
+    stuck = target("ann", TargetState.FAILED, reason="restore_failed:y", pull_state=TargetState.FAILED)
+    stuck = stuck.model_copy(update={"pull_reason": "gave_up:x"})
+    (ended,) = of_targets([before], START)
+    told = of_targets([back], START)
+    assert told[0].event.id == ended.event.id == of_targets([stuck], START)[0].event.id
+    assert [one.event.kind for one in told] == ["failed", "restored"]
+    assert [one.event.kind for one in of_targets([stuck], START)] == ["failed", "restore_failed"]
+    counts = Counts()
+    for one in told:
+        counts = counts.add(one.target) if one.target else counts
+    assert counts.states == {"restored": 1}
 
 
 def test_the_exposure_of_what_is_partly_pulled_has_no_end_yet() -> None:

@@ -9,14 +9,14 @@ from shared.domain.ids import ChunkId, IncidentId, PlanId, TargetId
 from shared.domain.target import TERMINAL, Hop, Mailbox, ReadState, Target, TargetState, Via
 from tests.fakes.clock import START
 
-# What a pull can end in; RESTORED comes after QUARANTINED.
-ENDS = sorted(TERMINAL - {TargetState.RESTORED})
+# What a pull can end in; what is restored, as a whole or in part, was pulled before.
+ENDS = sorted(TERMINAL - {TargetState.RESTORED, TargetState.PARTLY_RESTORED})
 PULLED = {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}
 
 
 @st.composite
 def ended(draw: st.DrawFn) -> list[Target]:
-    """Targets in the order in which they end, some of them twice: pulled, then restored."""
+    """Targets in the order in which they end, some of them again: restored in part, restored."""
     steps: list[Target] = []
     for number in range(draw(st.integers(0, 12))):
         seconds = draw(st.none() | st.integers(0, 100_000))
@@ -38,7 +38,11 @@ def ended(draw: st.DrawFn) -> list[Target]:
             target = target.model_copy(update={"pull_state": target.state, "pull_reason": "why"})
         steps.append(target)
         if target.state in PULLED and draw(st.booleans()):
-            steps.append(target.model_copy(update={"state": TargetState.RESTORED}))
+            if draw(st.booleans()):
+                partly = {"state": TargetState.PARTLY_RESTORED, "partly_restored_at": START}
+                steps.append(target := target.model_copy(update=partly))
+            if target.state in PULLED or draw(st.booleans()):
+                steps.append(target.model_copy(update={"state": TargetState.RESTORED}))
     return steps
 
 
