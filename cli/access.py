@@ -59,7 +59,12 @@ def _keeps_secrets(url: str) -> bool:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)))
+    # What cannot be printed cannot be sent either: control characters, halves of a character.
+    return (
+        bool(host)
+        and url.isprintable()
+        and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)))
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -31,17 +31,22 @@ class Api:
         headers = {"x-functions-key": access.key}
         if access.token:
             headers["Authorization"] = f"Bearer {access.token}"
-        self._client = httpx.Client(
-            base_url=f"{access.url}/api/",
-            headers=headers,
-            timeout=_TIMEOUT,
-            # Redirects are refused: the API sends none, and the key must not follow one.
-            follow_redirects=False,
-            # What the system trusts, as other programs do, and not only httpx's own list.
-            verify=ssl.create_default_context(cafile=access.ca or None),
-            # What stays on this machine must not go to a proxy: it may be in clear text.
-            trust_env=not access.on_this_machine,
-        )
+        try:
+            self._client = httpx.Client(
+                base_url=f"{access.url}/api/",
+                headers=headers,
+                timeout=_TIMEOUT,
+                # Redirects are refused: the API sends none, and the key must not follow one.
+                follow_redirects=False,
+                # What the system trusts, as other programs do, and not only httpx's own list.
+                verify=ssl.create_default_context(cafile=access.ca or None),
+                # What stays on this machine must not go to a proxy: it may be in clear text.
+                trust_env=not access.on_this_machine,
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise CommandError(f"{access.url}: {error}", USAGE) from None
+        except OSError as error:
+            raise CommandError(f"{access.ca}: {error.strerror or 'no certificate authority'}", USAGE) from None
 
     def __enter__(self) -> Self:
         return self
@@ -136,9 +141,15 @@ def _problem(answer: httpx.Response) -> str:
         problem = None
     if not isinstance(problem, dict) or "title" not in problem:
         needs_key = answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
-        return f"{answer.status_code} {answer.reason_phrase}{': is the key right?' if needs_key else ''}"
+        return f"{answer.status_code} {answer.reason_phrase}: {'is the key right?' if needs_key else _path(answer)}"
     errors = problem.get("errors")
     listed = [error for error in errors if isinstance(error, dict)] if isinstance(errors, list) else []
     lines = "".join(f"\n  {error.get('path')}: {error.get('kind')}" for error in listed)
     detail = f": {problem['detail']}" if problem.get("detail") else ""
-    return f"{problem['title']}{detail}{lines} ({problem.get('instance', answer.status_code)})"
+    looked_for = f" {_path(answer)}" if answer.status_code == HTTPStatus.NOT_FOUND else ""
+    return f"{problem['title']}{detail}{looked_for}{lines} ({problem.get('instance', answer.status_code)})"
+
+
+def _path(answer: httpx.Response) -> str:
+    """What was asked for, below `/api/`."""
+    return answer.url.path.partition("/api/")[2]

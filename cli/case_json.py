@@ -25,6 +25,7 @@ class Case:
     """
 
     def __init__(self, api: Api, incident: str) -> None:
+        self.id = incident
         self._api = api
         self._path = f"{_PATH}/{segment(incident)}"
         self._document = api.get(f"{self._path}?top=1")
@@ -40,6 +41,11 @@ class Case:
         """How many targets are in which state, were read, and for how long they were exposed."""
         (counts,) = objects([self._document.get("counts", self._incident.get("counts", {}))])
         return counts
+
+    @property
+    def can_be_put_back(self) -> int:
+        """How many targets an undo would put back now."""
+        return int(self._document.get("canBePutBack", 0))
 
     def alerts(self) -> Iterator[Json]:
         """Links to the alerts that the incident was made of, with the policy's decision."""

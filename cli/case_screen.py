@@ -10,6 +10,9 @@ from cli.text import safe
 # Messages above the list of targets; `--json` has all of them.
 _MESSAGES = 10
 
+# Characters of who undid a mail, when and why: the API bounds each of them.
+_LONG = 500
+
 
 def print_case(case: Case) -> None:
     """Print the case and all its targets."""
@@ -18,7 +21,7 @@ def print_case(case: Case) -> None:
     console.print(title, style="bold")
     for line, style in _case_lines(case):
         console.print(line, style=style)
-    for table in show.targets(case.targets()):
+    for table in show.targets(case.targets(), console.width):
         console.print(table)
 
 
@@ -42,7 +45,8 @@ def _case_lines(case: Case) -> Iterator[tuple[str, str]]:
         yield from _plan_lines(plan)
     for command in case.commands():
         reason = f": {safe(command['reason'])}" if command.get("reason") else ""
-        who = f"{safe(command.get('by'))} at {safe(command.get('at'))}"
+        undo_class = f" ({safe(command['undoClass'])})" if command.get("undoClass") else ""
+        who = f"{safe(command.get('by'))} at {safe(command.get('at'))}{undo_class}"
         yield f"{safe(command.get('command'))} requested by {who}{reason}", ""
 
 
@@ -52,6 +56,8 @@ def _plan_lines(plan: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"  approved by {safe(by)} at {safe(plan.get('approvedAt'))}", ""
     label, style = ("needs approval", "yellow") if waits(plan) else ("needed approval", "")
     yield from _listed(label, plan.get("approvalReasons", []), style)
+    for undone in plan.get("undone", []):
+        yield f"  {safe(undone.get('text'), _LONG)}", style
     yield from _listed("note", plan.get("notes", []), "")
 
 

@@ -1,9 +1,13 @@
 """`clawback`: commands for people, and with `--json` for scripts."""
 
+import contextlib
+import errno
 import io
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO, cast
 
 import typer
 from typer.core import TyperGroup
@@ -11,7 +15,7 @@ from typer.exceptions import TyperException
 
 from cli import alerts, cases, dead_letters, doctor
 from cli.dev import app as dev
-from cli.errors import INTERRUPTED, PIPE_CLOSED, CommandError
+from cli.errors import INTERRUPTED, PIPE_CLOSED, REFUSED, CommandError
 from cli.options import wants_json
 
 
@@ -30,10 +34,8 @@ class _Root(TyperGroup):
         except TyperException as error:
             _report(_usage(error), as_json=wants_json(ctx))
             return error.exit_code
-        except BrokenPipeError:
-            # What is still buffered would fail again when the program ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return PIPE_CLOSED
+        except OSError as error:
+            return _not_written(error, as_json=wants_json(ctx))
         return status if isinstance(status, int) else 0
 
 
@@ -58,6 +60,9 @@ app.add_typer(dev.commands)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
+    # Where a stream was closed by whoever started this, there is none: what is printed then goes nowhere.
+    sys.stdin = sys.stdin or _nowhere("r")
+    sys.stdout, sys.stderr = sys.stdout or _nowhere("w"), sys.stderr or _nowhere("w")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A narrow code page must not fail on somebody's name.
@@ -71,9 +76,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A mistake before any command is known.
         _report(_usage(error), as_json=False)
         return error.exit_code
+    except OSError as error:
+        # Help is printed before any command is known.
+        return _not_written(error, as_json=False)
     except KeyboardInterrupt:
         return INTERRUPTED
     return status if isinstance(status, int) else 0
+
+
+def _nowhere(mode: str) -> TextIO:
+    return cast("TextIO", Path(os.devnull).open(mode, encoding="utf-8"))
+
+
+def _not_written(error: OSError, *, as_json: bool) -> int:
+    """The exit status after the output could not be written, or the system refused something else."""
+    # What is still buffered would fail again when the program ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    # Windows calls a closed pipe an invalid argument.
+    if error.errno in {errno.EPIPE, errno.EINVAL}:
+        return PIPE_CLOSED
+    _report(f"{error.filename or 'the output'}: {error.strerror or error}", as_json=as_json)
+    return REFUSED
 
 
 def _usage(error: TyperException) -> str:
@@ -84,7 +107,12 @@ def _usage(error: TyperException) -> str:
 
 
 def _report(message: str, *, as_json: bool) -> None:
-    """Print an error."""
+    """Print an error, if there is anybody to read it."""
+    with contextlib.suppress(OSError):
+        _print_error(message, as_json=as_json)
+
+
+def _print_error(message: str, *, as_json: bool) -> None:
     if as_json:
         from cli.json_output import json_text
 

@@ -1,5 +1,6 @@
 """Options and arguments that several commands have, each described once."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -33,6 +34,16 @@ SignIn = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", is_eager=True, callback=_remember_json, help="Print JSON instead of text.")
 ]
+
+
+class UndoClass(StrEnum):
+    """As `shared.domain.undone` has it, which takes longer to load than `--help` may take."""
+
+    FALSE_POSITIVE = "false_positive"
+    MISTAKE = "mistake"
+    OTHER = "other"
+
+
 Incident = Annotated[str, typer.Argument(help="Id of the incident, as `clawback incident list` prints it.")]
 By = Annotated[str, typer.Option(help="Who asks. Where people sign in, the signed-in account is used instead.")]
 Reason = Annotated[str, typer.Option(help="Why; it is kept with the command.")]

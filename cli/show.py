@@ -14,6 +14,9 @@ from cli.text import safe
 # Columns of a file or a pipe, where lines may be long.
 _WIDE = 400
 
+# Columns that a table needs to show each of its cells in a few lines. A narrower screen has other tables.
+_ENOUGH = 140
+
 # Rows that are laid out together: a table needs all its rows in memory to know how wide its columns are.
 _ROWS = 1000
 
@@ -83,13 +86,43 @@ def seconds_exposed(target: dict[str, Any]) -> float | None:
     return max(0.0, (pulled - delivered).total_seconds())
 
 
-def targets(found: Iterable[dict[str, Any]]) -> Iterator[Table]:
-    """Who had the mail, how they got it, and what became of it: one table for every thousand targets."""
+def targets(found: Iterable[dict[str, Any]], width: int = _WIDE) -> Iterator[Table]:
+    """Who had the mail, how they got it, and what became of it: one table for every thousand targets.
+
+    Args:
+        found: the targets.
+        width: columns of the screen. On a narrow one each target has several lines: its state and exposure stay whole.
+    """
+    lay_out = _targets if width >= _ENOUGH else _narrow_targets
     rest = iter(found)
     rows = list(islice(rest, _ROWS))
-    yield _targets(rows)
+    yield lay_out(rows)
     while rows := list(islice(rest, _ROWS)):
-        yield _targets(rows)
+        yield lay_out(rows)
+
+
+def _narrow_targets(found: Iterable[dict[str, Any]]) -> Table:
+    made = _narrow("state", "exposed", "mailbox, why, where, how")
+    for target in found:
+        read = target.get("read", "") if target.get("copies") else ""
+        where = " in ".join(part for part in (read, _folders(target)) if part)
+        about = (part for part in (address(target), target.get("reason"), where, way(target)) if part)
+        state, exposed = safe(target.get("state")), exposure(seconds_exposed(target))
+        made.add_row(Text(state, style=_STYLES.get(state, "")), exposed, Text("\n".join(map(safe, about))))
+    return made
+
+
+def _narrow(*columns: str) -> Table:
+    """A table whose last column takes what room is left, and whose others are never cut off."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns[:-1]:
+        made.add_column(column, no_wrap=True)
+    made.add_column(columns[-1], overflow="fold")
+    return made
+
+
+def _folders(target: dict[str, Any]) -> str:
+    return ", ".join(str(copy.get("original", {}).get("folderPath", "")) for copy in target.get("copies", []))
 
 
 def _targets(found: Iterable[dict[str, Any]]) -> Table:
@@ -100,7 +133,7 @@ def _targets(found: Iterable[dict[str, Any]]) -> Table:
                 address(target),
                 way(target),
                 target.get("read", "") if target.get("copies") else "",
-                ", ".join(str(copy.get("original", {}).get("folderPath", "")) for copy in target.get("copies", [])),
+                _folders(target),
                 target.get("state"),
                 target.get("reason"),
                 exposure(seconds_exposed(target)),
@@ -110,8 +143,10 @@ def _targets(found: Iterable[dict[str, Any]]) -> Table:
     )
 
 
-def incidents(found: Iterable[dict[str, Any]]) -> Table:
-    """The newest incidents."""
+def incidents(found: Iterable[dict[str, Any]], width: int = _WIDE) -> Table:
+    """The newest incidents, for a screen of so many columns."""
+    if width < _ENOUGH:
+        return _narrow_incidents(found)
     return table(
         ("incident", "state", "opened", "pulled", "targets", "title"),
         (
@@ -126,3 +161,13 @@ def incidents(found: Iterable[dict[str, Any]]) -> Table:
             for one in found
         ),
     )
+
+
+def _narrow_incidents(found: Iterable[dict[str, Any]]) -> Table:
+    made = _narrow("incident", "state", "about")
+    for one in found:
+        pulled = one.get("counts", {}).get("states", {}).get("quarantined", 0)
+        numbers = f"{safe(pulled)} of {safe(one.get('targets', 0))} pulled, opened {safe(one.get('openedAt'))}"
+        about = (part for part in (numbers, safe(one.get("title"))) if part)
+        made.add_row(Text(safe(one.get("id"))), safe(one.get("state")), Text("\n".join(about)))
+    return made

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.ports.mailboxes import Mailboxes
     from shared.ports.queue import MessageQueue
     from shared.ports.targets import TargetStore
+    from shared.ports.undone import UndoneStore
 
 D = TypeVar("D")
 
@@ -112,6 +113,12 @@ class Services:
         from shared.adapters.cosmos.alerts import CosmosAlerts  # noqa: PLC0415 - cold start
 
         return CosmosAlerts(self._database)
+
+    @cached_property
+    def undone(self) -> UndoneStore:
+        from shared.adapters.cosmos.undone import CosmosUndone  # noqa: PLC0415 - cold start
+
+        return CosmosUndone(self._database)
 
     @cached_property
     def incidents(self) -> IncidentStore:

@@ -27,6 +27,7 @@ from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
 from tests.fakes.targets import FakeTargets
+from tests.fakes.undone import FakeUndone
 
 D = TypeVar("D")
 
@@ -54,6 +55,7 @@ class World:
         self.alerts = FakeAlerts(self.checkpoints)
         self.incidents = FakeIncidents(self.checkpoints)
         self.targets = FakeTargets(self.checkpoints)
+        self.undone = FakeUndone(self.checkpoints)
         self.activity = FakeActivity(self.checkpoints)
         self.evidence = FakeEvidence(self.checkpoints)
         self.queue = FakeQueue(self.checkpoints, self.now)

@@ -36,7 +36,7 @@ def local_up(
 
 @commands.command()
 def demo() -> int:
-    """Show a pull, its proof and an undo."""
+    """Show a pull, its proof, and an undo that is remembered."""
     from cli.dev.demo import run
 
     with _start_errors():

@@ -7,7 +7,7 @@ The exit status is 0 only if all checks pass.
 import json
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,10 @@ QUARANTINE = "Clawback Quarantine"
 # Seconds. A pull of the demo's size takes a few; longer means that something hangs.
 _TIMEOUT = 120.0
 _POLL = 0.3
+
+# Who puts the copy back, and why. Whoever has the same mail to decide about next reads it.
+_WHO = "Demo Analyst"
+_WHY = "Clara knows the sender: the invoice is real"
 
 Items = dict[str, dict[str, dict[str, Any]]]
 """The items of the mailboxes: by mailbox (user id) and item id."""
@@ -87,7 +91,7 @@ class Demonstration:
         self._mailboxes = [mailbox.user_id for mailbox in made.tenant.mailboxes]
 
     def run(self) -> None:
-        """From the alert to the undo."""
+        """From the alert to the undo, and to the next alert about the same mail."""
         before = self._look()
         incident = self._alert()
         self._watch(incident)
@@ -96,6 +100,7 @@ class Demonstration:
         self._prove(before, pulled)
         self._put_back(incident, before, pulled)
         self._leave(incident)
+        self._report_again(incident)
 
     def _look(self) -> Items:
         """Every item of every mailbox, read from the mailboxes and not from Clawback."""
@@ -187,7 +192,7 @@ class Demonstration:
         self._console.print(f"\nUndo for {whose}", style="bold")
         mailbox = next(key for key, address in self._addresses.items() if address == whose)
         targets = [t["id"] for t in Case(self._api, incident).targets() if screen.address(t) == whose]
-        ask(self._api, incident, "undo", {"by": "Demo Analyst", "reason": "false positive", "targets": targets})
+        ask(self._api, incident, "undo", {"by": _WHO, "reason": _WHY, "class": "false_positive", "targets": targets})
         deadline = time.monotonic() + _TIMEOUT
         while time.monotonic() < deadline:
             states = {t["state"] for t in Case(self._api, incident).targets() if t["id"] in targets}
@@ -222,6 +227,45 @@ class Demonstration:
         ]
         self._console.print(screen.table(("", ""), rows))
         self._console.print(f"Written: {OUT / 'incident.json'}, {OUT / 'activity.csv'}")
+
+    def _report_again(self, incident: str) -> None:
+        """The same mail in a new case: what was undone is remembered by message, and waits for a person."""
+        self._console.print("\nThe case is closed, and the same mail is reported again", style="bold")
+        ask(self._api, incident, "close", {"by": _WHO, "reason": "the end of the demo"})
+        self._wait(lambda: Case(self._api, incident).header["state"] == "closed")
+        before = self._look()
+        self._stack.post_alert("proofpoint_tap", json.dumps(_reported_again(self._made.alert)).encode())
+        plans: list[dict[str, Any]] = []
+
+        def waits() -> bool:
+            others = [one["id"] for one in newest(self._api) if one["id"] != incident]
+            plans[:] = [plan for one in others for plan in Case(self._api, one).waiting_plans()]
+            return bool(plans)
+
+        waiting = self._wait(waits)
+        told = [undone["text"] for plan in plans for undone in plan.get("undone", [])]
+        for line in (*(reason for plan in plans for reason in plan["approvalReasons"]), *told):
+            self._console.print(f"  {safe(line, 500)}", style="yellow")
+        self._checks.that("its plan waits for a person", [] if waiting else ["no plan waits"])
+        said = any(f"undone by {_WHO}" in text and f"because {_WHY}" in text for text in told)
+        self._checks.that("it says who undid the mail before, and why", [] if said else told or ["nothing is said"])
+        self._checks.that("nothing was moved", [] if self._look() == before else ["a mailbox has changed"])
+
+    def _wait(self, until: Callable[[], bool]) -> bool:
+        """Whether it came to be in time."""
+        deadline = time.monotonic() + _TIMEOUT
+        while not (done := until()) and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        return done
+
+
+def _reported_again(alert: dict[str, Any]) -> dict[str, Any]:
+    """The alert as Proofpoint gives another event about the same mail: only the event's own ids differ."""
+    again = [
+        {**message, "GUID": f"{message['GUID']}-again", "id": f"{message['id']}-again"}
+        for message in alert["messagesDelivered"]
+    ]
+    return {**alert, "messagesDelivered": again}
 
 
 def _difference(wanted: Expected, found: dict[str, Any]) -> str | None:

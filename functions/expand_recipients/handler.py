@@ -28,6 +28,7 @@ from shared.domain.incident import (
     plan_id,
     together,
 )
+from shared.domain.undone import MAX_ON_PLAN, UndoneBefore, by_message, undone_before
 from shared.errors import NotFoundError, UnavailableError
 from shared.pipeline.case_lease import alone
 from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, Payload, PullChunk
@@ -146,7 +147,11 @@ async def _record(
         if stored is None or stored.value.state is not PlanState.DRAFT:
             recorded = stored.value if stored else draft
             return None
-        reasons = approval_reasons(deps.policy, decision, alerts, summary, incident=case, mailbox_total=total)
+        # Read here, under the ETag of the case: an undo in this case that is recorded first has changed the header.
+        undone = await _undone_before(alerts, summary, deps)
+        reasons = approval_reasons(
+            deps.policy, decision, alerts, summary, incident=case, mailbox_total=total, undone=len(undone)
+        )
         running = PlanState.RUNNING if summary.pending else PlanState.FINISHED
         changes = {
             "hash": summary.hash,
@@ -158,6 +163,7 @@ async def _record(
             "pending_mailboxes": summary.pending_mailboxes,
             "state": PlanState.AWAITING_APPROVAL if reasons else running,
             "approval_reasons": reasons,
+            "undone": tuple(undone[:MAX_ON_PLAN]),
             "notes": summary.notes,
             "planned_at": now,
             "unrecorded": True,
@@ -173,6 +179,15 @@ async def _record(
 
     await deps.incidents.update(draft.incident_id, change)
     return recorded
+
+
+async def _undone_before(alerts: list[Alert], summary: ManifestSummary, deps: Deps) -> list[UndoneBefore]:
+    """Messages of the plan that a person undid before, in whatever case; none if there is nothing to pull."""
+    if not summary.pending:
+        return []
+    named = [message for alert in alerts for message in alert.messages]
+    messages = by_message(named, summary.internet_message_ids)
+    return undone_before(messages, await deps.undone.recall({key for keys in messages.values() for key in keys}))
 
 
 async def _mark_dispatched(plan: Plan, deps: Deps) -> None:

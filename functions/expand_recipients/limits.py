@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functions.expand_recipients.manifest import ManifestSummary
 from shared.domain.alert import Alert
 from shared.domain.identity import PROTECTED_SENDER, SENDER_UNKNOWN
-from shared.domain.incident import NOBODY, NOT_IDENTIFIED, Action, Decision, Incident
+from shared.domain.incident import NOBODY, NOT_IDENTIFIED, Action, Decision, Incident, undone_reason
 from shared.policy import Policy
 
 
@@ -17,6 +17,7 @@ def approval_reasons(
     *,
     incident: Incident,
     mailbox_total: int | None,
+    undone: int = 0,
 ) -> tuple[str, ...]:
     """Why the plan needs a person, as codes with the numbers behind them; empty if it does not.
 
@@ -27,6 +28,7 @@ def approval_reasons(
         manifest: the plan's targets.
         incident: the case, with what its earlier plans took.
         mailbox_total: how many mailboxes the tenant has; None if that is not known.
+        undone: how many messages of the plan a person undid before, in whatever case.
     """
     # Nobody was found because nothing could be searched for: without a person, the case would look contained.
     reasons = [note for note in manifest.notes if note.startswith((NOT_IDENTIFIED, NOBODY))]
@@ -36,6 +38,8 @@ def approval_reasons(
         reasons.append(f"rule: {decision.rule}")
     if incident.closed_at is not None:
         reasons.append("incident_closed")
+    if undone:
+        reasons.append(undone_reason(undone))
     # Many small alerts about one mail are one large pull; what a person has approved is not held against the next plan.
     targets = manifest.pending + incident.unapproved_targets
     if targets > policy.limits.targets:

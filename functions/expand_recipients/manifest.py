@@ -60,6 +60,8 @@ class ManifestSummary:
     """Mailboxes of protected people among those."""
     sender_unknown: int = 0
     """Targets to pull of mails of which neither From nor NetworkMessageId is known."""
+    internet_message_ids: set[str] = field(default_factory=set)
+    """Message-IDs of what is looked for."""
     chunks: list[ChunkSummary] = field(default_factory=list)
 
 
@@ -118,6 +120,7 @@ async def read_manifest(path: str, evidence: EvidenceStore, add_chunk: AddChunk 
             mailboxes.add(target.mailbox.id)
             if not target.terminal:
                 summary.pending += 1
+                summary.internet_message_ids.add(target.internet_message_id)
                 pending.add(target.mailbox.id)
                 summary.sender_unknown += not (target.traits.senders or target.network_message_id)
                 protected.add(target.mailbox.id if target.mailbox.protected else None)

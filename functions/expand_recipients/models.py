@@ -11,6 +11,7 @@ from shared.ports.incidents import IncidentStore
 from shared.ports.mailboxes import Mailboxes
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
+from shared.ports.undone import UndoneStore
 from shared.settings import Settings
 
 
@@ -21,6 +22,7 @@ class Deps:
     alerts: AlertStore
     incidents: IncidentStore
     targets: TargetStore
+    undone: UndoneStore
     directory: Directory
     mailboxes: Mailboxes
     evidence: EvidenceStore

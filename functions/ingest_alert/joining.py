@@ -64,15 +64,9 @@ def _keys(alert: Alert) -> set[str]:
     return {key for message in alert.messages for key in _keys_of(message, alert)}
 
 
-def _keys_of(message: Message, alert: Alert) -> set[str]:
-    """All that another report of the same mail might know it by."""
-    if message.internet_message_id or message.network_message_id:
-        without = message.model_copy(update={"internet_message_id": None})
-        return {message.key, without.key if message.network_message_id else message.key}
-    if message.received_at and (message.sender or message.subject):
-        return {message.key}
+def _keys_of(message: Message, alert: Alert) -> frozenset[str]:
     # Two mails of which nothing is known cannot be compared: each opens a case of its own.
-    return {derive("msg", "event", alert.source, alert.vendor_alert_id)}
+    return message.keys or frozenset({derive("msg", "event", alert.source, alert.vendor_alert_id)})
 
 
 async def _joined_before(alert: AlertId, incidents: set[IncidentId], deps: Deps) -> IncidentId | None:

@@ -16,12 +16,14 @@ commit: what was seen; the lease ends ─▶ report ─▶ retry for what is lef
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 
 from functions.quarantine.models import Deps, UnitOfWork
 from functions.quarantine.pull import locate, move, verify
 from functions.quarantine.restore import put_back, survey, verify_restored, wanted_back
 from functions.quarantine.rules import not_put_back
+from functions.quarantine.undone import stopped_if_undone
 from shared.domain.ids import ChunkId, TargetId
 from shared.domain.incident import Plan, PlanState
 from shared.domain.target import Chunk, TargetState
@@ -47,15 +49,19 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     if chunk.lease_until is not None and chunk.lease_until > now:
         return RetryLater("leased", (chunk.lease_until - now).total_seconds())
     plan = await plan_of(chunk, deps)
-    approved = plan is not None and plan.state in {PlanState.RUNNING, PlanState.FINISHED}
-    if undo is None and not approved:
+    if plan is not None and _released(plan) and plan.approved_by is None:
+        plan = await stopped_if_undone(plan, targets, deps)
+    approved = plan is not None and _released(plan)
+    # What an undo stopped was released: copies that are written down, and perhaps moved already, are brought to an end.
+    stopped = plan is not None and plan.stopped_at is not None
+    if undo is None and not approved and not stopped:
         return Reject("plan_not_approved")
 
     work = UnitOfWork({target.id: target for target in targets}, plan=plan)
     wanted = [target for target in targets if undo is not None and (not undo or target.id in undo)]
     for target in wanted:
         work.put(wanted_back(target))
-    await _look(work, deps, pull=approved)
+    await _look(work, deps, (TargetState.PLANNED, TargetState.LOCATED) if approved else (TargetState.LOCATED,))
     work.fit(_MAX_COMMIT)
 
     acting = bool(work.still_ready(TargetState.LOCATED, TargetState.RESTORING))
@@ -81,10 +87,16 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: frozenset[TargetId] | 
     return RetryLater("targets left", work.retry_after, service=True) if left else Done()
 
 
-async def _look(work: UnitOfWork, deps: Deps, *, pull: bool) -> None:
-    """Only reads, but for hidden folders that are missing."""
-    if pull and work.of(TargetState.PLANNED, TargetState.LOCATED):
-        await locate(work, deps)
+async def _look(work: UnitOfWork, deps: Deps, pulled: Sequence[TargetState]) -> None:
+    """Only reads, but for hidden folders that are missing.
+
+    Args:
+        work: the chunk.
+        deps: services.
+        pulled: the states of the targets that are to be pulled.
+    """
+    if work.of(*pulled):
+        await locate(work, deps, *pulled)
     if work.of(TargetState.RESTORING):
         await survey(work, deps)
 
@@ -97,6 +109,10 @@ async def _act(work: UnitOfWork, deps: Deps) -> None:
     if work.still_ready(TargetState.RESTORING):
         await put_back(work, deps)
         await verify_restored(work, deps)
+
+
+def _released(plan: Plan) -> bool:
+    return plan.state in {PlanState.RUNNING, PlanState.FINISHED}
 
 
 async def plan_of(chunk: Chunk, deps: Deps) -> Plan | None:

@@ -1,19 +1,16 @@
 """The quarantine stage: pulls chunks, puts them back, and takes the commands that lead to either."""
 
-from collections.abc import AsyncIterator
-
 from functions.quarantine.engine import advance
 from functions.quarantine.models import Deps
-from shared.domain.ids import ChunkId, TargetId
+from functions.quarantine.undone import chunks_of, messages_of
+from shared.domain.ids import ChunkId
 from shared.domain.incident import Command, Incident, Plan, PlanState
 from shared.domain.target import chunk_id
+from shared.domain.undone import UndoEntry
 from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk, QuarantineMessage, RestoreChunk, UndoPull
 from shared.pipeline.stage import Done, Outcome, Reject
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
-
-# An incident can have a thousand chunks; what is held in memory is this many of their ids.
-_SENT_AT_ONCE = 100
 
 
 async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:
@@ -22,6 +19,7 @@ async def handle(message: QuarantineMessage, deps: Deps) -> Outcome:
         case PullChunk():
             return await advance(message.chunk_id, deps)
         case RestoreChunk():
+            # The engine takes no named target for all of the chunk: the message itself says which of both is meant.
             return await advance(message.chunk_id, deps, undo=frozenset(message.targets))
         case ApprovePlan():
             return await approve(message, deps)
@@ -76,32 +74,23 @@ async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
 
 
 async def undo(message: UndoPull, deps: Deps) -> Outcome:
-    """Record who wants what back, and ask each chunk that holds some of it."""
+    """Remember by message that a person undid it, record who wants what back, and ask each chunk that holds some of it.
+
+    In this order: a plan that is recorded on the case after the command has seen what is remembered, and a chunk that
+    begins to look for copies after this sees it too.
+    """
+    await deps.incidents.read(message.incident_id)
+    await deps.undone.remember(await messages_of(message, deps), _entry(message))
 
     async def change(case: Incident) -> Change | None:
         known = await deps.incidents.command(message.incident_id, message.command_id)
-        return None if known else Change(case, create=[_command(message, message.targets)])
+        return None if known else Change(case, create=[_command(message)])
 
     await deps.incidents.update(message.incident_id, change)
     await deps.queue.send(IncidentChanged(incident_id=message.incident_id), correlation_id=message.incident_id)
-    chunks: list[ChunkId] = []
-    async for chunk in _chunks(message, deps):
-        chunks.append(chunk)
-        if len(chunks) == _SENT_AT_ONCE:
-            await _send_back(message, chunks, deps)
-            chunks.clear()
-    await _send_back(message, chunks, deps)
+    async for chunks in chunks_of(message, deps):
+        await _send_back(message, chunks, deps)
     return Done()
-
-
-async def _chunks(message: UndoPull, deps: Deps) -> AsyncIterator[ChunkId]:
-    """The chunks that hold something of what is wanted back; no target named means all of the incident."""
-    if not message.targets:
-        async for chunk in deps.targets.chunks_of(message.incident_id):
-            yield chunk
-        return
-    for chunk in await deps.targets.chunks_with(message.incident_id, message.targets):
-        yield chunk
 
 
 async def _send_back(message: UndoPull, chunks: list[ChunkId], deps: Deps) -> None:
@@ -111,6 +100,7 @@ async def _send_back(message: UndoPull, chunks: list[ChunkId], deps: Deps) -> No
                 incident_id=message.incident_id,
                 chunk_id=chunk,
                 targets=message.targets,
+                all=message.takes_all,
                 command_id=message.command_id,
             )
             for chunk in chunks
@@ -119,13 +109,27 @@ async def _send_back(message: UndoPull, chunks: list[ChunkId], deps: Deps) -> No
     )
 
 
-def _command(message: ApprovePlan | UndoPull, targets: tuple[TargetId, ...] = ()) -> Command:
-    return Command(
+def _command(message: ApprovePlan | UndoPull) -> Command:
+    command = Command(
         id=message.command_id,
         incident_id=message.incident_id,
         command=message.kind,
         by=message.by,
         at=message.at,
         reason=message.reason,
-        targets=targets,
+    )
+    if isinstance(message, ApprovePlan):
+        return command
+    said = {"targets": message.targets, "all": message.takes_all, "undo_class": message.undo_class}
+    return command.model_copy(update=said)
+
+
+def _entry(message: UndoPull) -> UndoEntry:
+    return UndoEntry(
+        command_id=message.command_id,
+        incident_id=message.incident_id,
+        by=message.by,
+        at=message.at,
+        reason=message.reason,
+        undo_class=message.undo_class,
     )

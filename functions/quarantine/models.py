@@ -14,6 +14,7 @@ from shared.ports.incidents import IncidentStore
 from shared.ports.mailboxes import Item, ItemKey, Mailboxes, MessageKey
 from shared.ports.queue import MessageQueue
 from shared.ports.targets import TargetStore
+from shared.ports.undone import UndoneStore
 from shared.settings import Settings
 
 
@@ -24,6 +25,7 @@ class Deps:
     mailboxes: Mailboxes
     targets: TargetStore
     incidents: IncidentStore
+    undone: UndoneStore
     queue: MessageQueue
     policy: Policy
     settings: Settings

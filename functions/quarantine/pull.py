@@ -23,13 +23,13 @@ Items = dict[TargetId, list[Item]]
 Found = dict[MessageKey, Answer[tuple[Item, ...]]]
 
 
-async def locate(work: UnitOfWork, deps: Deps) -> None:
-    """Find every copy of every target that is planned, or was located by an earlier message.
+async def locate(work: UnitOfWork, deps: Deps, *states: TargetState) -> None:
+    """Find every copy of every target in one of these states: planned, or located by an earlier message.
 
     Those that are found and answered in full are `LOCATED` and ready; the rest is in a terminal state, or as before
     with one more attempt used.
     """
-    targets = work.begin(TargetState.PLANNED, TargetState.LOCATED)
+    targets = work.begin(*states)
     (visible, deletions), recorded = await gather(
         _search(targets, deps),
         deps.mailboxes.get([item_key(target, copy) for target in targets for copy in target.copies]),

@@ -15,7 +15,7 @@ SYSTEM = "clawback"
 
 
 def of_document(document: CaseDocument) -> list[CountedEvent]:
-    """The audit events of one document of a case, in the order in which they happened; at most two."""
+    """The audit events of one document of a case, in the order in which they happened; at most three."""
     match document:
         case Incident():
             return [CountedEvent(one) for one in _of_header(document)]
@@ -69,12 +69,20 @@ def _of_plan(plan: Plan) -> Iterable[AuditEvent]:
             mailboxes=plan.mailboxes,
             approvalReasons=list(plan.approval_reasons),
         )
+    if plan.stopped_at is not None:
+        # Who undid it, and why, is in the command of that case; here are ids and numbers only.
+        reasons = list(plan.approval_reasons)
+        yield _event(plan.incident_id, "plan_stopped", plan.stopped_at, SYSTEM, plan.id, approvalReasons=reasons)
     if plan.approved_by is not None and plan.approved_at is not None:
         yield _event(plan.incident_id, "approved", plan.approved_at, plan.approved_by, plan.id, hash=plan.hash)
 
 
 def _of_command(command: Command) -> AuditEvent:
-    named = {"targets": list(command.targets)} if command.targets else {}
+    named: dict[str, Any] = {"targets": list(command.targets)} if command.targets else {}
+    if command.all is not None:
+        named["all"] = command.all
+    if command.undo_class is not None:
+        named["class"] = command.undo_class
     return _event(
         command.incident_id,
         f"{command.command}_asked",

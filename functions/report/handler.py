@@ -25,7 +25,7 @@ from shared.pipeline.stage import Done, Outcome, RetryLater
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
 
-# Documents that are recorded together. Each gives at most two audit events, and a transactional batch takes 98 of them.
+# Documents that are recorded together, in one transactional batch with the header; it takes 100.
 _RECORDED_AT_ONCE = 48
 
 # They are written in one batch with the header, which has the rest.

@@ -14,6 +14,7 @@ from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.exposure import Counts
 from shared.domain.ids import AlertId, IncidentId, PlanId, derive
 from shared.domain.message import Message
+from shared.domain.undone import UndoClass, UndoneBefore
 
 MAX_ALERTS = 10_000
 """Alerts of one case; the next one opens a successor. Each list of a case stays readable, and its partition far below
@@ -156,6 +157,10 @@ class Plan(CaseRecord):
     pending_mailboxes: int = 0
     approval_reasons: tuple[str, ...] = ()
     """Why the plan needs a person; empty if it does not."""
+    undone: tuple[UndoneBefore, ...] = ()
+    """Messages of it that a person undid before, and why; the newest ones."""
+    stopped_at: Instant | None = None
+    """When an undo stopped it: it ran without a person, and waits for one since."""
     notes: tuple[str, ...] = ()
     """Where the search for recipients could not look, and how often."""
     planned_at: Instant | None = None
@@ -180,7 +185,10 @@ class Command(CaseRecord):
     at: Instant
     reason: str = ""
     targets: tuple[str, ...] = ()
-    """Empty means all of them."""
+    all: bool | None = None
+    """Of an undo: whether all targets are meant. None if version 0.1 took it: there, no target named means all."""
+    undo_class: UndoClass | None = None
+    """Of an undo. None if version 0.1 took it: it did not ask."""
 
 
 class Lease(Stored):
@@ -225,6 +233,10 @@ class PlanCounts(Frozen):
     finished: int = 0
 
 
+# States of targets that an undo puts back.
+_PUT_BACK = ("quarantined", "partly_quarantined", "partly_restored")
+
+
 class Incident(Stored):
     """The header of a case: below 64 KB, however large the case is. Changed only under its ETag."""
 
@@ -261,6 +273,11 @@ class Incident(Stored):
     """Whether the opening or the closing is not in the activity chain yet."""
 
     @property
+    def can_be_put_back(self) -> int:
+        """How many targets have copies in the hidden folder, as of the last entry of the chain that was counted."""
+        return sum(self.counts.states.get(state, 0) for state in _PUT_BACK)
+
+    @property
     def unplanned(self) -> bool:
         """Whether an alert is still to be decided, or its plan to be made."""
         return self.planned + self.ignored < self.alerts
@@ -289,6 +306,15 @@ NOT_IDENTIFIED = "message_not_identified"
 
 NOBODY = "recipients_unknown"
 """The note and approval reason that neither the alert nor message trace names a recipient of a message."""
+
+
+UNDONE_BEFORE = "undone_before"
+"""The approval reason that a person undid a mail of the plan, in whatever case."""
+
+
+def undone_reason(messages: int) -> str:
+    """The approval reason that a person undid so many messages of the plan."""
+    return f"{UNDONE_BEFORE}: {messages}"
 
 
 def unsearched(plan: Plan) -> bool:

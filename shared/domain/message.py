@@ -55,6 +55,16 @@ class Message(Frozen):
         received = self.received_at.isoformat() if self.received_at else ""
         return derive("msg", "look", self.sender or "", self.subject or "", received)
 
+    @property
+    def keys(self) -> frozenset[str]:
+        """All that another report of the same mail might know it by; empty if too little of it is known to compare."""
+        if self.internet_message_id or self.network_message_id:
+            without = self.model_copy(update={"internet_message_id": None})
+            return frozenset({self.key, without.key if self.network_message_id else self.key})
+        if self.received_at and (self.sender or self.subject):
+            return frozenset({self.key})
+        return frozenset()
+
 
 def few(senders: Iterable[str]) -> tuple[str, ...]:
     """These senders, once each and in order; none if they are more than `MAX_SENDERS`."""

@@ -1,11 +1,12 @@
 """The payloads of queue messages. They carry ids only; bodies are in Cosmos DB or in blobs."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from shared.domain.base import Frozen, Instant
 from shared.domain.ids import ChunkId, IncidentId, PlanId, TargetId
+from shared.domain.undone import UndoClass
 from shared.names import Stage
 
 # Id and trip are part of a blob's name: a forged message must not name another blob.
@@ -62,27 +63,47 @@ class PullChunk(Frozen):
     chunk_id: ChunkId
 
 
-class UndoPull(Frozen):
-    """A person wants targets restored. Without named targets: all of the case."""
+class _Selection(Frozen):
+    """Which targets. An empty selection never means all: that is said by `all`."""
+
+    targets: tuple[TargetId, ...] = ()
+    all: bool | None = None
+    """Whether all are meant. None only in a message of version 0.1, which had no such field: there, no target named
+    means all."""
+
+    @model_validator(mode="after")
+    def _says_what(self) -> Self:
+        if self.all is not None and self.all == bool(self.targets):
+            raise ValueError("either targets or all")
+        return self
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether all targets are meant."""
+        return self.all or (self.all is None and not self.targets)
+
+
+class UndoPull(_Selection):
+    """A person wants targets of the case restored."""
 
     stage: ClassVar[Stage] = Stage.QUARANTINE
     kind: Literal["undo_pull"] = "undo_pull"
     incident_id: IncidentId
-    targets: tuple[TargetId, ...] = ()
     command_id: str
     by: str
     at: Instant
     reason: str = ""
+    undo_class: UndoClass = UndoClass.OTHER
+    """Version 0.1 did not ask for it."""
 
 
-class RestoreChunk(Frozen):
-    """Restore targets of this chunk. Without named targets: all of them."""
+class RestoreChunk(_Selection):
+    """Restore targets of this chunk."""
 
     stage: ClassVar[Stage] = Stage.QUARANTINE
     kind: Literal["restore_chunk"] = "restore_chunk"
     incident_id: IncidentId
     chunk_id: ChunkId
-    targets: tuple[TargetId, ...] = ()
     command_id: str
 
 

@@ -1,6 +1,6 @@
 """What every HTTP command has in common: a small body, and the person who gives it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -20,10 +20,17 @@ MAX_TARGETS = 1000
 _Reason = Annotated[str, AfterValidator(lambda text: visible(text, _MAX_REASON) or "")]
 
 
-def _shown(text: str) -> str:
-    if not (shown := visible(text, _MAX_NAME)):
-        raise PydanticCustomError("blank", "nothing that could be shown")
-    return shown
+def _shown(limit: int) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not (shown := visible(text, limit)):
+            raise PydanticCustomError("blank", "nothing that could be shown")
+        return shown
+
+    return check
+
+
+GivenReason = Annotated[str, AfterValidator(_shown(_MAX_REASON))]
+"""A reason that has to be given."""
 
 
 class CommandBody(BaseModel):
@@ -31,7 +38,7 @@ class CommandBody(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
 
-    by: Annotated[str, AfterValidator(_shown)] | None = Field(
+    by: Annotated[str, AfterValidator(_shown(_MAX_NAME))] | None = Field(
         None, description="Who asks; ignored where the platform signs people in, required elsewhere"
     )
     reason: _Reason = ""

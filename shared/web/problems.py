@@ -17,6 +17,9 @@ _log = logging.getLogger("clawback.http")
 # Seconds. A right that was just granted takes minutes to be known everywhere (Azure RBAC).
 _MEND = 300
 
+# What a part of a path names.
+_KINDS = {"incident_id": "incident", "name": "list", "check_id": "health check"}
+
 Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 """Named as its function is: that is how an event says which one answered."""
 
@@ -73,6 +76,12 @@ def _response(body: str, status: int, mimetype: str, headers: dict[str, str] | N
     )
 
 
+def _looked_for(req: func.HttpRequest) -> str:
+    """What the path was to name, such as `No such incident or list.`: never what the sender wrote there."""
+    kinds = [_KINDS.get(name, name) for name in req.route_params]
+    return f"No such {' or '.join(kinds)}." if kinds else ""
+
+
 def _unavailable(seconds: int) -> Problem:
     return Problem(503, "unavailable", "A service that this needs is not available", retryAfter=seconds)
 
@@ -88,7 +97,7 @@ def with_problems(handler: Handler) -> Handler:
         except Problem as raised:
             problem = raised
         except NotFoundError:
-            problem = Problem(404, "not-found", "There is no such record")
+            problem = Problem(404, "not-found", "There is no such record", _looked_for(req))
         except ConflictError:
             problem = Problem(409, "conflict", "The record has just changed; read it again")
         except UnavailableError as error:

@@ -83,7 +83,7 @@ async def test_a_delayed_message_is_not_there_yet(queue: tuple[MessageQueue, Rec
 async def test_what_does_not_fit_a_message_is_a_bug_and_is_said(queue: tuple[MessageQueue, Received]) -> None:
     port, _ = queue
     targets = tuple(f"target-{i:026d}" for i in range(MAX_BODY // 30))
-    payload = UndoPull(incident_id="inc-1", targets=targets, command_id="cmd-1", by="Ann", at=utc_now())
+    payload = UndoPull(incident_id="inc-1", targets=targets, all=False, command_id="cmd-1", by="Ann", at=utc_now())
 
     with pytest.raises(ValueError, match="queues carry ids only"):
         await port.send(payload, correlation_id="inc-1")
@@ -91,7 +91,7 @@ async def test_what_does_not_fit_a_message_is_a_bug_and_is_said(queue: tuple[Mes
 
 async def test_the_largest_message_that_we_allow_is_taken(queue: tuple[MessageQueue, Received]) -> None:
     port, received = queue
-    payload = UndoPull(incident_id="inc-1", command_id="cmd-1", by="Ann", at=utc_now())
+    payload = UndoPull(incident_id="inc-1", all=True, command_id="cmd-1", by="Ann", at=utc_now())
     room = MAX_BODY - len(
         new_envelope(payload, correlation_id="inc-1", now=utc_now()).model_dump_json(exclude_none=True)
     )

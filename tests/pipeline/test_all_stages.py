@@ -114,7 +114,9 @@ async def facts(pipeline: Pipeline) -> set[str]:
 
 
 async def undo(pipeline: Pipeline) -> UndoPull:
-    wish = UndoPull(incident_id=pipeline.incident.id, command_id=fresh("cmd"), by="Ann Analyst", at=pipeline.now())
+    wish = UndoPull(
+        incident_id=pipeline.incident.id, all=True, command_id=fresh("cmd"), by="Ann Analyst", at=pipeline.now()
+    )
     await pipeline.queue.send(wish, correlation_id=wish.incident_id)
     return wish
 

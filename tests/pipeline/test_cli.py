@@ -139,10 +139,12 @@ def test_nothing_is_pulled_before_a_person_approves(stack: Stack, clawback: Run,
     (finished,) = reaches("contained", quarantined=2)["plans"]
     assert (finished["state"], finished["approvedBy"], finished["hash"]) == ("finished", "Sam", plan["hash"])
     assert folders(stack) == [[pulled, "Inbox"], [pulled, "Inbox"]]
-    assert "no such plan" in clawback("approve", incident, "--by", "Sam", status=1)["error"]
+    assert "no plan" in clawback("approve", incident, "--by", "Sam", status=1)["error"]
 
-    assert "eve@" in clawback("undo", incident, "--by", "Sam", "--mailbox", "eve@contoso.example", status=1)["error"]
-    clawback("undo", incident, "--by", "Sam", "--mailbox", ADA.upper())
+    undo = ("undo", incident, "--by", "Sam", "--reason", "ours", "--class", "mistake")
+    assert "eve@" in clawback(*undo, "--mailbox", "eve@contoso.example", status=1)["error"]
+    assert "2 can be put back now, not 3" in clawback(*undo, "--all", "--yes", "3", status=1)["error"]
+    clawback(*undo, "--mailbox", ADA.upper())
     reaches("contained", quarantined=1, restored=1)
     assert folders(stack) == [["Archive", "Inbox"], [pulled, "Inbox"]]
     assert mailboxes(stack)[ADA] == untouched[ADA]

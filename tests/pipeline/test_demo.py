@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -55,6 +56,9 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
         "put back",
     ):
         assert claim in text
+    # The same mail again, in a new case: what was undone is remembered.
+    assert re.search(r"undone_before: 1\n  undone by Demo Analyst at \S+ in inc-\w+ \(false_positive\) because ", text)
+    assert "✓ its plan waits for a person" in text
     told = json.loads(Path("out/demo/incident.json").read_text())
     assert told["incident"]["state"] == "contained"
     assert told["verification"]["intact"] is True
@@ -133,7 +137,8 @@ def test_a_case_from_alert_to_export(up: dict[str, str], elsewhere: Path, capsys
     targets = run("incident", "show", waiting["id"])["targets"]
     whose = next(t["mailbox"]["address"] for t in targets if t["state"] == "quarantined")
     of_one = sum(t["mailbox"]["address"] == whose and t["state"] == "quarantined" for t in targets)
-    run("undo", waiting["id"], "--by", "Sam", "--mailbox", whose)
+    why = ("--reason", "ours", "--class", "mistake")
+    run("undo", waiting["id"], "--by", "Sam", *why, "--mailbox", whose)
     restored = wait(lambda one: one["counts"]["states"].get("restored") == of_one)
     assert restored["counts"]["states"].get("quarantined", 0) == pulled - of_one
 

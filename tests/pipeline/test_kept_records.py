@@ -31,6 +31,8 @@ from shared.pipeline.payloads import (
     PullChunk,
     QuarantineMessage,
     ReportMessage,
+    RestoreChunk,
+    UndoPull,
 )
 from shared.pipeline.stage import Done
 from shared.ports.mailboxes import Item
@@ -169,6 +171,17 @@ async def test_a_pull_that_the_last_release_began_is_finished() -> None:
 
     states = {one.mailbox.id: one.state for one in world.targets.all}
     assert states == {"ann": TargetState.QUARANTINED, "bob": TargetState.QUARANTINED}
+
+
+def _said(kind: type[Any]) -> list[tuple[bool | None, bool, bool]]:
+    """Of the kept messages of this kind: what `all` says, whether targets are named, what is meant."""
+    read = [p for kept in STAGE_MESSAGES if isinstance(p := _payload(kept)[1], kind)]
+    return [(one.all, bool(one.targets), one.takes_all) for one in read]
+
+
+@pytest.mark.parametrize("kind", [UndoPull, RestoreChunk])
+def test_a_kept_message_that_names_no_target_means_all_and_a_newer_one_says_so(kind: type[Any]) -> None:
+    assert _said(kind) == [(None, True, False), (None, False, True), (True, False, True)]
 
 
 async def test_an_alert_that_the_last_release_took_in_is_decided() -> None:

@@ -28,7 +28,18 @@ from tests.unit.functions.tenant import DELIVERED, LEASE_SECONDS, SENDER
 
 D = TypeVar("D")
 
-_PORTS = {"alerts", "incidents", "targets", "directory", "mailboxes", "evidence", "activity", "queue", "dead_letters"}
+_PORTS = {
+    "alerts",
+    "incidents",
+    "targets",
+    "undone",
+    "directory",
+    "mailboxes",
+    "evidence",
+    "activity",
+    "queue",
+    "dead_letters",
+}
 _MAILS = ("<a@evil.example>", "<b@evil.example>", "<c@evil.example>")
 _PEOPLE = ("ann", "bob", "eve", "pam", "tom")
 # The host ends a function before its lease on a case or a chunk ends.
@@ -160,7 +171,7 @@ class Simulation(Pipeline):
                 return ApprovePlan(plan_id=plan.id, plan_hash=plan.hash, **known)
             case "undo":
                 some = self.random.sample(targets, self.random.randint(0, min(2, len(targets))))
-                return UndoPull(targets=tuple(some), **known)
+                return UndoPull(targets=tuple(some), all=not some, **known)
             case _:
                 return CloseIncident(**known)
 

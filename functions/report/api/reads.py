@@ -58,6 +58,7 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
     return {
         "incident": now.to_document(),
         "counts": now.counts.to_document(),
+        "canBePutBack": now.can_be_put_back,
         "targets": targets,
         "tree": tree.roots,
         **({"unreadable": unreadable} if unreadable else {}),

@@ -1,3 +1,5 @@
+import errno
+import io
 import json
 import os
 import subprocess
@@ -7,10 +9,14 @@ from typing import Any
 
 import pytest
 
-from cli.errors import INTERRUPTED, PIPE_CLOSED, REFUSED, UNREACHABLE, USAGE
+from cli import options
+from cli.access import Access
+from cli.api import Api
+from cli.errors import INTERRUPTED, PIPE_CLOSED, REFUSED, UNREACHABLE, USAGE, CommandError
 from cli.local_cloud import DIRECTORY
 from cli.main import main
 from functions.ingest_alert.authentication import signature
+from shared.domain.undone import UndoClass
 from tests.unit.cli.stub_api import Answer, StubApi
 
 ROOT = Path(__file__).parents[3]
@@ -32,6 +38,7 @@ INCIDENT: dict[str, Any] = {
             "state": "awaiting_approval",
             "approvalReasons": ["too many"],
             "notes": ["no trace"],
+            "undone": [{"text": f"undone by A\x1b[2Jnn at 9 in inc-2 (mistake) because \u202e{'long ' * 30}"}],
         },
     ],
     "counts": {"states": {"quarantined": 2}},
@@ -59,7 +66,14 @@ def answer_list(stub: StubApi, name: str, documents: list[dict[str, Any]]) -> No
 @pytest.fixture
 def api(stub: StubApi) -> StubApi:
     stub.answers["/api/incidents/incident-1?top=1"] = Answer.json(
-        {"incident": HEADER, "counts": INCIDENT["counts"], "targets": TARGETS[:1], "tree": [], "next": "?after=x"}
+        {
+            "incident": HEADER,
+            "counts": INCIDENT["counts"],
+            "canBePutBack": 2,
+            "targets": TARGETS[:1],
+            "tree": [],
+            "next": "?after=x",
+        }
     )
     for name in LISTS:
         answer_list(stub, name, INCIDENT[name])
@@ -150,6 +164,7 @@ def test_show(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
         "plan plan-2: 3 targets, awaiting_approval",
         "needs approval: too many",
         "note: no trace",
+        f"  undone by A [2Jnn at 9 in inc-2 (mistake) because {'long ' * 30}".rstrip(),
         "undo requested by Sam at 2026-03-02T10:00:00Z: a mistake",
         "ada@contoso.example",
         "bob@contoso.example",
@@ -190,33 +205,92 @@ def test_approve_as_json(api: StubApi, capsys: pytest.CaptureFixture[str]) -> No
 def test_nothing_to_approve_is_refused(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
     answer_list(api, "plans", INCIDENT["plans"][:1])
     assert main(["approve", "incident-1", "--by", "Sam"]) == REFUSED
-    assert "no such plan of this incident waits" in capsys.readouterr().err
+    assert "no plan of incident incident-1 waits for approval" in capsys.readouterr().err
+    assert main(["approve", "incident-1", "--by", "Sam", "--plan", "plan-9"]) == REFUSED
+    assert "no plan plan-9 of incident incident-1 waits" in capsys.readouterr().err
 
 
-def test_undo_of_everything_names_no_targets(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["undo", "incident-1", "--by", "Sam"]) == 0
-    assert api.sent("/api/incidents/incident-1/undo") == {"by": "Sam", "reason": ""}
-    assert capsys.readouterr().out == "undo is requested (cmd-undo)\n"
+UNDO = ("undo", "incident-1", "--by", "Sam", "--reason", "our newsletter", "--class", "false_positive")
+WHY = {"by": "Sam", "reason": "our newsletter", "class": "false_positive"}
+
+
+def test_undo_of_all_shows_the_numbers_and_asks(
+    api: StubApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main([*UNDO, "--all"]) == 0
+    assert api.sent("/api/incidents/incident-1/undo") == {"all": True, "count": 2, **WHY}
+    said = capsys.readouterr()
+    assert said.out == "undo is requested (cmd-undo)\n"
+    assert said.err.splitlines() == [
+        "incident incident-1 has 5 targets: 2 quarantined",
+        "2 can be put back",
+        "3 are worked on: what is not pulled yet will not be pulled",
+        "Put back all 2? [y/N]: ",
+    ]
+
+
+def test_undo_of_all_that_the_person_does_not_confirm_sends_nothing(
+    api: StubApi, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    assert main([*UNDO, "--all"]) == REFUSED
+    assert "nothing was put back" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert main([*UNDO, "--all"]) == USAGE
+    assert "give --yes 2" in capsys.readouterr().err
+    assert not [one for one in api.asked if one.method == "POST"]
+
+
+def test_a_script_says_how_many_it_puts_back(api: StubApi) -> None:
+    assert main([*UNDO, "--all", "--yes", "2", "--json"]) == 0
+    assert api.sent("/api/incidents/incident-1/undo") == {"all": True, "count": 2, **WHY}
+
+
+def test_a_script_whose_number_is_not_the_current_one_is_refused(
+    api: StubApi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    problem = {"title": "The number of targets is not the one that was seen", "detail": "2 can be put back now, not 7."}
+    api.answers["/api/incidents/incident-1/undo"] = Answer.json(problem, 409)
+    assert main([*UNDO, "--all", "--yes", "7"]) == REFUSED
+    assert "2 can be put back now, not 7" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([*UNDO], "say --all"),
+        ([*UNDO, "--all", "--mailbox", "bob@contoso.example"], "not both"),
+        ([*UNDO, "--mailbox", "bob@contoso.example", "--yes", "2"], "--yes is for --all"),
+        ([*UNDO, "--all", "--yes", "-1"], "--yes"),
+        ([*UNDO, "--all", "--yes", "many"], "--yes"),
+        ([*UNDO[:4], *UNDO[6:], "--all"], "--reason"),
+        ([*UNDO[:6], "--all"], "--class"),
+        ([*UNDO[:6], "--all", "--class", "sabotage"], "false_positive"),
+        ([*UNDO, "--all", "--reason", " \u202e"], "--reason is empty"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_an_undo_that_does_not_say_what_or_why_is_wrong_usage_and_sends_nothing(
+    api: StubApi, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert main(arguments) == USAGE
+    assert said in capsys.readouterr().err
+    assert not [one for one in api.asked if one.method == "POST"]
+
+
+def test_the_classes_of_an_undo_are_those_of_the_api() -> None:
+    assert [str(one) for one in options.UndoClass] == [str(one) for one in UndoClass]
 
 
 def test_undo_of_one_mailbox(api: StubApi) -> None:
-    assert main(["undo", "incident-1", "--by", "Sam", "--mailbox", "Bob@Contoso.example"]) == 0
-    assert api.sent("/api/incidents/incident-1/undo")["targets"] == ["target-bob"]
+    assert main([*UNDO, "--mailbox", "Bob@Contoso.example"]) == 0
+    assert api.sent("/api/incidents/incident-1/undo") == {"targets": ["target-bob"], **WHY}
 
 
 def test_undo_of_an_unknown_mailbox_sends_nothing(api: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = [
-        "undo",
-        "incident-1",
-        "--by",
-        "Sam",
-        "--mailbox",
-        "bob@contoso.example",
-        "--mailbox",
-        "eve@example.com",
-    ]
-    assert main(arguments) == REFUSED
-    assert "no target of this incident: eve@example.com" in capsys.readouterr().err
+    assert main([*UNDO, "--mailbox", "bob@contoso.example", "--mailbox", "eve@example.com"]) == REFUSED
+    assert "incident incident-1 has no target in: eve@example.com" in capsys.readouterr().err
     assert not [one for one in api.asked if one.method == "POST"]
 
 
@@ -282,7 +356,7 @@ def test_an_error_is_json_for_scripts(stub: StubApi, capsys: pytest.CaptureFixtu
     assert main(["incident", "show", "nothing", "--json"]) == REFUSED
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert json.loads(captured.err) == {"error": "404 Not Found"}
+    assert json.loads(captured.err) == {"error": "404 Not Found: incidents/nothing"}
 
 
 def test_a_refusal_is_made_safe_for_the_terminal(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -323,7 +397,10 @@ def test_a_secret_that_no_header_can_have_is_not_printed(
         ["incident", "show", "\udcff"],
         ["incident", "list", "--top", "0"],
         ["incident", "list", "--top", "many"],
+        ["incident", "list", "--top", "201"],
         ["incident", "list", "--url", "https://[::1"],
+        ["incident", "list", "--url", "http://127.0.0.1/\udcff"],
+        ["incident", "list", "--url", "http://127.0.0.1/\n"],
         ["alert", "submit", "."],
         ["alert", "submit", "\udcff"],
         ["doctor", "--unused", "nobody"],
@@ -375,11 +452,11 @@ def test_a_closed_pipe_is_no_traceback(stub: StubApi, arguments: list[str]) -> N
 
 
 def test_export_into_a_closed_pipe_is_no_traceback(api: StubApi) -> None:
-    for options in ([], ["--json"]):
+    for form in ([], ["--json"]):
         read, written = os.pipe()
         os.close(read)
         with os.fdopen(written, "wb") as pipe:
-            done = _run(api, "export", "incident-1", *options, stdout=pipe)
+            done = _run(api, "export", "incident-1", *form, stdout=pipe)
         assert (done.returncode, done.stderr) == (PIPE_CLOSED, b"")
 
 
@@ -396,3 +473,64 @@ def test_ctrl_c_ends_as_shells_expect(stub: StubApi, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("cli.api.Api.get", interrupted)
     assert main(["incident", "list"]) == INTERRUPTED
+
+
+@pytest.mark.parametrize("arguments", [["incident", "list"], ["incident", "list", "--json"], ["export", "incident-1"]])
+def test_a_program_that_was_started_without_streams_is_no_traceback(
+    api: StubApi, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    api.answers["/api/incidents?top=20"] = Answer.json({"incidents": [INCIDENT]})
+    program = (
+        "import sys; sys.stdin = sys.stdout = sys.stderr = None; from cli.main import main; "
+        f"status = main({arguments!r}); open('status', 'w').write(str(status))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert Path("status").read_text() == "0"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux that is always full")
+@pytest.mark.parametrize("arguments", [["incident", "list"], ["incident", "list", "--json"], ["--help"]])
+def test_an_output_that_is_full_is_said(stub: StubApi, arguments: list[str]) -> None:
+    stub.answers["/api/incidents?top=20"] = Answer.json({"incidents": [INCIDENT]})
+    with Path("/dev/full").open("wb") as full:
+        done = _run(stub, *arguments, stdout=full)
+    assert done.returncode == REFUSED
+    assert b"No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+def test_an_error_that_nobody_reads_is_no_traceback(stub: StubApi) -> None:
+    read, written = os.pipe()
+    os.close(read)
+    with os.fdopen(written, "wb") as pipe:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-m", "cli.main", "incident", "show", ""]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=pipe, check=False)
+    assert (done.returncode, done.stdout) == (USAGE, b"")
+
+
+def test_a_closed_pipe_as_windows_says_it(stub: StubApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    stub.answers["/api/incidents?top=20"] = Answer.json({"incidents": []})
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+
+    def closed(*_: object) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr("cli.json_output.print_json", closed)
+    monkeypatch.setattr("sys.stdout.fileno", lambda: 1, raising=False)
+    assert main(["incident", "list", "--json"]) == PIPE_CLOSED
+
+
+def test_a_certificate_authority_that_is_gone_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"gone\.pem: No such file") as caught:
+        Api(Access("https://127.0.0.1", "key", ca=str(tmp_path / "gone.pem")))
+    assert caught.value.status == USAGE
+
+
+def test_a_wrong_id_names_what_was_looked_for(stub: StubApi, capsys: pytest.CaptureFixture[str]) -> None:
+    problem = {"title": "There is no such record", "detail": "No such incident.", "instance": "urn:x"}
+    stub.answers["/api/incidents/inc-9?top=1"] = Answer.json(problem, 404)
+    assert main(["incident", "show", "inc-9"]) == REFUSED
+    assert capsys.readouterr().err == "clawback: There is no such record: No such incident. incidents/inc-9 (urn:x)\n"

@@ -124,3 +124,59 @@ def test_incidents_say_how_many_were_pulled_of_how_many() -> None:
     }
     line = _drawn(screen.incidents([one])).splitlines()[1]
     assert line.split()[:5] == ["incident-1", "pulling", "2026-03-02T09:00:00Z", "2", "7"]
+
+
+def _on_a_narrow_screen(*what: Any) -> list[str]:
+    console = Console(file=io.StringIO(), force_terminal=True, color_system=None, width=80, markup=False, emoji=False)
+    for one in what:
+        console.print(one)
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    return [line.rstrip() for line in lines]
+
+
+def test_state_reason_and_exposure_are_readable_at_80_columns() -> None:
+    hops = [{"via": "alert", "name": "tap"}, {"via": "group", "name": "all-of-sales-in-europe@contoso.example"}]
+    folder = [{"original": {"folderPath": "Inbox/Customers/A very long name of a customer/Invoices of last year"}}]
+    pulled = _target(
+        mailbox={"address": f"{'a-very-long-name-of-somebody.' * 3}x@contoso.example"},
+        hops=hops,
+        state="partly_quarantined",
+        reason="restore_failed:gave_up:ErrorMailboxMoveInProgress",
+        read="read",
+        copies=folder,
+        deliveredAt="2026-03-02T09:00:00Z",
+        pulledAt="2026-03-02T21:01:05Z",
+    )
+    denied = _target(state="denied", reason="ErrorAccessDenied")
+    lines = _on_a_narrow_screen(*screen.targets([pulled, denied], 80))
+    text = "\n".join(lines)
+    assert lines[0].split() == ["state", "exposed", "mailbox,", "why,", "where,", "how"]
+    assert lines[1].startswith("partly_quarantined  12:01:05  a-very-long-name")
+    assert "restore_failed:gave_up:ErrorMailboxMoveInProgress" in text
+    assert "ErrorAccessDenied" in text
+    assert any(line.split() == ["denied", "ada@contoso.example"] for line in lines)
+
+
+def test_a_list_of_incidents_is_readable_at_80_columns() -> None:
+    one = {
+        "id": f"inc-{'x' * 26}",
+        "state": "awaiting_approval",
+        "openedAt": "2026-03-02T09:00:00Z",
+        "counts": {"states": {"quarantined": 2}},
+        "targets": 7,
+        "title": "A title that is long enough for several lines of such a narrow screen",
+    }
+    lines = _on_a_narrow_screen(screen.incidents([one], 80))
+    assert lines[1].startswith(f"inc-{'x' * 26}  awaiting_approval  ")
+    assert "2 of 7 pulled" in " ".join(lines)
+
+
+def test_hostile_text_is_printed_as_text_on_a_narrow_screen_too() -> None:
+    lines = _on_a_narrow_screen(
+        *screen.targets([_target(state=BAD, reason=BAD, mailbox={"address": BAD})], 80),
+        screen.incidents([{"id": BAD, "title": BAD}], 80),
+    )
+    assert not {"\x1b", "\x07", "\x9b", "\u202e", "\u2066", "\u2028", "\t", "\ud800"} & set("".join(lines))
+    assert _on_a_narrow_screen(*screen.targets([{"hops": [{"via": "new"}], "copies": [{}]}], 80))

@@ -20,7 +20,7 @@ from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, LEASE_SECONDS, World
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
-RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, command_id="cmd-1")
+RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, all=True, command_id="cmd-1")
 
 ENDS = {
     "ann": TargetState.QUARANTINED,
@@ -66,7 +66,7 @@ async def places(*messages: PullChunk | RestoreChunk) -> list[str]:
 
 
 # The dry runs say how many places there are; should the engine get more of them, these numbers are to follow.
-PULL_PLACES = 23
+PULL_PLACES = 24
 RESTORE_PLACES = 18
 
 

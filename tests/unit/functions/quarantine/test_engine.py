@@ -13,7 +13,7 @@ from shared.pipeline.stage import Done, RetryLater
 from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, World
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
-RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, command_id="cmd-1")
+RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, all=True, command_id="cmd-1")
 # By mailbox; the last has none of its own.
 COPIES = {"ann": 2, "ben": 3, "cleo": 5, "dora": 1, "emil": 0}
 COSMOS_DB_LIMIT = 2 * 2**20

@@ -13,7 +13,7 @@ from tests.fakes.mailboxes import QUARANTINE
 from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, PLAN, World
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
-RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, command_id="cmd-1")
+RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, all=True, command_id="cmd-1")
 
 
 async def pulled(*folders: str) -> World:
@@ -42,7 +42,7 @@ async def test_undo_leaves_every_mailbox_exactly_as_it_was() -> None:
 
 async def test_only_the_named_targets_are_restored() -> None:
     world = await pulled("Inbox")
-    named = RESTORE.model_copy(update={"targets": (world.target("ann").id,)})
+    named = RESTORE.model_copy(update={"all": False, "targets": (world.target("ann").id,)})
 
     await handle(named, world.deps)
 
@@ -211,7 +211,9 @@ async def test_an_approval_that_others_overtake_is_decided_on_what_they_wrote() 
 async def test_undo_is_recorded_once_and_asks_each_chunk() -> None:
     world = await pulled("Inbox")
     world.queue.sent.clear()
-    wish = UndoPull(incident_id=INCIDENT, command_id="cmd-1", by="Ann Analyst", at=world.now(), reason="false positive")
+    wish = UndoPull(
+        incident_id=INCIDENT, all=True, command_id="cmd-1", by="Ann Analyst", at=world.now(), reason="false positive"
+    )
 
     for _ in range(2):
         assert await handle(wish, world.deps) == Done()

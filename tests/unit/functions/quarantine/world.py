@@ -19,6 +19,7 @@ from tests.fakes.incidents import FakeIncidents
 from tests.fakes.mailboxes import FakeMailboxes
 from tests.fakes.queue import FakeQueue
 from tests.fakes.targets import FakeTargets
+from tests.fakes.undone import FakeUndone
 
 INCIDENT = IncidentId("inc-1")
 ALERT = AlertId("alert-1")
@@ -46,12 +47,14 @@ class World:
         self.now = FakeClock()
         self.mailboxes = FakeMailboxes(self.checkpoints)
         self.targets = FakeTargets(self.checkpoints)
+        self.undone = FakeUndone(self.checkpoints)
         self.incidents = FakeIncidents(self.checkpoints)
         self.queue = FakeQueue(self.checkpoints, self.now)
         self.deps = Deps(
             mailboxes=self.mailboxes,
             targets=self.targets,
             incidents=self.incidents,
+            undone=self.undone,
             queue=self.queue,
             policy=POLICY,
             settings=Settings(

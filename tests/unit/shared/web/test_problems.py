@@ -129,3 +129,19 @@ async def test_every_problem_is_an_event_with_the_function_that_answered(
     told = json.loads(line.removeprefix("problem "))
     assert (told["status"], told["function"]) == (status, "handler")
     assert told["instance"] == body_of(response)["instance"]
+
+
+@pytest.mark.parametrize(
+    ("params", "detail"),
+    [
+        ({"incident_id": "inc-9", "name": "plans"}, "No such incident or list."),
+        ({"check_id": "a\x1b[2J" + "b" * 5000}, "No such health check."),
+    ],
+)
+async def test_what_is_not_there_is_said_and_what_was_sent_is_not(params: dict[str, str], detail: str) -> None:
+    @with_problems
+    async def handler(req: func.HttpRequest) -> func.HttpResponse:
+        raise NotFoundError("read an incident")
+
+    request = func.HttpRequest("GET", "https://clawback.example/api/incidents", body=b"", route_params=params)
+    assert body_of(await handler(request))["detail"] == detail

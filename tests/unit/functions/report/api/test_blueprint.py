@@ -58,7 +58,7 @@ async def test_the_csv_is_to_be_saved_and_not_sniffed(case: Case) -> None:
     ("trigger", "body"),
     [
         (blueprint.close_incident, {"by": "ann"}),
-        (blueprint.undo_pull, {"by": "ann"}),
+        (blueprint.undo_pull, {"by": "ann", "targets": ["target-ann"], "reason": "ours", "class": "mistake"}),
         (blueprint.approve_plan, {"by": "ann", "planId": PLAN, "planHash": "hash-1"}),
     ],
 )

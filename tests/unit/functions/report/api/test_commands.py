@@ -5,9 +5,11 @@ import pytest
 
 from functions.report.api.commands import approve, undo
 from functions.report.api.models import CommandDeps
+from shared.domain.exposure import Counts
 from shared.domain.ids import AlertId, IncidentId, PlanId, TargetId
 from shared.domain.incident import AlertStep, PlanState
 from shared.domain.target import TargetState
+from shared.domain.undone import UndoClass
 from shared.errors import NotFoundError
 from shared.pipeline.envelope import MAX_BODY, new_envelope
 from shared.pipeline.payloads import ApprovePlan, RestoreChunk, UndoPull
@@ -18,6 +20,8 @@ from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, alert_
 from tests.unit.shared.web.test_sign_in import role
 
 APPROVAL = {"planId": PLAN, "planHash": "hash-1", "by": "ann", "reason": "looked at it"}
+WHY = {"by": "ann", "reason": "our newsletter", "class": "false_positive"}
+ALL = {"all": True, "count": 0, **WHY}
 WAITING = plan(1, PlanState.AWAITING_APPROVAL)
 
 
@@ -77,23 +81,81 @@ async def test_nothing_is_approved_in_a_closed_case() -> None:
 
 async def pulled() -> Case:
     targets = [target(name, TargetState.QUARANTINED) for name in ("ann", "bob")]
-    closed = incident(closed_at=START, closed_by="bob")
+    closed = incident(closed_at=START, closed_by="bob", counts=Counts(states={"quarantined": 2, "not_found": 5}))
     return await Case().keep(plan(2, PlanState.FINISHED), chunks=[targets], header=closed)
 
 
-@pytest.mark.parametrize("targets", [[], ["target-ann"], ["target-bob", "target-ann", "target-bob"]])
+@pytest.mark.parametrize("targets", [["target-ann"], ["target-bob", "target-ann", "target-bob"]])
 async def test_an_undo_is_queued_also_for_a_closed_case(targets: list[str]) -> None:
     case = await pulled()
-    body = json.dumps({"targets": targets, "by": "ann"}).encode()
+    body = json.dumps({"targets": targets, **WHY}).encode()
     answer = await undo(INCIDENT, {}, body, case.provide(CommandDeps))
     (message,) = case.queue.sent
     assert isinstance(message, UndoPull)
     assert (message.command_id, message.by, message.at) == (answer["commandId"], "ann", START)
-    assert message.targets == tuple(dict.fromkeys(targets))
+    assert (message.targets, message.all, message.takes_all) == (tuple(dict.fromkeys(targets)), False, False)
+    assert (message.reason, message.undo_class) == ("our newsletter", UndoClass.FALSE_POSITIVE)
+
+
+async def test_an_undo_of_all_names_how_many_can_be_put_back_now() -> None:
+    case = await pulled()
+    body = json.dumps({"all": True, "count": 2, **WHY}).encode()
+    await undo(INCIDENT, {}, body, case.provide(CommandDeps))
+    (message,) = case.queue.sent
+    assert isinstance(message, UndoPull)
+    assert (message.targets, message.all, message.takes_all) == ((), True, True)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+async def test_an_undo_of_all_with_another_count_is_refused_with_the_current_one(count: int) -> None:
+    found = await refused(undo, await pulled(), all=True, count=count, **WHY)
+    assert (found["status"], found["type"], found["count"]) == (409, "count-differs", 2)
+    assert found["detail"] == f"2 can be put back now, not {count}. Look again."
+
+
+@pytest.mark.parametrize(
+    ("body", "mistake"),
+    [
+        ({}, {"path": "$", "kind": "targets_or_all"}),
+        ({"targets": []}, {"path": "targets", "kind": "too_short"}),
+        ({"targets": [], "all": True, "count": 2}, {"path": "targets", "kind": "too_short"}),
+        ({"targets": None}, {"path": "$", "kind": "targets_or_all"}),
+        ({"all": False}, {"path": "$", "kind": "targets_or_all"}),
+        ({"targets": ["target-ann"], "all": True, "count": 2}, {"path": "$", "kind": "targets_or_all"}),
+        ({"all": True}, {"path": "$", "kind": "count_with_all"}),
+        ({"all": True, "count": -1}, {"path": "count", "kind": "greater_than_equal"}),
+        ({"all": True, "count": "2"}, {"path": "count", "kind": "int_type"}),
+        ({"all": 1, "count": 2}, {"path": "all", "kind": "bool_type"}),
+        ({"targets": ["target-ann"], "count": 1}, {"path": "$", "kind": "count_with_all"}),
+    ],
+    ids=str,
+)
+async def test_an_empty_selection_never_means_all(body: dict[str, Any], mistake: dict[str, str]) -> None:
+    found = await refused(undo, await pulled(), **body, **WHY)
+    assert (found["status"], found["type"], found["errors"]) == (422, "wrong-shape", [mistake])
+
+
+@pytest.mark.parametrize(
+    ("change", "mistake"),
+    [
+        ({"reason": None}, {"path": "reason", "kind": "string_type"}),
+        ({"reason": ""}, {"path": "reason", "kind": "blank"}),
+        ({"reason": " \u202e\n"}, {"path": "reason", "kind": "blank"}),
+        ({"class": None}, {"path": "class", "kind": "enum"}),
+        ({"class": "sabotage"}, {"path": "class", "kind": "enum"}),
+    ],
+    ids=str,
+)
+async def test_reason_and_class_of_an_undo_are_mandatory(change: dict[str, Any], mistake: dict[str, str]) -> None:
+    found = await refused(undo, await pulled(), **{"targets": ["target-ann"], **WHY, **change})
+    assert (found["status"], found["type"], found["errors"]) == (422, "wrong-shape", [mistake])
+    without = {key: value for key, value in WHY.items() if key not in change}
+    found = await refused(undo, await pulled(), targets=["target-ann"], **without)
+    assert found["errors"] == [{"path": next(iter(change)), "kind": "missing"}]
 
 
 async def test_targets_that_the_incident_does_not_have() -> None:
-    found = await refused(undo, await pulled(), targets=["target-ann", "<script>"], by="ann")
+    found = await refused(undo, await pulled(), targets=["target-ann", "<script>"], **WHY)
     assert (found["status"], found["type"]) == (422, "unknown-target")
     assert found["errors"] == [{"path": "targets.1", "kind": "unknown_target"}]
     assert "script" not in json.dumps(found)
@@ -108,13 +170,13 @@ async def test_as_many_targets_as_a_command_may_name_fit_a_queue_message() -> No
     for message in (restore, ask):
         body = new_envelope(message, correlation_id=INCIDENT, now=START).model_dump_json(exclude_none=True)
         assert len(body.encode()) <= MAX_BODY
-    found = await refused(undo, await pulled(), targets=[*targets, "target-x"], by="ann")
+    found = await refused(undo, await pulled(), targets=[*targets, "target-x"], **WHY)
     assert found["type"] == "wrong-shape"
 
 
 @pytest.mark.parametrize("command", [approve, undo])
 async def test_no_such_incident(command: Any) -> None:
-    body = json.dumps(APPROVAL if command is approve else {"by": "ann"}).encode()
+    body = json.dumps(APPROVAL if command is approve else ALL).encode()
     with pytest.raises(NotFoundError):
         await command(IncidentId("inc-9"), {}, body, Case().provide(CommandDeps))
 
@@ -132,19 +194,19 @@ async def test_a_body_cannot_say_who_is_signed_in(monkeypatch: pytest.MonkeyPatc
 
 async def test_everything_is_not_put_back_while_something_may_still_be_pulled() -> None:
     case = await Case().keep(alert_link(AlertStep.DECIDED))
-    found = await refused(undo, case, by="ann")
+    found = await refused(undo, case, **ALL)
     assert (found["status"], found["type"]) == (409, "not-planned-yet")
 
     undecided = alert_link(AlertStep.JOINED, id=AlertId("alert-2"), decision=None)
     case = await Case().keep(alert_link(), undecided, plan(1))
-    assert (await refused(undo, case, by="ann"))["type"] == "not-planned-yet"
+    assert (await refused(undo, case, **ALL))["type"] == "not-planned-yet"
 
 
 async def test_an_alert_that_has_just_joined_counts_although_the_header_does_not_know_it() -> None:
     case = await Case().keep(plan(1))
     late = alert_link(AlertStep.JOINED, id=AlertId("alert-2"), decision=None)
     await case.incidents.join(late, [], [])
-    assert (await refused(undo, case, by="ann"))["type"] == "not-planned-yet"
+    assert (await refused(undo, case, **ALL))["type"] == "not-planned-yet"
 
 
 async def test_a_draft_cannot_be_approved() -> None:
@@ -156,5 +218,5 @@ async def test_a_draft_cannot_be_approved() -> None:
 
 async def test_of_a_closed_case_everything_may_always_be_put_back() -> None:
     case = await Case().keep(alert_link(AlertStep.DECIDED), header=incident(closed_at=START))
-    await undo(INCIDENT, {}, b'{"by": "ann"}', case.provide(CommandDeps))
+    await undo(INCIDENT, {}, json.dumps(ALL).encode(), case.provide(CommandDeps))
     assert len(case.queue.sent) == 1

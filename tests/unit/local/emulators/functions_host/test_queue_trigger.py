@@ -58,9 +58,10 @@ async def _refuses_connections(url: str) -> None:
     address = urlsplit(url)
     with contextlib.suppress(ConnectionRefusedError):
         while True:
-            _, writer = await asyncio.open_connection(address.hostname, address.port)
-            writer.close()
-            with contextlib.suppress(ConnectionError):
+            # A connection that was waiting to be accepted when the host stopped listening is reset, not refused.
+            with contextlib.suppress(ConnectionResetError):
+                _, writer = await asyncio.open_connection(address.hostname, address.port)
+                writer.close()
                 await writer.wait_closed()
 
 
