@@ -1,6 +1,6 @@
 """What makes a person look before anything is moved. Pure rules."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from functions.expand_recipients.manifest import ManifestSummary
 from shared.domain.alert import Alert
@@ -52,9 +52,12 @@ def approval_reasons(
         reasons.append(f"mailbox_share: {mailboxes} of {mailbox_total}")
     if manifest.protected:
         reasons.append(f"protected_people: {manifest.protected}")
+    return (*reasons, *_about_senders(policy, alerts, manifest))
+
+
+def _about_senders(policy: Policy, alerts: Sequence[Alert], manifest: ManifestSummary) -> Iterator[str]:
     senders = [sender for alert in alerts for message in alert.messages for sender in message.from_addresses]
     if any(map(policy.protected.sender, senders)):
-        reasons.append(PROTECTED_SENDER)
+        yield PROTECTED_SENDER
     if manifest.sender_unknown:
-        reasons.append(f"{SENDER_UNKNOWN}: {manifest.sender_unknown}")
-    return tuple(reasons)
+        yield f"{SENDER_UNKNOWN}: {manifest.sender_unknown}"
