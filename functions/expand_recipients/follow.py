@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from functions.expand_recipients.tree import Addressed, Delivery, Mail, Path
 from shared.domain.mail_address import all_spelled
-from shared.domain.message import Message, address, internet_message_id, visible
+from shared.domain.message import MAX_SENDERS, Message, address, internet_message_id, visible
 from shared.domain.target import Hop, Via
 from shared.policy import Follow
 from shared.ports.mailboxes import ForwardingRule, SentCopy
@@ -18,7 +18,7 @@ def sent_on(delivery: Delivery, copies: Iterable[SentCopy], follow: Follow) -> I
             continue
         # From of the copy itself: a delegate sends in the name of another. Where it shows none, it is the owner's mail.
         owner = delivery.recipient
-        senders = all_spelled([copy.sender] if copy.sender else [owner.address, *owner.addresses])
+        senders = all_spelled([copy.sender] if copy.sender else [owner.address, *owner.addresses][:MAX_SENDERS])
         message = Message(
             internet_message_id=message_id,
             sender=next(iter(senders), None),

@@ -56,13 +56,19 @@ def approval_reasons(
     reasons += _over_limits(policy.limits, manifest, incident, mailbox_total)
     if manifest.protected:
         reasons.append(f"{PROTECTED_PEOPLE}: {manifest.protected}")
+    return (
+        *reasons,
+        *_about_senders(policy, alerts, manifest),
+        *policy.four_eyes.reasons(targets=incident.targets + manifest.targets, protected=manifest.protected),
+    )
+
+
+def _about_senders(policy: Policy, alerts: Sequence[Alert], manifest: ManifestSummary) -> Iterator[str]:
     senders = [sender for alert in alerts for message in alert.messages for sender in message.from_addresses]
     if any(map(policy.protected.sender, senders)):
-        reasons.append(PROTECTED_SENDER)
+        yield PROTECTED_SENDER
     if manifest.sender_unknown:
-        reasons.append(f"{SENDER_UNKNOWN}: {manifest.sender_unknown}")
-    reasons += policy.four_eyes.reasons(targets=incident.targets + manifest.targets, protected=manifest.protected)
-    return tuple(reasons)
+        yield f"{SENDER_UNKNOWN}: {manifest.sender_unknown}"
 
 
 def _over_limits(

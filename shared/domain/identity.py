@@ -82,7 +82,8 @@ def compare(named: Traits, found: Traits) -> Judgement:
 def is_before(at: datetime | None, named: Traits) -> bool:
     """Whether this time is so long before the named mail came that it has nothing to do with it."""
     came = named.traced_at or named.received_at
-    return came is not None and at is not None and at <= came - _EARLIER
+    # The difference, since the source chose its time: the calendar has a first day.
+    return came is not None and at is not None and came - at >= _EARLIER
 
 
 def _delivered_together(named: Traits, found: Traits) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from shared.domain.indicators import domain
-from shared.domain.message import MAX_ADDRESS, address
+from shared.domain.message import MAX_ADDRESS, address, few
 
 # A From header of more addresses than this fits is cut: nobody compares hundreds of senders.
 _MAX_HEADER = 8_192
@@ -39,8 +39,11 @@ def spelled(raw: str | None) -> str | None:
 
 
 def all_spelled(raw: Iterable[str | None]) -> tuple[str, ...]:
-    """All addresses in these texts, such as From headers, in one spelling, once each and in order."""
-    return tuple(dict.fromkeys(found for text in raw for found in _parsed((text or "")[:_MAX_HEADER])))
+    """All addresses in these texts, such as From headers, in one spelling, once each and in order.
+
+    None if they are more than `MAX_SENDERS`.
+    """
+    return few(found for text in raw for found in _parsed((text or "")[:_MAX_HEADER]))
 
 
 # The copies of one mail have one sender: it is read ten thousand times.

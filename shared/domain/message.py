@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from shared.domain.base import Frozen, Instant
 from shared.domain.ids import derive
@@ -11,6 +11,8 @@ from shared.domain.ids import derive
 MAX_MESSAGE_ID = 998
 # What a person reads in a list. A subject of a megabyte is an attack.
 MAX_SUBJECT = 512
+# Real mail has one From address, seldom two. More are not told apart: whose mail it is, is not known then.
+MAX_SENDERS = 10
 # RFC 5321 4.5.3.1: 64 octets of local part, "@", 255 of domain.
 MAX_ADDRESS = 320
 
@@ -64,9 +66,15 @@ class Message(Frozen):
         return frozenset()
 
 
+def few(senders: Iterable[str]) -> tuple[str, ...]:
+    """These senders, once each and in order; none if they are more than `MAX_SENDERS`."""
+    each = tuple(dict.fromkeys(senders))
+    return each if len(each) <= MAX_SENDERS else ()
+
+
 def all_known_of(reports: Sequence[Message], message_id: str) -> Message:
     """What these reports of one mail know of it together, without its recipients."""
-    senders = tuple(dict.fromkeys(sender for report in reports for sender in report.from_addresses))
+    senders = few(sender for report in reports for sender in report.from_addresses)
     times = [report.received_at for report in reports if report.received_at]
     network_ids = {report.network_message_id for report in reports if report.network_message_id}
     return Message(

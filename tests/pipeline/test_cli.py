@@ -39,6 +39,7 @@ POLICY = "version: 1\nrules: [{ name: a person decides, then: needs_approval }]\
 LURE = "<lure@evil.example>"
 DELIVERED = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 ADA, BEN = "ada@contoso.example", "ben@contoso.example"
+BAD = "bad@evil.example"
 Run = Callable[..., Any]
 
 
@@ -48,7 +49,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     if not azurite.installed():
         pytest.skip("Azurite is not installed: run `make setup`")
     directory, empty = tmp_path_factory.mktemp("cli"), default_tenant()
-    sender, to = model.Address("bad@evil.example"), (model.Address(ADA), model.Address(BEN))
+    sender, to = model.Address(BAD), (model.Address(ADA), model.Address(BEN))
     ordinary = model.Message("<lunch@contoso.example>", "Lunch", model.Address(BEN), to, DELIVERED)
     mailboxes = tuple(
         replace(box, messages=(ordinary, model.Message(LURE, "Invoice", sender, to, DELIVERED, folder=folder)))

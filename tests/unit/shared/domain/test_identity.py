@@ -1,7 +1,7 @@
 """Whether a copy is the mail that was named."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import assume, given
@@ -152,6 +152,12 @@ def test_the_two_sides_can_be_told_apart_in_either_order(named: Traits, found: T
     # Only the alert's side has a trace, and an early copy is another thing than a late one.
     named, found = (replace(one, traced_at=None, received_at=None) for one in (named, found))
     assert compare(named, found) == compare(found, named)
+
+
+def test_the_first_and_the_last_day_of_the_calendar_are_times_too() -> None:
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    assert compare(mail(EVIL, received_at=first), mail(EVIL, received_at=START)) == SAME
+    assert compare(mail(EVIL, received_at=last), mail(EVIL, received_at=first)) == EARLIER
 
 
 @pytest.mark.parametrize(("one", "other"), [(None, START), (START, None), (None, None)])

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.mail_address import all_spelled, spelled
+from shared.domain.message import MAX_SENDERS
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,12 @@ def test_what_is_no_single_address_is_unknown(raw: str | None) -> None:
 def test_a_from_header_of_two_addresses_has_both() -> None:
     header = '"Doe, John" <John@x.example>, Ann <ann@y.example>; "a,b"@z.example'
     assert all_spelled([header, None, "ann@Y.example"]) == ("john@x.example", "ann@y.example", '"a,b"@z.example')
+
+
+def test_a_from_header_of_a_crowd_says_nothing() -> None:
+    crowd = [f"a{number}@x.example" for number in range(MAX_SENDERS + 1)]
+    assert len(all_spelled(crowd[1:])) == MAX_SENDERS
+    assert all_spelled(crowd) == all_spelled([", ".join(crowd)]) == ()
 
 
 def test_an_address_in_a_display_name_is_none() -> None:

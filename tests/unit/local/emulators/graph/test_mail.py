@@ -411,6 +411,22 @@ async def test_select_shows_what_is_selected_with_id_and_etag(graph: Client) -> 
     assert one.body["@odata.context"].endswith("/messages(isRead)/$entity")
 
 
+async def test_headers_come_when_selected_only(connect: Callable[..., Any]) -> None:
+    graph = await connect(
+        replace(tenant(), mailboxes=(Mailbox(ANNA, messages=(phish(network_message_id="0a1b-2c"),)),))
+    )
+    (item,) = (await graph.get(f"/users/{ANNA}/messages")).values
+    assert "internetMessageHeaders" not in item
+    (item,) = (await graph.get(f"/users/{ANNA}/messages?$select=internetMessageHeaders")).values
+    assert item["internetMessageHeaders"] == [
+        {"name": "Message-ID", "value": PHISH},
+        {"name": "X-MS-Exchange-Organization-Network-Message-Id", "value": "0a1b-2c"},
+    ]
+    token = "app:Mail.ReadBasic.All"
+    answer = await graph.get(f"/users/{ANNA}/messages?$select=internetMessageHeaders", token=token)
+    assert [set(one) for one in answer.values] == [{"@odata.etag", "id"}]
+
+
 async def test_select_does_not_show_extended_properties(graph: Client) -> None:
     answer = await graph.get(f"/users/{BEN}/messages?$select=id,singleValueExtendedProperties")
     assert [set(item) for item in answer.values] == [{"@odata.etag", "id"}]
