@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from functions.report.api.tree import path
@@ -105,7 +105,8 @@ def _cell(value: Any) -> str:
         case int():
             return str(value)
         case datetime():
-            return value.isoformat().replace("+00:00", "Z")
+            # One spelling in every row, whether the source gave fractions of a second or not.
+            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     text = visible(str(value), _MAX_CELL) or ""
     # The apostrophe makes a spreadsheet take the rest as text, and is not shown by it.
     return f"'{text}" if text.startswith(_FORMULA) else text

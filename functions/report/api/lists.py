@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from functions.report.api.models import ReadDeps
-from functions.report.api.parameters import number_of, wrong_continuation
+from functions.report.api.parameters import number_of, only, wrong_continuation
 from shared.domain.ids import IncidentId
 from shared.domain.incident import AlertLink, CaseDocument, CaseMessage, Command, Plan
 from shared.errors import NotFoundError
@@ -37,6 +37,7 @@ async def case_list(incident_id: IncidentId, name: str, query: Mapping[str, str]
     """
     if name not in _KINDS:
         raise NotFoundError("no such list")
+    only(query, "top", "continuation")
     top, continuation = number_of(query, "top", 1, _MAX, default=_DEFAULT), query.get("continuation")
     await deps.incidents.read(incident_id)
     try:

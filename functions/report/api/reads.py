@@ -6,7 +6,7 @@ from typing import Any
 from functions.report import chain
 from functions.report.api.activity_csv import CsvExport
 from functions.report.api.models import ReadDeps
-from functions.report.api.parameters import number_of, wrong_continuation, wrong_parameter
+from functions.report.api.parameters import number_of, only, wrong_continuation, wrong_parameter
 from functions.report.api.target_list import Position, Take, page
 from functions.report.api.tree import Tree
 from shared.domain.ids import IncidentId, TargetId
@@ -31,6 +31,7 @@ async def incidents(query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
     Raises:
         Problem: wrong-parameter.
     """
+    only(query, "top")
     found = [
         incident async for incident in deps.incidents.newest(number_of(query, "top", 1, MAX_INCIDENTS, default=50))
     ]
@@ -110,6 +111,7 @@ async def verification(incident_id: str, query: Mapping[str, str], deps: ReadDep
         Problem: wrong-parameter.
         NotFoundError: there is no such incident.
     """
+    only(query, "after", "max")
     after = number_of(query, "after", 0, _MAX_INTEGER, default=0)
     most = number_of(query, "max", 1, chain.MAX_ENTRIES, default=chain.MAX_ENTRIES)
     now = await deps.incidents.read(IncidentId(incident_id))
@@ -123,6 +125,7 @@ async def verification(incident_id: str, query: Mapping[str, str], deps: ReadDep
 
 async def _page(incident_id: IncidentId, query: Mapping[str, str], most: int, take: Take, deps: ReadDeps) -> str | None:
     """Give one page of targets to `take`; the query of the next page if there is one."""
+    only(query, "top", "continuation")
     top, token = number_of(query, "top", 1, most, default=most), query.get("continuation")
     if token is not None and len(token) > _MAX_TOKEN:
         raise wrong_continuation()
