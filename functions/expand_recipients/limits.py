@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functions.expand_recipients.manifest import ManifestSummary
 from shared.domain.alert import Alert
 from shared.domain.identity import PROTECTED_SENDER, SENDER_UNKNOWN
-from shared.domain.incident import NOBODY, NOT_IDENTIFIED, Action, Decision, Incident, undone_reason
+from shared.domain.incident import GROUP_UNREADABLE, NOBODY, NOT_IDENTIFIED, Action, Decision, Incident, undone_reason
 from shared.policy import Policy
 
 
@@ -31,7 +31,10 @@ def approval_reasons(
         undone: how many messages of the plan a person undid before, in whatever case.
     """
     # Nobody was found because nothing could be searched for: without a person, the case would look contained.
-    reasons = [note for note in manifest.notes if note.startswith((NOT_IDENTIFIED, NOBODY))]
+    waits_for = [NOT_IDENTIFIED, NOBODY]
+    # Protected people may be among the targets: that is not to be guessed.
+    waits_for += [GROUP_UNREADABLE] if manifest.pending else []
+    reasons = [note for note in manifest.notes if note.startswith(tuple(waits_for))]
     if not manifest.pending:
         return tuple(reasons)
     if decision.action is not Action.AUTOMATIC:
