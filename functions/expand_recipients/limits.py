@@ -31,10 +31,7 @@ def approval_reasons(
         undone: how many messages of the plan a person undid before, in whatever case.
     """
     # Nobody was found because nothing could be searched for: without a person, the case would look contained.
-    waits_for = [NOT_IDENTIFIED, NOBODY]
-    # Protected people may be among the targets: that is not to be guessed.
-    waits_for += [GROUP_UNREADABLE] if manifest.pending else []
-    reasons = [note for note in manifest.notes if note.startswith(tuple(waits_for))]
+    reasons = [note for note in manifest.notes if note.startswith((NOT_IDENTIFIED, NOBODY))]
     if not manifest.pending:
         return tuple(reasons)
     if decision.action is not Action.AUTOMATIC:
@@ -55,9 +52,19 @@ def approval_reasons(
         reasons.append(f"mailbox_share: {mailboxes} of {mailbox_total}")
     if manifest.protected:
         reasons.append(f"protected_people: {manifest.protected}")
+    return (*reasons, *_about_senders(policy, alerts, manifest), *_unreadable_groups(manifest))
+
+
+def _about_senders(policy: Policy, alerts: Sequence[Alert], manifest: ManifestSummary) -> list[str]:
+    reasons = []
     senders = [sender for alert in alerts for message in alert.messages for sender in message.from_addresses]
     if any(map(policy.protected.sender, senders)):
         reasons.append(PROTECTED_SENDER)
     if manifest.sender_unknown:
         reasons.append(f"{SENDER_UNKNOWN}: {manifest.sender_unknown}")
-    return tuple(reasons)
+    return reasons
+
+
+def _unreadable_groups(manifest: ManifestSummary) -> list[str]:
+    """Protected people may be among the targets: that is not to be guessed."""
+    return [note for note in manifest.notes if note.startswith(GROUP_UNREADABLE)]
