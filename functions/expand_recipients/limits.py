@@ -7,6 +7,7 @@ from functions.expand_recipients.manifest import ManifestSummary
 from shared.domain.alert import Alert
 from shared.domain.identity import PROTECTED_SENDER, SENDER_UNKNOWN
 from shared.domain.incident import (
+    GROUP_UNREADABLE,
     NOBODY,
     NOT_IDENTIFIED,
     OBSERVE,
@@ -59,6 +60,7 @@ def approval_reasons(
     return (
         *reasons,
         *_about_senders(policy, alerts, manifest),
+        *_unreadable_groups(manifest),
         *policy.four_eyes.reasons(targets=incident.targets + manifest.targets, protected=manifest.protected),
     )
 
@@ -69,6 +71,11 @@ def _about_senders(policy: Policy, alerts: Sequence[Alert], manifest: ManifestSu
         yield PROTECTED_SENDER
     if manifest.sender_unknown:
         yield f"{SENDER_UNKNOWN}: {manifest.sender_unknown}"
+
+
+def _unreadable_groups(manifest: ManifestSummary) -> list[str]:
+    """Protected people may be among the targets: that is not to be guessed."""
+    return [note for note in manifest.notes if note.startswith(GROUP_UNREADABLE)]
 
 
 def _over_limits(

@@ -21,6 +21,9 @@ from shared.settings import Settings
 # More entries would not help the reader.
 _MAX_FLAWS = 20
 
+# Exchange Online lets a message have at most 1,000 recipients; a group counts as one.
+MAX_RECIPIENTS = 1000
+
 _HARMLESS = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 
 

@@ -20,6 +20,9 @@ MAX_BODY = 4 * 1024 * 1024
 # One delivery has five minutes (host.json) for all events of its body, each with half a dozen calls of some 10 ms.
 MAX_EVENTS = 2000
 
+# Each of them may become a target. A campaign against more people is several bodies, and their alerts join one case.
+MAX_ADDRESSES = 10_000
+
 # Cosmos DB takes documents of 2 MB (service limit); id, times and evidence come on top of the event.
 _MAX_EVENT = 1_900_000
 
@@ -64,9 +67,9 @@ async def receive(name: str, headers: Mapping[str, str], body: bytes, deps: Rece
     except Exception:  # a bug of ours; the body is kept all the same
         await deps.evidence.keep(rejected, body, "application/json")
         raise
-    if len(reading.events) > MAX_EVENTS:
+    if limit := _exceeded(reading):
         await deps.evidence.keep(rejected, body, "application/json")
-        raise Problem(413, "too-large", "The body is too large", f"At most {MAX_EVENTS} events are taken at a time.")
+        raise Problem(413, "too-large", "The body is too large", f"At most {limit} are taken at a time.")
     kept = await deps.evidence.keep(f"raw/{name}/{now:%Y-%m-%d}/{digest}.json", body, "application/json")
     receipt = derive("receipt", name, digest)
     await deps.queue.send(IngestAlert(source=name, payload_path=kept.path, received_at=now), correlation_id=receipt)
@@ -93,6 +96,16 @@ def read(source: sources.Source, body: bytes) -> Reading:
     if flaws and not fits:
         raise WrongShapeError(flaws)
     return Reading(fits, flaws)
+
+
+def _exceeded(reading: Reading) -> str | None:
+    """The limit that the body exceeds; None if it keeps all of them. Whatever exceeds one is refused as a whole."""
+    if len(reading.events) > MAX_EVENTS:
+        return f"{MAX_EVENTS} events"
+    # An address that two messages name is two targets.
+    if sum(len(message.recipients) for event in reading.events for message in event.messages) > MAX_ADDRESSES:
+        return f"{MAX_ADDRESSES} recipients"
+    return None
 
 
 def _size(event: VendorEvent) -> int:

@@ -1,6 +1,7 @@
 """Text from outside. Whatever a sender could write passes here once; the untouched bytes stay in the evidence."""
 
 import re
+import unicodedata
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -34,11 +35,22 @@ def message_id(raw: str | None) -> str | None:
     return message.internet_message_id(text)
 
 
+def controlled(raw: str | list[str] | None) -> bool:
+    """Whether a control character stands in one of these addresses.
+
+    With CR LF in between, one recipient would be read as two, or as another one.
+    """
+    parts = [raw] if isinstance(raw, str) else raw or []
+    return any(unicodedata.category(character) == "Cc" for part in parts for character in part.strip())
+
+
 def addresses(raw: str | list[str] | None) -> tuple[str, ...]:
     """Each address once, in order. A list, or one string with commas or semicolons between addresses.
 
-    What holds no address is left out: a display name may hold the separator (`"Trang, Alex" <alex@…>`).
+    What holds no address is left out: a display name may hold the separator (`"Trang, Alex" <alex@…>`). So is a piece
+    with a control character in it: whose address it is would be a guess.
     """
     parts = [raw] if isinstance(raw, str) else raw or []
-    found = (message.address(piece) for part in parts for piece in re.split(r"[,;]", part))
+    pieces = (piece for part in parts for piece in re.split(r"[,;]", part) if not controlled(piece))
+    found = map(message.address, pieces)
     return tuple(dict.fromkeys(address for address in found if address))

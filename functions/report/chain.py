@@ -4,6 +4,7 @@ from asyncio import gather
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from functions.report.models import Anchor, AnchorCheck, CountedEvent, Verification
 from shared.domain.activity import ChainReport, Document, Head, Place, link, verify
@@ -11,7 +12,7 @@ from shared.domain.batch import MAX_BATCH, MAX_BATCH_BYTES, batch_size
 from shared.domain.exposure import finished_targets
 from shared.domain.ids import IncidentId, PlanId
 from shared.domain.incident import Incident
-from shared.errors import ConflictError, NotFoundError
+from shared.errors import ConflictError, NotFoundError, UnreadableError
 from shared.ports.activity import ActivityStore
 from shared.ports.evidence import EvidenceStore
 from shared.ports.incidents import IncidentStore
@@ -227,10 +228,13 @@ async def _places(incident: Incident, incidents: IncidentStore, evidence: Eviden
     """Place and name of each anchor of the incident, in order. A missing one of the closing has its place at the end.
 
     A plan that names no place may have an anchor all the same: whoever writes another chain can change the plan too,
-    and not the evidence.
+    or delete it, and not the evidence. An anchor whose plan is missing has no place in the chain.
     """
     found: list[tuple[int, str]] = []
+    # Before the plans: a plan is there before its anchor.
+    without_plan = {PurePosixPath(path).stem async for path in evidence.names(_folder(incident.id))} - {CLOSED}
     async for plan in incidents.plans(incident.id):
+        without_plan.discard(plan.id)
         seq = plan.anchor_seq
         if seq is None and plan.targets and (mark := await _read_anchor(incident.id, plan.id, evidence)) is not None:
             seq = mark.seq
@@ -241,7 +245,16 @@ async def _places(incident: Incident, incidents: IncidentStore, evidence: Eviden
         found.append((closed.seq, CLOSED))
     elif incident.close_anchored:
         found.append((_NO_END, CLOSED))
+    found += [(_NO_END, name) for name in without_plan if await _missing(incident.id, PlanId(name), incidents)]
     return sorted(found)
+
+
+async def _missing(incident_id: IncidentId, plan_id: PlanId, incidents: IncidentStore) -> bool:
+    try:
+        return await incidents.plan(incident_id, plan_id) is None
+    except UnreadableError:
+        # It is there, of a newer version: lists leave it out.
+        return False
 
 
 async def _read_anchor(incident_id: IncidentId, name: str, evidence: EvidenceStore) -> Anchor | None:
@@ -252,4 +265,8 @@ async def _read_anchor(incident_id: IncidentId, name: str, evidence: EvidenceSto
 
 
 def _path(incident_id: IncidentId, name: str) -> str:
-    return f"anchors/{incident_id}/{name}.json"
+    return f"{_folder(incident_id)}{name}.json"
+
+
+def _folder(incident_id: IncidentId) -> str:
+    return f"anchors/{incident_id}/"

@@ -91,6 +91,12 @@ class BlobEvidence:
             download = await self._container(path).download_blob(path)
             return await download.readall()
 
+    async def names(self, folder: str) -> AsyncIterator[str]:
+        """See `EvidenceStore.names`."""
+        with translate_errors("list evidence"):
+            async for name in self._container(folder).list_blob_names(name_starts_with=folder):
+                yield name
+
     async def probe(self) -> list[Probe]:
         """See `EvidenceStore.probe`."""
         return [

@@ -333,6 +333,8 @@ NOT_IDENTIFIED = "message_not_identified"
 NOBODY = "recipients_unknown"
 """The note and approval reason that neither the alert nor message trace names a recipient of a message."""
 
+GROUP_UNREADABLE = "policy_group_unreadable"
+"""The note and approval reason that policy names a group whose members we may not read: whom it protects is unknown."""
 
 PROTECTED_PEOPLE = "protected_people"
 """The approval reason that the plan touches mailboxes of protected people."""

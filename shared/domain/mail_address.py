@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
+import idna
+
 from shared.domain.indicators import domain
 from shared.domain.message import MAX_ADDRESS, address, few
 
@@ -44,6 +46,29 @@ def all_spelled(raw: Iterable[str | None]) -> tuple[str, ...]:
     None if they are more than `MAX_SENDERS`.
     """
     return few(found for text in raw for found in _parsed((text or "")[:_MAX_HEADER]))
+
+
+def other_spellings(address: str) -> tuple[str, ...]:
+    """Other addresses, in order, at which Exchange Online delivers mail to this one if nobody has it as it stands.
+
+    First the domain in its other form (A-labels or U-labels), then the local part without `+` and what follows it
+    (plus addressing, which is on by default in Exchange Online).
+    """
+    local, _, host = address.lower().rpartition("@")
+    name = domain(host)
+    if not local or name is None:
+        return ()
+    hosts = dict.fromkeys((host, name, _in_u_labels(name)))
+    bare = local.partition("+")[0]
+    found = [f"{one}@{host}" for one in dict.fromkeys((local, bare)) if one for host in hosts]
+    return tuple(one for one in found if one != address.lower())
+
+
+def _in_u_labels(name: str) -> str:
+    try:
+        return idna.decode(name)
+    except (idna.IDNAError, UnicodeError):
+        return name
 
 
 # The copies of one mail have one sender: it is read ten thousand times.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.clock import Clock
+from shared.domain.incident import GROUP_UNREADABLE
 from shared.policy import Policy
 from shared.ports.answers import Refusal, ask, raise_for_refusals
 from shared.ports.directory import Directory
@@ -79,7 +80,7 @@ async def named_people(policy: Policy, directory: Directory) -> NamedPeople:
         for name in group_names:
             found = members[ids[name]] if name in ids else ()
             if isinstance(found, Refusal):
-                notes.add("policy_group_unreadable")
+                notes.add(GROUP_UNREADABLE)
             else:
                 people.update(found)
         return frozenset(people)

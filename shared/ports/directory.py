@@ -35,6 +35,8 @@ class Directory(Protocol):
     async def resolve(self, addresses: Sequence[str]) -> dict[str, Answer[Recipient]]:
         """The recipient that has each address: users first, then groups, then contacts; UNKNOWN where none has it.
 
+        An address that nobody has as it stands is its `other_spellings`' (plus addresses, IDN), as Exchange delivers.
+
         Names, departments and job titles come without characters that are not visible.
         """
         ...

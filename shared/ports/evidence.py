@@ -45,6 +45,10 @@ class EvidenceStore(Protocol):
         """
         ...
 
+    def names(self, folder: str) -> AsyncIterator[str]:
+        """The paths of everything in this folder, which ends with `/`."""
+        ...
+
     async def probe(self) -> list[Probe]:
         """Whether each container can be read."""
         ...

@@ -287,3 +287,12 @@ async def test_a_trace_that_we_may_not_ask_for_is_denied() -> None:
     async with local_graph(TENANT, App(roles=("User.Read.All",))) as (gateway, _):
         with pytest.raises(DeniedError):
             await GraphDirectory(gateway).trace(sender="a@x.example", since=NOW - timedelta(days=1), until=NOW)
+
+
+async def test_a_plus_address_that_nobody_has_is_the_mailbox_without_the_tag(directory: Directory) -> None:
+    found = await directory.resolve(["ann+shop@contoso.example", ODD_ADDRESS, "nobody+x@contoso.example"])
+    ann, odd, nobody = found.values()
+    assert isinstance(ann, Recipient)
+    assert isinstance(odd, Recipient)
+    assert (ann.id, odd.id) == (ANN, ODD)
+    assert nobody == Recipient(RecipientKind.UNKNOWN, "nobody+x@contoso.example")

@@ -102,3 +102,13 @@ async def test_looking_finds_both_containers_well(evidence: EvidenceStore) -> No
         ("container raw: read", ProbeResult.OK),
         ("container evidence: read", ProbeResult.OK),
     ]
+
+
+async def test_a_folder_names_what_is_in_it_and_nothing_else(evidence: EvidenceStore) -> None:
+    folder = f"anchors/{uuid4().hex}"
+    for name in ("b", "a"):
+        await evidence.keep(f"{folder}/{name}.json", b"{}")
+    await evidence.keep(f"{folder}-other/c.json", b"{}")
+
+    assert sorted([path async for path in evidence.names(f"{folder}/")]) == [f"{folder}/a.json", f"{folder}/b.json"]
+    assert [path async for path in evidence.names(f"anchors/{uuid4().hex}/")] == []

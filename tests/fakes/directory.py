@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from shared.domain.ids import MailboxId
+from shared.domain.mail_address import other_spellings
 from shared.domain.recipient import MailboxKind, Recipient, RecipientKind
 from shared.ports.answers import Answer, Refusal
 from shared.ports.directory import TraceRow
@@ -31,8 +32,11 @@ class FakeDirectory:
     async def resolve(self, addresses: Sequence[str]) -> dict[str, Answer[Recipient]]:
         self._checkpoint("resolve")
         self.asked += addresses
-        unknown = {a: Recipient(RecipientKind.UNKNOWN, a) for a in addresses}
-        return {a: self._refused(a) or self.people.get(a, unknown[a]) for a in dict.fromkeys(addresses)}
+        return {a: self._refused(a) or self._holder(a) for a in dict.fromkeys(addresses)}
+
+    def _holder(self, address: str) -> Recipient:
+        found = (self.people[one] for one in (address, *other_spellings(address)) if one in self.people)
+        return next(found, Recipient(RecipientKind.UNKNOWN, address))
 
     async def members(self, group_ids: Sequence[str]) -> dict[str, Answer[tuple[Recipient, ...]]]:
         self._checkpoint("members")

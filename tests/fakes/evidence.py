@@ -42,6 +42,12 @@ class FakeEvidence:
             raise NotFoundError(path)
         return self.blobs[path]
 
+    async def names(self, folder: str) -> AsyncIterator[str]:
+        self._checkpoint(f"list {folder}")
+        for path in sorted(self.blobs):
+            if path.startswith(folder):
+                yield path
+
     async def probe(self) -> list[Probe]:
         self._checkpoint("probe evidence")
         return [

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from functions.ingest_alert import text
 from functions.ingest_alert.authentication import signed
-from functions.ingest_alert.models import Reading, VendorEvent, WrongShapeError, flaws_of
+from functions.ingest_alert.models import MAX_RECIPIENTS, Reading, VendorEvent, WrongShapeError, flaws_of
 from functions.ingest_alert.sources import Source
 from functions.ingest_alert.text import Text
 from shared.domain.alert import Disposition, Severity, ThreatType
@@ -24,13 +24,11 @@ from shared.domain.message import MAX_ADDRESS, Message, address, visible
 _MAX_ID = 200
 # Real alerts name one message, seldom a few: a campaign is many alerts.
 _MAX_MESSAGES = 100
-# Exchange Online lets a message have at most 1,000 recipients; a group counts as one.
-_MAX_RECIPIENTS = 1000
 _MAX_INDICATORS = 200
 
 
 def _is_address(value: str) -> str:
-    if address(value) is None:
+    if address(value) is None or text.controlled(value):
         raise PydanticCustomError("address", "no e-mail address")
     return value
 
@@ -58,7 +56,7 @@ class MessageV1(_Open):
     subject: Text | None = Field(None, description="Of any length; shown cut and without control characters")
     received_at: Instant | None = Field(None, description="When it was delivered; UTC if no zone is given")
     recipients: tuple[Address, ...] = Field(
-        (), max_length=_MAX_RECIPIENTS, description="Envelope recipients; groups are expanded by Clawback"
+        (), max_length=MAX_RECIPIENTS, description="Envelope recipients; groups are expanded by Clawback"
     )
 
     @model_validator(mode="after")

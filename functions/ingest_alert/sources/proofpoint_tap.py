@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, TypeAdapter, Validati
 
 from functions.ingest_alert import text
 from functions.ingest_alert.authentication import shared_secret
-from functions.ingest_alert.models import Flaw, Reading, VendorEvent, WrongShapeError, flaws_of
+from functions.ingest_alert.models import MAX_RECIPIENTS, Flaw, Reading, VendorEvent, WrongShapeError, flaws_of
 from functions.ingest_alert.sources import Source
 from shared.domain.alert import Disposition, Severity, ThreatType
 from shared.domain.base import Foreign, Instant
@@ -129,10 +129,18 @@ def read(document: Any) -> Reading:
         except ValidationError as error:
             flaws.extend(flaws_of(error, "messagesDelivered", number))
             continue
-        if delivered.id or delivered.guid or delivered.message_id or delivered.recipient:
-            events.append(_event(delivered))
-        else:
-            flaws.append(Flaw(path=f"messagesDelivered.{number}", kind="nothing_to_find_it_by"))
+        path = f"messagesDelivered.{number}"
+        if not (delivered.id or delivered.guid or delivered.message_id or delivered.recipient):
+            flaws.append(Flaw(path=path, kind="nothing_to_find_it_by"))
+            continue
+        event = _event(delivered)
+        if sum(len(message.recipients) for message in event.messages) > MAX_RECIPIENTS:
+            flaws.append(Flaw(path=f"{path}.recipient", kind="too_long"))
+            continue
+        if text.controlled(delivered.recipient):
+            # The event and its other recipients count all the same.
+            flaws.append(Flaw(path=f"{path}.recipient", kind="control_character"))
+        events.append(event)
     return Reading(tuple(events), tuple(flaws))
 
 

@@ -8,6 +8,7 @@ from shared.adapters.graph.documents import Document, id_of, moment, read, read_
 from shared.adapters.graph.gateway import EVENTUAL, GraphGateway, Request
 from shared.adapters.graph.odata import literal, query, segment
 from shared.domain.ids import MailboxId
+from shared.domain.mail_address import other_spellings
 from shared.domain.message import address as smtp_address
 from shared.domain.message import visible
 from shared.domain.recipient import MailboxKind, Recipient, RecipientKind
@@ -51,6 +52,17 @@ class GraphDirectory:
 
     async def resolve(self, addresses: Sequence[str]) -> dict[str, Answer[Recipient]]:
         """See `Directory.resolve`."""
+        found = await self._exact(addresses)
+        # Only where the address as it stands is nobody's: a plus may belong to an address.
+        others = {a: other_spellings(a) for a, answer in found.items() if _unknown(answer)}
+        answers = await self._exact(sorted({spelling for spellings in others.values() for spelling in spellings}))
+        for address, spellings in others.items():
+            known = (answers[spelling] for spelling in spellings if not _unknown(answers[spelling]))
+            found[address] = next(known, found[address])
+        return found
+
+    async def _exact(self, addresses: Sequence[str]) -> dict[str, Answer[Recipient]]:
+        """The holders of these addresses as they stand."""
         found: dict[str, Answer[Recipient]] = {}
         for path, select in _PLACES:
             answers = await self._gateway.send(
@@ -139,6 +151,10 @@ def _holder(answer: Document, path: str, address: str) -> Recipient | None:
         if address.lower() in recipient.addresses:
             return recipient
     return None
+
+
+def _unknown(answer: Answer[Recipient]) -> bool:
+    return not isinstance(answer, Refusal) and answer.kind is RecipientKind.UNKNOWN
 
 
 def _members(rows: list[Document]) -> tuple[Recipient, ...]:

@@ -203,3 +203,9 @@ async def test_each_from_address_of_an_alert_may_be_of_a_protected_sender() -> N
     policy = {"protected": {"senders": ["payroll@contoso.example"]}}
     message = Message(sender="x@evil.example", senders=("x@evil.example", "payroll@contoso.example"))
     assert "protected_sender" in await held(target(1), policy=policy, messages=[message])
+
+
+async def test_a_group_of_the_policy_that_cannot_be_read_waits_for_a_person() -> None:
+    notes = ("policy_group_unreadable: 1",)
+    assert await held(target(1), notes=notes) == notes
+    assert await held(target(1, state=TargetState.MAILBOX_MISSING), notes=notes) == ()

@@ -167,3 +167,24 @@ def test_an_event_is_as_large_as_it_is_sent() -> None:
     # The SDK escapes what is not ASCII: six bytes for two.
     event = VendorEvent(vendor_alert_id="1", title="\u00e9" * 1000, messages=())
     assert receive._size(event) > 6000
+
+
+async def test_more_recipients_than_a_body_may_name_are_refused_as_a_whole_and_kept() -> None:
+    message = alert()["messages"][0]
+    many = {**message, "recipients": [f"u{n}@contoso.example" for n in range(1000)]}
+    intake = Intake()
+    body = json.dumps({**alert(), "messages": [*([many] * 10), {**message, "recipients": ["a@c.example"]}]}).encode()
+    with pytest.raises(Problem, match="too large") as caught:
+        await intake.post(body)
+    assert caught.value.status == 413
+    assert intake.queue.sent == []
+    assert [path.split("/")[0] for path in intake.evidence.blobs] == ["rejected"]
+    await intake.post(json.dumps({**alert(), "messages": [many] * 10}).encode())
+
+
+async def test_an_alert_that_names_a_recipient_with_a_line_break_is_refused_and_kept() -> None:
+    message = {**alert()["messages"][0], "recipients": ["ann@contoso.example\r\nbob@contoso.example"]}
+    intake = Intake()
+    problem = await refused(intake, json.dumps({**alert(), "messages": [message]}).encode())
+    assert problem["errors"] == [{"path": "messages.0.recipients.0", "kind": "address"}]
+    assert [path.split("/")[0] for path in intake.evidence.blobs] == ["rejected"]

@@ -54,3 +54,10 @@ def test_half_of_a_surrogate_pair_is_replaced() -> None:
 def test_what_the_sender_wrote_inside_a_message_id_is_left_alone(inside: str) -> None:
     assert text.message_id(f"<{inside}>") == f"<{inside}>"
     assert text.message_id(f"&lt;{inside}&gt;") == f"<{inside}>"
+
+
+@pytest.mark.parametrize("raw", ["ann@contoso.example\r\nbob@contoso.example", "ann\x00@contoso.example"])
+def test_an_address_with_a_control_character_is_no_other_address(raw: str) -> None:
+    assert text.controlled(raw)
+    assert text.addresses([raw, "carol@contoso.example"]) == ("carol@contoso.example",)
+    assert not text.controlled(" ann@contoso.example\r\n")

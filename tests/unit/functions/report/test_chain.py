@@ -211,6 +211,19 @@ async def test_a_missing_anchor(most: int) -> None:
     assert all(part.chain.intact for part in parts)
 
 
+@pytest.mark.parametrize("most", [3, 20])
+async def test_an_anchor_whose_plan_was_deleted_is_told(most: int) -> None:
+    checked = await Checked().keep(10, ANCHORS)
+    gone = await record(INCIDENT, [told(11)], checked.case.activity)
+    await anchor(gone, "plan-deleted", START, checked.case.evidence)
+
+    parts = await checked.in_parts(most)
+
+    assert [one.name for part in parts for one in part.anchors if not one.holds] == ["plan-deleted"]
+    assert not parts[-1].intact
+    assert all(part.chain.intact for part in parts)
+
+
 async def test_the_entry_that_a_part_follows_is_missing() -> None:
     checked = await Checked().keep(10, {})
     del checked.case.activity._entries[INCIDENT]["event-4"]

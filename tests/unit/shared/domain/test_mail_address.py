@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.domain.mail_address import all_spelled, spelled
+from shared.domain.mail_address import all_spelled, other_spellings, spelled
 from shared.domain.message import MAX_SENDERS
 
 
@@ -100,3 +100,20 @@ def test_whatever_stands_in_from_is_read(raw: str) -> None:
     for one in all_spelled([raw]):
         one.encode()
         assert "@" in one
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("ann@contoso.example", ()),
+        ("Ann+Shop@contoso.example", ("ann@contoso.example",)),
+        ("ann+a+b@contoso.example", ("ann@contoso.example",)),
+        ("+shop@contoso.example", ()),
+        ("ann@bücher.example", ("ann@xn--bcher-kva.example",)),
+        ("ann@xn--bcher-kva.example", ("ann@bücher.example",)),
+        ("ann@xn--zzzzzz99999.example", ()),
+        ("nobody", ()),
+    ],
+)
+def test_other_addresses_at_which_exchange_delivers(address: str, expected: tuple[str, ...]) -> None:
+    assert other_spellings(address) == expected
