@@ -29,7 +29,10 @@ def main() -> int:
                 first, *story = violated.splitlines()
                 print("\n".join((first, *story[-_LINES:])), flush=True)
             if done % 100 == 0 or done == arguments.seeds:
-                print(f"{done} of {arguments.seeds} seeds, {found} violations, {time.monotonic() - started:.0f} s", file=sys.stderr)
+                print(
+                    f"{done} of {arguments.seeds} seeds, {found} violations, {time.monotonic() - started:.0f} s",
+                    file=sys.stderr,
+                )
     return int(found > 0)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import traceback
 
 from tests.simulation.invariants import all_holds, nothing_is_hidden_after_everything_is_undone
 from tests.simulation.world import Simulation
@@ -28,8 +29,10 @@ async def play(seed: int) -> None:
             await nothing_is_hidden_after_everything_is_undone(world)
             await all_holds(world)
     except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
         lines = "\n".join(world.story)
-        raise ViolationError(f"seed {seed}: {error!r}\n{lines}\nagain: make simulate SEED={seed}") from error
+        what = f"{where.name}: {error!r}" if str(error) else f"{where.name}: {where.line}"
+        raise ViolationError(f"seed {seed}: {what}\n{lines}\nagain: make simulate SEED={seed}") from error
 
 
 def outcome(seed: int) -> tuple[int, str | None]:

@@ -168,7 +168,9 @@ class Simulation(Pipeline):
     async def trouble(self) -> None:
         """A mailbox is throttled, moves, or may not be read, for one call, for some, or until the faults end."""
         name = self.random.choice(_PEOPLE)
-        kind = self.random.choice([RefusalKind.THROTTLED, RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING, RefusalKind.DENIED])
+        kind = self.random.choice(
+            [RefusalKind.THROTTLED, RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING, RefusalKind.DENIED]
+        )
         self.tell(f"{name}: {kind}")
         if self.chance(0.1):
             self.mailboxes.always[name] = Refusal(kind, str(kind), 429)
