@@ -2,7 +2,8 @@
 
 Several mails in a thousand mailboxes are reported while hosts and workers are killed, Azurite is stopped and started,
 and Graph and Cosmos DB answer with faults. Then all of it ends, and the mailboxes are asked: is every bad mail hidden,
-and every other mail where it was? Then everything is undone: is every mail back? Prints how long it took to come to rest.
+and every other mail where it was? Then everything is undone: is every mail back? Prints how long it
+took to come to rest.
 """
 
 import argparse
@@ -146,17 +147,16 @@ class Chaos:
 
     def graph(self) -> None:
         """Throttled, busy, dropped connections, or answers that are lost after the work was done."""
-        fault = self._random.choice(
-            [
-                {"status": 429, "retry_after": 3},
-                {"status": 503, "retry_after": 2},
-                {"drop": True},
-                {"path": "/move", "method": "POST", "status": 504, "done": True},
-                {"path": "/move", "method": "POST", "status": 403, "code": "ErrorAccessDenied"},
-                {"path": "/messages", "method": "GET", "status": 429, "retry_after": 5},
-            ]
-        )
-        times = 3 if fault["status"] == 403 else self._random.randint(1, 60)  # noqa: PLR2004 - forbidden
+        faults: list[dict[str, Any]] = [
+            {"status": 429, "retry_after": 3},
+            {"status": 503, "retry_after": 2},
+            {"drop": True},
+            {"path": "/move", "method": "POST", "status": 504, "done": True},
+            {"path": "/move", "method": "POST", "status": 403, "code": "ErrorAccessDenied"},
+            {"path": "/messages", "method": "GET", "status": 429, "retry_after": 5},
+        ]
+        fault = self._random.choice(faults)
+        times = 3 if fault.get("status") == 403 else self._random.randint(1, 60)
         self._stack.graph_fault(times=times, **fault)
 
     def cosmos(self) -> None:

@@ -23,7 +23,7 @@ def main() -> int:
         return int(violated is not None)
     found, started = 0, time.monotonic()
     with multiprocessing.get_context("spawn").Pool() as pool:
-        for done, (seed, violated) in enumerate(pool.imap(outcome, range(arguments.seeds), chunksize=20), start=1):
+        for done, (_, violated) in enumerate(pool.imap(outcome, range(arguments.seeds), chunksize=20), start=1):
             if violated is not None:
                 found += 1
                 first, *story = violated.splitlines()

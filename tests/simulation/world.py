@@ -40,6 +40,7 @@ ApiCommand = Callable[[str, Mapping[str, str], bytes, CommandDeps], Awaitable[di
 """A command of the HTTP API for cases."""
 
 _PORTS = {"alerts", "incidents", "targets", "directory", "mailboxes", "evidence", "activity", "queue", "dead_letters"}
+_REFUSALS = (RefusalKind.THROTTLED, RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING, RefusalKind.DENIED)
 _MAILS = ("<a@evil.example>", "<b@evil.example>", "<c@evil.example>")
 _PEOPLE = ("ann", "bob", "eve", "pam", "tom")
 # The host ends a function before its lease on a case or a chunk ends.
@@ -168,9 +169,7 @@ class Simulation(Pipeline):
     async def trouble(self) -> None:
         """A mailbox is throttled, moves, or may not be read, for one call, for some, or until the faults end."""
         name = self.random.choice(_PEOPLE)
-        kind = self.random.choice(
-            [RefusalKind.THROTTLED, RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING, RefusalKind.DENIED]
-        )
+        kind = self.random.choice(_REFUSALS)
         self.tell(f"{name}: {kind}")
         if self.chance(0.1):
             self.mailboxes.always[name] = Refusal(kind, str(kind), 429)
