@@ -16,7 +16,7 @@ from local.tls import LocalAuthority
 PROGRAMS = Path(__file__).parents[1] / "node_modules" / ".bin"
 ACCOUNT = "devstoreaccount1"
 
-_SERVICES = ("queue", "blob")
+SERVICES = ("queue", "blob")
 
 _LISTENING = re.compile(r"Azurite (?:Blob|Queue) service successfully listens on (https://\S+)")
 
@@ -32,23 +32,28 @@ class Azurite:
 
 def installed() -> bool:
     """Whether `make setup` has installed it."""
-    return all((PROGRAMS / f"azurite-{service}").exists() for service in _SERVICES)
+    return all((PROGRAMS / f"azurite-{service}").exists() for service in SERVICES)
 
 
-def start(directory: Path, authority: LocalAuthority, *, keep: bool = False) -> Azurite:
-    """Start Azurite on free ports.
+def start(
+    directory: Path, authority: LocalAuthority, *, keep: bool = False, ports: tuple[int, int] = (0, 0)
+) -> Azurite:
+    """Start Azurite.
 
     Args:
         directory: its log, and with `keep` its data.
         authority: whose certificate it shows.
         keep: write data to disk. Without, all is in memory: quicker, and gone when it ends.
+        ports: of queues and blobs; 0 means a free one.
 
     Raises:
         StartError: it is not installed (`make setup`), or it did not start.
     """
     if not installed():
         raise StartError("Azurite is not installed: run `make setup` (or `npm ci`)")
-    queue, blob = (_start(service, directory, authority, keep=keep) for service in _SERVICES)
+    queue, blob = (
+        _start(service, port, directory, authority, keep=keep) for service, port in zip(SERVICES, ports, strict=True)
+    )
     try:
         queue_url, blob_url = (f"{process.wait_for(_address)}/{ACCOUNT}" for process in (queue, blob))
     except StartError:
@@ -58,13 +63,13 @@ def start(directory: Path, authority: LocalAuthority, *, keep: bool = False) -> 
     return Azurite((queue, blob), queue_url, blob_url)
 
 
-def _start(service: str, directory: Path, authority: LocalAuthority, *, keep: bool) -> Child:
+def _start(service: str, port: int, directory: Path, authority: LocalAuthority, *, keep: bool) -> Child:
     data = directory / "azurite"
     data.mkdir(parents=True, exist_ok=True)
     return Child(
         [
             str(PROGRAMS / f"azurite-{service}"),
-            *(f"--{service}Port", "0"),
+            *(f"--{service}Port", str(port)),
             *("--cert", str(authority.certificate), "--key", str(authority.key), "--oauth", "basic"),
             *(("--location", str(data)) if keep else ("--inMemoryPersistence",)),
             # The SDKs are pinned to newer service versions than Azurite knows by name.

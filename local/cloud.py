@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken
 from azure.storage.blob import BlobServiceClient
@@ -139,6 +140,18 @@ class LocalCloud:
             child.stop()
         (self.directory / STATE_FILE).unlink(missing_ok=True)
         self._state = None
+
+    def stop_storage(self) -> None:
+        """End Azurite, as in an outage. What is on its queues comes back with `start_storage` if it is kept on disk."""
+        for service in azurite.SERVICES:
+            self._children.pop(f"azurite-{service}").stop()
+
+    def start_storage(self) -> None:
+        """Start Azurite again, where it was."""
+        urls = (self.state.queue_url, self.state.blob_url)
+        queue, blob = (urlsplit(url).port or 0 for url in urls)
+        storage = azurite.start(self.directory, self.authority, keep=self._keep, ports=(queue, blob))
+        self._children |= {process.name: process for process in storage.processes}
 
     def __enter__(self) -> Self:
         return self.start()

@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cli.webhook import authentication
-from local.cloud import LocalCloud
+from local.cloud import LocalCloud, post
 from local.emulators import private
 from local.emulators.functions_host.config import FUNCTION_KEY_SETTING, MASTER_KEY_SETTING
 from local.process import Child, python
@@ -57,6 +57,7 @@ class Stack:
         graph_latency_ms: how long the local Graph takes for an answer, at least.
         settings: app settings that differ from the local cloud's, in both apps.
         workers: worker processes of pipeline.
+        keep: keep queues, blobs and documents on disk, so that Azurite can be stopped and started again.
         lease_seconds: lease on a queue message, which hides it from other hosts. None: ten minutes, as in Azure.
     """
 
@@ -69,9 +70,10 @@ class Stack:
         settings: dict[str, str] | None = None,
         workers: int = 2,
         lease_seconds: int | None = None,
+        keep: bool = False,
     ) -> None:
         shutil.rmtree(directory, ignore_errors=True)
-        self.cloud = LocalCloud(directory, tenant=tenant, graph_latency_ms=graph_latency_ms)
+        self.cloud = LocalCloud(directory, tenant=tenant, keep=keep, graph_latency_ms=graph_latency_ms)
         self._settings = settings or {}
         self._workers = workers
         self._lease = [] if lease_seconds is None else ["--lease-seconds", str(lease_seconds)]
@@ -163,6 +165,18 @@ class Stack:
     def cosmos(self, path: str) -> Any:
         """GET below `/_local/` of the local Cosmos DB."""
         return self._service(f"{self.cloud.state.cosmos_url}/_local/{path}")
+
+    def graph_fault(self, **fault: Any) -> None:
+        """Ask the local Graph for a fault (local/emulators/graph/faults.py)."""
+        self._fault(self.cloud.state.graph_url, fault)
+
+    def cosmos_fault(self, **fault: Any) -> None:
+        """Ask the local Cosmos DB for a fault (local/emulators/cosmosdb/faults.py)."""
+        self._fault(self.cloud.state.cosmos_url, fault)
+
+    def _fault(self, url: str, fault: dict[str, Any]) -> None:
+        state = self.cloud.state
+        post(f"{url}/_local/faults", fault, state.admin_key, self.cloud.authority.client_context())
 
     def _service(self, url: str) -> Any:
         headers = {"x-local-admin": self.cloud.state.admin_key}

@@ -5,9 +5,11 @@ written is there, and the caller is told that the service is unavailable.
 """
 
 import asyncio
+import base64
 import inspect
+import json
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import fields, replace
@@ -15,18 +17,27 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from functions.quarantine.sweep import SweepDeps, sweep
+from functions.report.api.commands import approve, close, undo
+from functions.report.api.models import ApproveDeps, CommandDeps
 from shared.domain.incident import Incident, Plan, PlanState
 from shared.errors import ClawbackError, ConflictError, UnavailableError
-from shared.pipeline.payloads import ApprovePlan, CloseIncident, Payload, UndoPull
+from shared.pipeline.envelope import Envelope
+from shared.ports.answers import Refusal, RefusalKind
 from shared.ports.incidents import Change
+from shared.ports.mailboxes import Item
 from shared.ports.versioned import Versioned
+from shared.web.problems import Problem
 from tests.fakes.checkpoints import ProcessDied
 from tests.fakes.incidents import FakeIncidents
 from tests.fakes.queue import Sent
 from tests.pipeline.stages import Pipeline
+from tests.simulation.owners import Owners
 from tests.unit.functions.tenant import DELIVERED, LEASE_SECONDS, SENDER
 
 D = TypeVar("D")
+
+ApiCommand = Callable[[str, Mapping[str, str], bytes, Any], Awaitable[dict[str, str]]]
+"""A command of the HTTP API for cases."""
 
 _PORTS = {
     "alerts",
@@ -41,6 +52,8 @@ _PORTS = {
     "queue",
     "dead_letters",
 }
+_REFUSALS = (RefusalKind.THROTTLED, RefusalKind.TRANSIENT, RefusalKind.MAILBOX_MOVING, RefusalKind.DENIED)
+
 _MAILS = ("<a@evil.example>", "<b@evil.example>", "<c@evil.example>")
 _PEOPLE = ("ann", "bob", "eve", "pam", "tom")
 # The host ends a function before its lease on a case or a chunk ends.
@@ -82,10 +95,21 @@ class Simulation(Pipeline):
             {"name": "medium", "when": {"severity_at_least": "medium"}, "then": "needs_approval"},
             {"name": "low", "then": "ignore"},
         ]
+        self.sender = SENDER
+        self.owners = Owners(self.mailboxes, self.random, self.tell)
+        self.arrived: dict[str, datetime] = {}
         for name in _PEOPLE:
             self.person(name)
             for mail in self.random.sample(_MAILS, 2):
-                self.mail(name, "Inbox", _MAILS.index(mail), internet_message_id=mail)
+                for _ in range(self.random.choice([1, 1, 1, 2])):
+                    self._deliver(name, mail, SENDER)
+                if self.random.random() < 0.2:
+                    # A correspondent who knows a Message-ID can choose it for another mail.
+                    self._deliver(name, mail, "benign@partner.example")
+        self._happens = [
+            *(self.report, self.act, self.pass_time, self.sweep, self.owner, self.trouble),
+            *[self.start_delivery] * 8,
+        ]
         self.alerts_left = list(range(self.random.randint(1, 8)))
         self.acts_left = self.random.randint(0, 8)
 
@@ -112,23 +136,68 @@ class Simulation(Pipeline):
         names = {field.name for field in fields(made)} & _PORTS  # type: ignore[arg-type]  # every Deps is a dataclass
         return replace(made, **{name: _Network(getattr(made, name), self) for name in names})  # type: ignore[type-var]  # see above
 
+    def _deliver(self, name: str, mail: str, sender: str) -> None:
+        key = f"{name}/{len(self.arrived)}"
+        self.arrived[key] = self.now()
+        item = Item(key, mail, "", subject="Invoice", sender=sender, received_at=DELIVERED, is_read=False)
+        self.owners.deliver(name, item)
+
     # What happens.
 
     async def run(self) -> None:
         """Everything at once, then rest."""
         self.start = self.now()
         for _ in range(300):
-            await self.random.choice([self.report, self.act, self.pass_time, self.sweep, *[self.start_delivery] * 6])()
+            await self.random.choice(self._happens)()
             for _ in range(self.random.randint(0, 12)):
                 await asyncio.sleep(0)
         while self.alerts_left:
             await self.report()
         await asyncio.gather(*self.running)
+        self.faults = False
+        self.mailboxes.always.clear()
+        self.mailboxes.refusals.clear()
+        self.tell("no more faults")
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Deliver all that waits, and what is dead-lettered once more."""
+        await self.settle()
+        for letter in [one for one in self.dead_letters.messages.values() if one.replayed_at is None]:
+            self.tell(f"replay {letter.reason}: {letter.detail}")
+            envelope = Envelope.model_validate_json(base64.b64decode(letter.body))
+            self.queue.waiting.append(Sent(envelope, self.now(), self.now()))
+            self.dead_letters.messages[letter.id] = letter.model_copy(update={"replayed_at": self.now()})
+        await self.settle()
         if self.bugs:
             raise self.bugs[0]
-        self.faults = False
-        self.tell("no more faults")
-        await self.settle()
+
+    async def undo_everything(self) -> None:
+        """A person wants all of it back."""
+        for case in self.incidents.all:
+            self.tell(f"undo everything of {case.id[-4:]}")
+            body = {"by": "dana", "reason": "all of it", "class": "other", "all": True, "count": case.can_be_put_back}
+            await self._post(undo, case, body)
+        await self.rest()
+
+    async def trouble(self) -> None:
+        """A mailbox is throttled, moves, or may not be read, for one call, for some, or until the faults end."""
+        name = self.random.choice(_PEOPLE)
+        kind = self.random.choice(_REFUSALS)
+        self.tell(f"{name}: {kind}")
+        if self.chance(0.1):
+            self.mailboxes.always[name] = Refusal(kind, str(kind), 429)
+        elif self.chance(0.1):
+            self.mailboxes.always.pop(name, None)
+        elif self.chance(0.3):
+            self.mailboxes.lost[name] += 1
+        else:
+            after = self.random.choice([None, 1.0, 30.0])
+            self.mailboxes.refuse(name, kind, times=self.random.randint(1, 4), after=after)
+
+    async def owner(self) -> None:
+        """The owner of a mailbox does something with a mail."""
+        self.owners.act()
 
     async def report(self) -> None:
         """A source reports one or two mails, again if it got no answer, and sometimes if it did."""
@@ -157,24 +226,30 @@ class Simulation(Pipeline):
             return
         self.acts_left -= 1
         case = self.random.choice(self.incidents.all)
-        command = self._command(case)
-        self.tell(f"{command.kind} {case.id[-4:]}")
+        command, body = self._command(case)
+        self.tell(f"{command.__name__} {case.id[-4:]} {body}")
         for _ in range(self.random.choice([1, 1, 2])):
-            await self.queue.send(command, correlation_id=case.id)
+            await self._post(command, case, {"by": "dana", "reason": "asked for", **body})
 
-    def _command(self, case: Incident) -> Payload:
-        known = {"incident_id": case.id, "command_id": f"cmd-{self.acts_left}", "by": "dana", "at": self.now()}
+    async def _post(self, command: ApiCommand, case: Incident, body: dict[str, Any]) -> None:
+        with suppress(Problem, ProcessDied, ClawbackError):
+            deps = self.provide(ApproveDeps if command is approve else CommandDeps)
+            await command(case.id, {}, json.dumps(body).encode(), deps)
+
+    def _command(self, case: Incident) -> tuple[ApiCommand, dict[str, Any]]:
         waiting = [p for p in self.incidents.of(case.id, Plan) if p.state is PlanState.AWAITING_APPROVAL]
         targets = [target.id for target in self.targets.all if target.incident_id == case.id]
         match self.random.choice(["close", "undo", "approve", "approve"]):
             case "approve" if waiting:
                 plan = self.random.choice(waiting)
-                return ApprovePlan(plan_id=plan.id, plan_hash=plan.hash, **known)
-            case "undo":
-                some = self.random.sample(targets, self.random.randint(0, min(2, len(targets))))
-                return UndoPull(targets=tuple(some), all=not some, **known)
+                return approve, {"planId": plan.id, "planHash": plan.hash}
+            case "undo" if targets:
+                return undo, {
+                    "class": "mistake",
+                    "targets": self.random.sample(targets, self.random.randint(1, min(2, len(targets)))),
+                }
             case _:
-                return CloseIncident(**known)
+                return close, {}
 
     async def pass_time(self) -> None:
         """A moment, or so long that leases end."""
