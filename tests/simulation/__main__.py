@@ -2,9 +2,11 @@
 
 import argparse
 import multiprocessing
+import os
 import sys
 import time
 
+from shared.settings import SIGN_IN, SignInMode
 from tests.simulation.play import outcome
 
 # A failing seed prints the end of its story; `--seed` prints all of it.
@@ -17,6 +19,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=300, help="how many, from 0 on (default: 300)")
     parser.add_argument("--seed", type=int, help="only this one, with its whole story")
     arguments = parser.parse_args()
+    # As tests/conftest.py does for pytest: nobody signs people in here.
+    os.environ[SIGN_IN] = SignInMode.OFF
     if arguments.seed is not None:
         _, violated = outcome(arguments.seed)
         print(violated or f"seed {arguments.seed}: everything holds")
