@@ -399,16 +399,14 @@ def _state_of(incident: Incident) -> IncidentState:
         return IncidentState.CLOSED
     if incident.plans.awaiting_approval:
         return IncidentState.AWAITING_APPROVAL
-    if incident.plans.running:
+    over = incident.plans.finished and not incident.unplanned
+    # All of a finished plan have ended; the report stage may not have counted them.
+    if incident.plans.running or (over and incident.counts.targets < incident.targets):
         return IncidentState.PULLING
-    if incident.alerts and incident.ignored == incident.alerts:
-        return IncidentState.IGNORED
-    if not incident.plans.finished or incident.unplanned:
-        return IncidentState.OPEN
-    if incident.counts.targets < incident.targets:
-        # All have ended, and the report stage has not counted all of them.
-        return IncidentState.PULLING
-    return _outcome_of(incident)
+    if over:
+        return _outcome_of(incident)
+    ignored = incident.alerts and incident.ignored == incident.alerts
+    return IncidentState.IGNORED if ignored else IncidentState.OPEN
 
 
 def _outcome_of(incident: Incident) -> IncidentState:
