@@ -70,7 +70,7 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: RestoreChunk | None = 
     if (other := _taken_care_of(chunk, now, undo=undo is not None)) is not None:
         return other
     plan = await plan_of(chunk, deps)
-    if plan is not None and _released(plan) and plan.approved_by is None:
+    if plan is not None and plan.approved_by is None:
         plan = await stopped_if_undone(plan, targets, deps)
     approved = plan is not None and _released(plan)
     # What an undo stopped was released: copies that are written down, and perhaps moved already, are brought to an end.
