@@ -57,7 +57,10 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert claim in text
     # The same mail again, in a new case: what was undone is remembered.
-    assert re.search(r"undone_before: 1\n  undone by Demo Analyst at \S+ in inc-\w+ \(false_positive\) because ", text)
+    assert re.search(
+        r"undone_before: 1\n(?:  mailbox_share: .*\n)?  undone by Demo Analyst at \S+ in inc-\w+ \(false_positive\) because ",
+        text,
+    )
     assert "✓ its plan waits for a person" in text
     told = json.loads(Path("out/demo/incident.json").read_text())
     assert told["incident"]["state"] == "attention"
