@@ -38,7 +38,7 @@ _POLL = 3.0
 _GOAL = 180.0
 _MAX_REST = 900.0
 # Faults go on until half of the targets have ended, so that they meet the pulls; and at most for so long.
-_MAX_FAULTS = 180.0
+_MAX_FAULTS = 60.0
 # A mailbox is far away; without this, sixty mailboxes are done between two faults.
 _GRAPH_LATENCY_MS = 200
 # States that a fault can leave behind; a look at the mailbox puts them right.
