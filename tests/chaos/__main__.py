@@ -175,7 +175,7 @@ class Chaos:
         fault = self._random.choice(
             [{"status": 429, "retry_after_ms": 200}, {"status": 503}, {"status": 408, "done": True}]
         )
-        self._stack.cosmos_fault(times=self._random.randint(1, 40), **fault)
+        self._stack.cosmos_fault(times=self._random.randint(1, 8), **fault)
 
 
 class suppress_http:  # noqa: N801 - reads as contextlib.suppress does
