@@ -195,7 +195,8 @@ def _after(chunk: Chunk, due: datetime | None, now: datetime, retries: int = 0) 
 async def _wait(header: Versioned[Chunk], error: UnavailableError, changed: list[Target], deps: Deps) -> Outcome:
     """Graph cannot be asked at all: note when this message comes again, so that no other one is needed."""
     now, retries = deps.now(), header.value.retries
-    wait = backoff(retries) if error.retry_after is None else timedelta(seconds=error.retry_after)
+    waited = now - (header.value.waiting_since or now)
+    wait = backoff(retries, waited) if error.retry_after is None else timedelta(seconds=error.retry_after)
     await _keep(header, _after(header.value, now + wait, now, retries + 1), changed, deps)
     return RetryLater(str(error), wait.total_seconds(), service=True)
 

@@ -38,7 +38,7 @@ _POLL = 3.0
 _GOAL = 180.0
 _MAX_REST = 900.0
 # Faults go on until half of the targets have ended, so that they meet the pulls; and at most for so long.
-_MAX_FAULTS = 180.0
+_MAX_FAULTS = 60.0
 # A mailbox is far away; without this, sixty mailboxes are done between two faults.
 _GRAPH_LATENCY_MS = 200
 # States that a fault can leave behind; a look at the mailbox puts them right.
@@ -175,7 +175,7 @@ class Chaos:
         fault = self._random.choice(
             [{"status": 429, "retry_after_ms": 200}, {"status": 503}, {"status": 408, "done": True}]
         )
-        self._stack.cosmos_fault(times=self._random.randint(1, 40), **fault)
+        self._stack.cosmos_fault(times=self._random.randint(1, 8), **fault)
 
 
 class suppress_http:  # noqa: N801 - reads as contextlib.suppress does
