@@ -13,14 +13,14 @@ import pytest
 from functions.ingest_alert import joining
 from functions.quarantine import engine, pull, restore
 from functions.quarantine.models import Deps, UnitOfWork
+from functions.report import audit_events
 from functions.report import handler as report
-from shared.domain.activity import Counts
+from shared.domain.exposure import Counts
 from shared.domain.identity import Identity, Judgement
 from shared.domain.ids import derive, fresh
 from shared.domain.incident import Lease
 from shared.domain.target import Chunk, Target
 from shared.ports.answers import Refusal, RefusalKind
-from shared.ports.versioned import Versioned
 from tests.fakes.incidents import FakeIncidents
 from tests.fakes.queue import FakeQueue
 from tests.fakes.targets import FakeTargets
@@ -73,7 +73,7 @@ def undo_puts_everything_into_the_inbox(patch: pytest.MonkeyPatch) -> None:
 
 def events_are_taken_for_recorded(patch: pytest.MonkeyPatch) -> None:
     """A document with several audit events is marked as recorded after the first of them."""
-    patch.setattr(report, "of_document", lambda document, known=report.of_document: known(document)[:1])
+    patch.setattr(report, "of_document", lambda document: audit_events.of_document(document)[:1])
 
 
 def a_target_is_counted_twice(patch: pytest.MonkeyPatch) -> None:
@@ -87,16 +87,13 @@ def copies_that_were_moved_before_a_crash_are_forgotten(patch: pytest.MonkeyPatc
     patch.setattr(pull, "seen_again", lambda target, *_: target.model_copy(update={"copies": ()}))
 
 
-def whoever_asks_the_holder_of_a_lease_is_not_heard(patch: pytest.MonkeyPatch) -> None:
-    """A case's lease is released although another message left its work to the holder."""
-    release = FakeIncidents.release_lease
+def the_lease_of_a_dead_worker_stays(patch: pytest.MonkeyPatch) -> None:
+    """The sweep does not see leases on cases that have ended."""
 
-    async def at_once(self: FakeIncidents, lease: Versioned[Lease]) -> Versioned[Lease] | None:
-        while (held := await release(self, lease)) is not None:
-            lease = held
-        return None
+    async def none(*_: object) -> list[Lease]:
+        return []
 
-    patch.setattr(FakeIncidents, "release_lease", at_once)
+    patch.setattr(FakeIncidents, "expired_leases", none)
 
 
 def the_case_of_an_alert_is_not_remembered(patch: pytest.MonkeyPatch) -> None:
@@ -130,7 +127,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     events_are_taken_for_recorded,
     a_target_is_counted_twice,
     copies_that_were_moved_before_a_crash_are_forgotten,
-    whoever_asks_the_holder_of_a_lease_is_not_heard,
+    the_lease_of_a_dead_worker_stays,
     the_case_of_an_alert_is_not_remembered,
     what_is_left_is_not_tried_again,
 )

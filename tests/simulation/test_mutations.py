@@ -11,5 +11,9 @@ from tests.simulation.test_cases import SEEDS
 async def test_the_simulation_finds_a_planted_bug(mutation: Mutation, monkeypatch: pytest.MonkeyPatch) -> None:
     mutation(monkeypatch)
     with pytest.raises(ViolationError):
-        for seed in range(SEEDS):
-            await play(seed)
+        await _play_all()
+
+
+async def _play_all() -> None:
+    for seed in range(SEEDS):
+        await play(seed)
