@@ -18,6 +18,11 @@ demo-crash: setup ## kill -9 in the middle of a 300-target incident; the result 
 test: setup ## All tests
 	@$(BIN)/python -m pytest -q -n 2
 
+SEEDS ?= 300
+
+simulate: setup ## SEEDS=10000 random stories of faults and people on the fakes; SEED=n tells one of them
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
 check: ready infra-checkov ## What CI runs: format, lint, types, import rules, templates, tests with coverage
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -97,4 +102,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 clean: ## Remove what the targets made
 	rm -rf $(VENV) node_modules tests/conformance/*/node_modules out .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache *.egg-info
 
-.PHONY: ready help demo demo-crash test check conformance chaos bench package infra infra-checkov infra-snapshots lock setup clean
+.PHONY: ready help demo demo-crash test check conformance simulate chaos bench package infra infra-checkov infra-snapshots lock setup clean

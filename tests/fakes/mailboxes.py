@@ -35,6 +35,11 @@ class Box:
     sent: list[tuple[str, SentCopy]] = field(default_factory=list)
     """Message-ID that was answered or forwarded, and the copy in Sent Items."""
     rules: tuple[ForwardingRule, ...] = ()
+    made: set[str] = field(default_factory=set)
+    """The ids of all folders that there ever were."""
+
+    def __post_init__(self) -> None:
+        self.made |= self.folders.keys()
 
 
 class FakeMailboxes:
@@ -220,5 +225,10 @@ class FakeMailboxes:
         return marked
 
     def _make(self, mailbox: str, path: str) -> str:
-        self.boxes[mailbox].folders[f"{mailbox}:{path}"] = path
-        return f"{mailbox}:{path}"
+        box, made = self.boxes[mailbox], f"{mailbox}:{path}"
+        while made in box.made:
+            # The id of a folder that was renamed or deleted is never given again.
+            made += "'"
+        box.folders[made] = path
+        box.made.add(made)
+        return made

@@ -57,10 +57,8 @@ def test_demo(capsys: pytest.CaptureFixture[str]) -> None:
     ):
         assert claim in text
     # The same mail again, in a new case: what was undone is remembered.
-    assert re.search(
-        r"undone_before: 1\n(?:  mailbox_share: .*\n)?  undone by Demo Analyst at \S+ in inc-\w+ \(false_positive\) because ",
-        text,
-    )
+    undone = r"undone by Demo Analyst at \S+ in inc-\w+ \(false_positive\) because "
+    assert re.search(rf"undone_before: 1\n(?:  mailbox_share: .*\n)?  {undone}", text)
     assert "✓ its plan waits for a person" in text
     told = json.loads(Path("out/demo/incident.json").read_text())
     assert told["incident"]["state"] == "attention"
