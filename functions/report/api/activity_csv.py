@@ -9,6 +9,7 @@ from typing import Any
 
 from functions.report.api.tree import path
 from shared.domain.base import Frozen
+from shared.domain.exposure import exposure
 from shared.domain.ids import AlertId, IncidentId, PlanId, TargetId
 from shared.domain.incident import AlertLink, Plan, PlanState
 from shared.domain.message import visible
@@ -31,6 +32,7 @@ COLUMNS = (
     "delivered_at",
     "pulled_at",
     "seconds_exposed",
+    "still_reachable",
     "verified",
     "verified_at",
     "restored_at",
@@ -94,14 +96,21 @@ class CsvExport:
 
     Args:
         incident_id: the case.
+        now: the moment until which exposure is counted.
         origins: where each plan of it came from; a plan that is not in here leaves its cells empty.
         first: whether it is the first page.
     """
 
     def __init__(
-        self, incident_id: IncidentId, origins: Mapping[PlanId, "Origin"] | None = None, *, first: bool = True
+        self,
+        incident_id: IncidentId,
+        now: datetime,
+        origins: Mapping[PlanId, "Origin"] | None = None,
+        *,
+        first: bool = True,
     ) -> None:
         self._incident_id = incident_id
+        self._now = now
         self._origins = origins or {}
         self._out = io.StringIO()
         if first:
@@ -115,7 +124,7 @@ class CsvExport:
             given = {"incident": self._incident_id, "target": key, "state": UNREADABLE}
             cells = [given.get(column, "") for column in COLUMNS]
         else:
-            cells = [_cell(value) for value in (*_row(target), *self._origin(target))]
+            cells = [_cell(value) for value in (*_row(target, self._now), *self._origin(target))]
         self._writer.writerow(cells)
 
     def _origin(self, target: Target) -> tuple[str | None, str | None]:
@@ -128,7 +137,8 @@ class CsvExport:
         return self._out.getvalue()
 
 
-def _row(target: Target) -> tuple[Any, ...]:
+def _row(target: Target, now: datetime) -> tuple[Any, ...]:
+    exposed = exposure(target, now)
     box = target.mailbox
     return (
         target.incident_id,
@@ -146,7 +156,8 @@ def _row(target: Target) -> tuple[Any, ...]:
         target.read,
         target.delivered_at,
         target.pulled_at,
-        target.exposed_seconds,
+        exposed.seconds,
+        exposed.still,
         target.verified_at is not None,
         target.verified_at,
         target.restored_at,

@@ -9,6 +9,7 @@ from functions.report.api.models import ReadDeps
 from functions.report.api.parameters import number_of, only, wrong_continuation, wrong_parameter
 from functions.report.api.target_list import Position, Take, page
 from functions.report.api.tree import Tree
+from shared.domain.exposure import exposure
 from shared.domain.ids import IncidentId, PlanId, TargetId
 from shared.domain.incident import AlertLink, Plan, Watch
 from shared.domain.target import Target
@@ -52,7 +53,7 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
         Problem: wrong-parameter.
         NotFoundError: there is no such incident.
     """
-    now = await deps.incidents.read(IncidentId(incident_id))
+    now, at = await deps.incidents.read(IncidentId(incident_id)), deps.now()
     targets: list[dict[str, Any]] = []
     unreadable: list[TargetId] = []
     tree = Tree()
@@ -61,7 +62,9 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
         if target is None:
             unreadable.append(key)
         else:
-            targets.append(target.to_document())
+            exposed = exposure(target, at)
+            shown = {"exposedSeconds": exposed.seconds, "stillReachable": exposed.still}
+            targets.append({**target.to_document(), **shown})
             tree.add(target)
 
     following = await _page(now.id, query, MAX_TARGETS, take, deps)
@@ -104,7 +107,7 @@ async def activity_csv(incident_id: str, query: Mapping[str, str], deps: ReadDep
         NotFoundError: there is no such incident.
     """
     now = await deps.incidents.read(IncidentId(incident_id))
-    export = CsvExport(now.id, await _origins(now.id, deps), first="continuation" not in query)
+    export = CsvExport(now.id, deps.now(), await _origins(now.id, deps), first="continuation" not in query)
     following = await _page(now.id, query, MAX_ROWS, export.add, deps)
     return export.text, following
 

@@ -16,7 +16,7 @@ from tests.unit.functions.report.case import INCIDENT, plan, target
 
 
 def export(targets: Iterable[Target]) -> str:
-    made = CsvExport(INCIDENT)
+    made = CsvExport(INCIDENT, START)
     for one in targets:
         made.add(one.id, one)
     return made.text
@@ -60,6 +60,7 @@ def test_a_row_says_all() -> None:
         "delivered_at": "2026-03-02T08:59:00Z",
         "pulled_at": "2026-03-02T09:00:00Z",
         "seconds_exposed": "60",
+        "still_reachable": "yes",
         "verified": "yes",
         "verified_at": "2026-03-02T09:00:01Z",
         "restored_at": "2026-03-02T09:00:09Z",
@@ -102,8 +103,8 @@ def quoted_by_us(cell: str) -> bool:
 
 
 def test_only_the_first_page_begins_with_the_byte_order_mark() -> None:
-    assert CsvExport(INCIDENT).text.startswith(BYTE_ORDER_MARK + '"incident"')
-    assert CsvExport(INCIDENT, first=False).text.startswith('"incident"')
+    assert CsvExport(INCIDENT, START).text.startswith(BYTE_ORDER_MARK + '"incident"')
+    assert CsvExport(INCIDENT, START, first=False).text.startswith('"incident"')
 
 
 @pytest.mark.parametrize(
@@ -118,7 +119,7 @@ def test_only_the_first_page_begins_with_the_byte_order_mark() -> None:
     ],
 )
 def test_a_row_says_who_approved_it(made: Plan, approved_by: str) -> None:
-    csv_export = CsvExport(INCIDENT, origins([made], []))
+    csv_export = CsvExport(INCIDENT, START, origins([made], []))
     csv_export.add(TargetId("target-ann"), target("ann"))
     (row,) = read(csv_export.text)
     assert row["approved_by"] == approved_by
@@ -150,7 +151,7 @@ def test_whatever_strangers_write_one_target_is_one_row(subject: str, name: str,
 
 
 def test_a_target_that_cannot_be_read_is_a_row_that_says_so() -> None:
-    made = CsvExport(INCIDENT)
+    made = CsvExport(INCIDENT, START)
     made.add(TargetId("target-ann"), None)
     (row,) = read(made.text)
     assert {column: cell for column, cell in row.items() if cell} == {
