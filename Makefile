@@ -35,6 +35,12 @@ tests/conformance/%/node_modules/.package-lock.json: tests/conformance/%/package
 	@cd tests/conformance/$* && npm ci --silent --no-progress --no-fund --no-audit
 	@touch $@
 
+MAILBOXES ?= 1000
+SEED ?= 1
+
+chaos: setup ## Kills, restarts and faults on the whole local cloud, then undo; MAILBOXES=1000 SEED=1
+	@$(BIN)/python -m tests.chaos --mailboxes $(MAILBOXES) --seed $(SEED)
+
 bench: setup ## Measure, print the table, write out/bench/results.json
 	@$(BIN)/python benchmarks/run.py
 
@@ -91,4 +97,4 @@ node_modules/.package-lock.json: package.json package-lock.json
 clean: ## Remove what the targets made
 	rm -rf $(VENV) node_modules tests/conformance/*/node_modules out .mypy_cache .ruff_cache .hypothesis .coverage* .import_linter_cache *.egg-info
 
-.PHONY: ready help demo demo-crash test check conformance bench package infra infra-checkov infra-snapshots lock setup clean
+.PHONY: ready help demo demo-crash test check conformance chaos bench package infra infra-checkov infra-snapshots lock setup clean

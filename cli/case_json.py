@@ -55,6 +55,13 @@ class Case:
         return watch
 
     @property
+    def needs_attention(self) -> dict[str, int]:
+        """By state, how many ended targets have mail that a person can open, or that nobody has seen."""
+        (needs,) = objects([self._document.get("needsAttention", {})])
+        (by_state,) = objects([needs.get("byState", {})])
+        return {state: int(number) for state, number in by_state.items()}
+
+    @property
     def can_be_put_back(self) -> int:
         """How many targets an undo would put back now."""
         return int(self._document.get("canBePutBack", 0))

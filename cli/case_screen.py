@@ -38,6 +38,9 @@ def _tenant_lines(tenant: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _case_lines(case: Case) -> Iterator[tuple[str, str]]:
     """Lines of text, safe to print, each with its style."""
+    if needs := case.needs_attention:
+        states = ", ".join(f"{number} {safe(state)}" for state, number in sorted(needs.items()))
+        yield f"needs attention: {sum(needs.values())} targets may be reachable ({states})", "yellow"
     if watch := case.watch:
         is_watched = "was watched" if watch.get("ended") else "is watched"
         seen = f", last look at {safe(watch['lastLookAt'])}" if watch.get("lastLookAt") else ""

@@ -174,16 +174,22 @@ class Stack:
         """Ask the local Cosmos DB for a fault (local/emulators/cosmosdb/faults.py)."""
         self._fault(self.cloud.state.cosmos_url, fault)
 
+    def no_more_faults(self) -> None:
+        """End all faults of both that were asked for."""
+        state = self.cloud.state
+        for url in (state.graph_url, state.cosmos_url):
+            self._service(f"{url}/_local/faults", method="DELETE")
+
     def _fault(self, url: str, fault: dict[str, Any]) -> None:
         state = self.cloud.state
         post(f"{url}/_local/faults", fault, state.admin_key, self.cloud.authority.client_context())
 
-    def _service(self, url: str) -> Any:
+    def _service(self, url: str, *, method: str = "GET") -> Any:
         headers = {"x-local-admin": self.cloud.state.admin_key}
-        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - our own address
+        request = urllib.request.Request(url, headers=headers, method=method)  # noqa: S310 - our own address
         context = self.cloud.authority.client_context()
         with urllib.request.urlopen(request, context=context, timeout=60) as answer:  # noqa: S310 - as above
-            return json.loads(answer.read())
+            return json.loads(answer.read() or b"null")
 
     def _json(self, url: str, body: bytes | None, headers: dict[str, str]) -> Any:
         request = urllib.request.Request(url, body, headers)  # noqa: S310 - our own address

@@ -135,8 +135,9 @@ class Demonstration:
                 if target["id"] not in printed and target["state"] not in {"planned", "located"}:
                     printed.add(target["id"])
                     self._line(target)
-            if state == "contained" or time.monotonic() > deadline:
-                self._checks.that("the incident is contained", [] if state == "contained" else [state])
+            # Some mailboxes are on premises, and one copy is held: a person has to look at them.
+            if state == "attention" or time.monotonic() > deadline:
+                self._checks.that("the incident is over, and needs attention", [] if state == "attention" else [state])
                 return
             time.sleep(_POLL)
 

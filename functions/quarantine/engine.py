@@ -70,7 +70,7 @@ async def advance(chunk_id: ChunkId, deps: Deps, *, undo: RestoreChunk | None = 
     if (other := _taken_care_of(chunk, now, undo=undo is not None)) is not None:
         return other
     plan = await plan_of(chunk, deps)
-    if plan is not None and _released(plan) and plan.approved_by is None:
+    if plan is not None and plan.approved_by is None:
         plan = await stopped_if_undone(plan, targets, deps)
     approved = plan is not None and _released(plan)
     # What an undo stopped was released: copies that are written down, and perhaps moved already, are brought to an end.
@@ -195,7 +195,8 @@ def _after(chunk: Chunk, due: datetime | None, now: datetime, retries: int = 0) 
 async def _wait(header: Versioned[Chunk], error: UnavailableError, changed: list[Target], deps: Deps) -> Outcome:
     """Graph cannot be asked at all: note when this message comes again, so that no other one is needed."""
     now, retries = deps.now(), header.value.retries
-    wait = backoff(retries) if error.retry_after is None else timedelta(seconds=error.retry_after)
+    waited = now - (header.value.waiting_since or now)
+    wait = backoff(retries, waited) if error.retry_after is None else timedelta(seconds=error.retry_after)
     await _keep(header, _after(header.value, now + wait, now, retries + 1), changed, deps)
     return RetryLater(str(error), wait.total_seconds(), service=True)
 

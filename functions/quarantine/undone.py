@@ -82,6 +82,11 @@ async def stopped_if_undone(plan: Plan, targets: Collection[Target], deps: Deps)
     An undo can be recorded after the plan was, in another case too. Read as late as possible, this leaves open only the
     undo that is recorded while a worker already looks for the copies of this chunk.
     """
+    if plan.state not in {PlanState.RUNNING, PlanState.FINISHED}:
+        if plan.stopped_at is not None and plan.unrecorded:
+            # An earlier delivery stopped it, and may have died before it told the report stage.
+            await _tell(plan, deps)
+        return plan
     planned = [target for target in targets if target.state is TargetState.PLANNED]
     messages = {target.message_key: _keys_of([target]) for target in planned}
     found = await deps.undone.recall({key for keys in messages.values() for key in keys}) if messages else {}
@@ -116,7 +121,11 @@ async def _stopped(plan: Plan, undone: list[UndoneBefore], deps: Deps) -> Plan:
         return Change(header, replace=[Versioned(now, stored.etag)])
 
     await deps.incidents.update(plan.incident_id, change)
-    await deps.queue.send(IncidentChanged(incident_id=plan.incident_id), correlation_id=plan.incident_id)
-    if now.state is PlanState.AWAITING_APPROVAL:
-        emit(Event.PLAN_WAITS, incident_id=now.incident_id, plan_id=now.id)
+    await _tell(now, deps)
     return now
+
+
+async def _tell(plan: Plan, deps: Deps) -> None:
+    await deps.queue.send(IncidentChanged(incident_id=plan.incident_id), correlation_id=plan.incident_id)
+    if plan.state is PlanState.AWAITING_APPROVAL:
+        emit(Event.PLAN_WAITS, incident_id=plan.incident_id, plan_id=plan.id)

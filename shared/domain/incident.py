@@ -14,6 +14,7 @@ from shared.domain.base import Frozen, Instant, Stored
 from shared.domain.exposure import Counts
 from shared.domain.ids import AlertId, IncidentId, PlanId, derive
 from shared.domain.message import Message
+from shared.domain.target import TargetState
 from shared.domain.undone import UndoClass, UndoneBefore
 
 MAX_ALERTS = 10_000
@@ -36,6 +37,13 @@ class IncidentState(StrEnum):
     AWAITING_APPROVAL = "awaiting_approval"
     PULLING = "pulling"
     CONTAINED = "contained"
+    """Everything is over, and nothing is left where a person can open it."""
+    ATTENTION = "attention"
+    """Everything is over, and some mail can be opened, or nobody knows whether it can."""
+    UNDONE = "undone"
+    """A person put back what was pulled, and nothing of it is hidden any more."""
+    NOTHING_FOUND = "nothing_found"
+    """No mailbox had the mail."""
     IGNORED = "ignored"
     CLOSED = "closed"
 
@@ -257,7 +265,17 @@ class PlanCounts(Frozen):
 
 
 # States of targets that an undo puts back.
-_PUT_BACK = ("quarantined", "partly_quarantined", "partly_restored")
+_PUT_BACK = (TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED, TargetState.PARTLY_RESTORED)
+
+# In every other terminal state a person may be able to open the mail, or nobody has seen that it is not so.
+_OUT_OF_REACH = frozenset(
+    {
+        TargetState.QUARANTINED,
+        TargetState.ALREADY_QUARANTINED,
+        TargetState.NOT_FOUND,
+        TargetState.GONE_BY_USER,
+    }
+)
 
 
 class Incident(Stored):
@@ -302,6 +320,11 @@ class Incident(Stored):
     def can_be_put_back(self) -> int:
         """How many targets have copies in the hidden folder, as of the last entry of the chain that was counted."""
         return sum(self.counts.states.get(state, 0) for state in _PUT_BACK)
+
+    @property
+    def needs_attention(self) -> dict[str, int]:
+        """By state, how many ended targets have mail that a person can open, or that nobody has seen."""
+        return {state: number for state, number in self.counts.states.items() if number and state not in _OUT_OF_REACH}
 
     @property
     def unplanned(self) -> bool:
@@ -376,13 +399,27 @@ def _state_of(incident: Incident) -> IncidentState:
         return IncidentState.CLOSED
     if incident.plans.awaiting_approval:
         return IncidentState.AWAITING_APPROVAL
-    if incident.plans.running:
+    over = incident.plans.finished and not incident.unplanned
+    # All of a finished plan have ended; the report stage may not have counted them.
+    if incident.plans.running or (over and incident.counts.targets < incident.targets):
         return IncidentState.PULLING
-    if incident.plans.finished:
+    if over:
+        return _outcome_of(incident)
+    ignored = incident.alerts and incident.ignored == incident.alerts
+    return IncidentState.IGNORED if ignored else IncidentState.OPEN
+
+
+def _outcome_of(incident: Incident) -> IncidentState:
+    """What came of a case of which everything is over."""
+    found = {state for state, number in incident.counts.states.items() if number}
+    if found <= {TargetState.NOT_FOUND}:
+        return IncidentState.NOTHING_FOUND
+    reachable = incident.needs_attention.keys()
+    if not reachable:
         return IncidentState.CONTAINED
-    if incident.alerts and incident.ignored == incident.alerts:
-        return IncidentState.IGNORED
-    return IncidentState.OPEN
+    if reachable == {TargetState.RESTORED} and TargetState.QUARANTINED not in found:
+        return IncidentState.UNDONE
+    return IncidentState.ATTENTION
 
 
 def plan_id(incident: IncidentId, alerts: tuple[AlertId, ...]) -> PlanId:

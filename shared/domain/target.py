@@ -390,7 +390,9 @@ class Target(Stored):
                 "look": past.number,
                 "past_looks": before,
                 "copies": self.copies[: past.copies],
-                "partly_reason": past.reason if past.state is TargetState.PARTLY_QUARANTINED else None,
+                "pull_state": past.state if past.state in _PULLED else None,
+                "pull_reason": past.reason if past.state in _PULLED else None,
+                "partly_restored_at": None,
             }
         )
 

@@ -69,9 +69,18 @@ def held_copy(envelope: Envelope, now: datetime) -> Envelope:
     return envelope.model_copy(update={"id": fresh("m"), "sent_at": now})
 
 
-def backoff(attempt: int) -> timedelta:
-    """The delay where no service named one: doubles with each attempt, with jitter."""
+def backoff(attempt: int, waited: timedelta | None = None) -> timedelta:
+    """The delay where no service named one: doubles with each attempt, with jitter.
+
+    Args:
+        attempt: earlier retries, also those after a time that a service named.
+        waited: since the first attempt. The delay is at most twice this and the first delay, which doubling alone never
+            exceeds. Many retries after short times that a service named would otherwise lead to a delay of minutes
+            after an outage of seconds.
+    """
     ceiling = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(attempt, 10))
+    if waited is not None:
+        ceiling = min(ceiling, _FIRST_WAIT + 2 * max(0.0, waited.total_seconds()))
     # Jitter over the upper half: workers that were refused together do not come back together.
     return timedelta(seconds=ceiling * (0.5 + random.random() / 2))  # noqa: S311 - spreads load, keeps no secret
 

@@ -159,10 +159,11 @@ async def _handle(stage: StageOf[D], delivery: Delivery, envelope: Envelope, dep
             await runner.queue.send_copy(held_copy(envelope, runner.now()), delay=delay)
             emit(Event.MESSAGE_RETRIED, **about, reason=reason, seconds=delay.total_seconds(), service=False)
         case RetryLater(reason, seconds, service):
-            if runner.now() - envelope.sent_at > MAX_AGE:
+            waited = runner.now() - envelope.sent_at
+            if waited > MAX_AGE:
                 await _dead_letter(stage, delivery, runner, Reject("max_age", reason), envelope.correlation_id)
                 return
-            delay = backoff(envelope.attempt) if seconds is None else spread(seconds)
+            delay = backoff(envelope.attempt, waited) if seconds is None else spread(seconds)
             await runner.queue.send_copy(delayed_copy(envelope), delay=delay)
             emit(Event.MESSAGE_RETRIED, **about, reason=reason, seconds=delay.total_seconds(), service=service)
         case Reject():

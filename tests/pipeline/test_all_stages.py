@@ -103,7 +103,7 @@ async def check(pipeline: Pipeline) -> None:
     assert ends == ENDS
     assert pipeline.mailboxes.moves == PULLED
     incident = pipeline.incident
-    assert incident.state is IncidentState.CONTAINED
+    assert incident.state is IncidentState.ATTENTION
     assert incident.counts.states == {"quarantined": 5, "gone_by_user": 1, "not_found": 1, "on_premises": 1}
     assert (incident.counts.read, incident.counts.unread) == (1, 4)
     assert (await pipeline.verified()).intact
@@ -190,6 +190,6 @@ async def test_two_alerts_about_one_mail_are_one_incident(steps: list[Step]) -> 
     assert len(targets) == len(pipeline.targets.all) == len(ENDS) + 1
     assert targets[f"tom {MESSAGE_ID}"].state is TargetState.NOT_FOUND
     assert sum(pipeline.incident.counts.states.values()) == len(targets)
-    assert pipeline.incident.state is IncidentState.CONTAINED
+    assert pipeline.incident.state is IncidentState.ATTENTION
     assert pipeline.mailboxes.moves == PULLED
     assert (await pipeline.verified()).intact

@@ -173,6 +173,7 @@ def _done(stack: Stack) -> list[str]:
     """The incidents, once every alert is in one and every one is done."""
     incidents = stack.api("incidents?top=50")["incidents"]
     states = {one["state"] for one in incidents}
-    if sum(one["alerts"] for one in incidents) < len(HOSTILE) or not states <= {"contained", "awaiting_approval"}:
+    over = {"contained", "attention", "nothing_found", "awaiting_approval"}
+    if sum(one["alerts"] for one in incidents) < len(HOSTILE) or not states <= over:
         return []
     return [one["id"] for one in incidents]

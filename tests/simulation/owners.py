@@ -32,8 +32,8 @@ class Owners:
         folder = self._random.choice(("Inbox", "Inbox", "Projects/2026", "Deleted Items"))
         self.left[mailbox, item.id] = self._mailboxes.add_item(mailbox, folder, item)
 
-    def act(self) -> None:
-        """Somebody does something with a mail that can be reached."""
+    def act(self) -> tuple[str, Item] | None:
+        """Somebody does something with a mail that can be reached; whose mail it is, and which one."""
         reachable = [
             (mailbox, item)
             for mailbox, box in self._mailboxes.boxes.items()
@@ -41,13 +41,14 @@ class Owners:
             if box.folders[item.folder_id] not in {QUARANTINE, Where.PURGES}
         ]
         if not reachable:
-            return
+            return None
         mailbox, item = self._random.choice(reachable)
         does = self._random.choice((self._read, self._flag, self._categorise, self._move, self._delete, self._folders))
         changed = does(mailbox, item)
         self._mailboxes.boxes[mailbox].items[item.id] = self.left[mailbox, item.id] = changed
         path = self._mailboxes.boxes[mailbox].folders[changed.folder_id]
         self._tell(f"{mailbox}: {does.__name__.strip('_')} {item.id} in {path}")
+        return mailbox, item
 
     def _read(self, _mailbox: str, item: Item) -> Item:
         return replace(item, is_read=not item.is_read)

@@ -74,6 +74,7 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
         "counts": now.counts.to_document(),
         **({"watch": _watch(watch.value)} if watch else {}),
         "canBePutBack": now.can_be_put_back,
+        "needsAttention": {"targets": sum(now.needs_attention.values()), "byState": now.needs_attention},
         "targets": targets,
         "tree": tree.roots,
         "tenant": await _tenant(deps),

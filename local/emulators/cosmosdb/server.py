@@ -90,6 +90,7 @@ class CosmosServer:
                 app.router.add_route(method, path + "/", self._served(operation, handler))
         app.router.add_post("/_local/containers", self._admin(self._provision))
         app.router.add_post("/_local/faults", self._admin(self._add_fault))
+        app.router.add_delete("/_local/faults", self._admin(self._clear_faults))
         app.router.add_get("/_local/stats", self._admin(self._stats))
         app.router.add_post("/_local/stats/reset", self._admin(self._reset))
         app.router.add_route("*", "/{rest:.*}", self._served("unknown", _refuse))
@@ -347,6 +348,10 @@ class CosmosServer:
     def _add_fault(self, body: Any) -> web.Response:
         self.log.add(body)
         return web.json_response({}, status=201)
+
+    def _clear_faults(self, _: Any) -> web.Response:
+        self.log.faults.clear()
+        return web.Response(status=204)
 
     def _stats(self, _: Any) -> web.Response:
         return web.json_response(self.log.report())

@@ -123,7 +123,7 @@ async def test_nested_groups_aliases_and_dead_ends_are_one_list() -> None:
 async def test_a_plan_without_anything_to_do_is_finished() -> None:
     tenant = await planned(held(), "typo")
     assert (tenant.plan.state, tenant.plan.targets, tenant.plan.approval_reasons) == (PlanState.FINISHED, 1, ())
-    assert tenant.incident.state is IncidentState.CONTAINED
+    assert tenant.incident.state is IncidentState.PULLING
     (chunk,) = {target.chunk_id for target in tenant.targets.all}
     assert tenant.queue.sent == [CHANGED, ChunkChanged(incident_id=INCIDENT, chunk_id=chunk)]
 

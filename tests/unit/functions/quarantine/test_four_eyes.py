@@ -7,7 +7,7 @@ import pytest
 from functions.quarantine.handler import handle
 from functions.quarantine.models import Deps
 from shared.domain.incident import Command, Incident, Plan, PlanState
-from shared.pipeline.payloads import ApprovePlan, IncidentChanged, PullChunk
+from shared.pipeline.payloads import ApprovePlan, ExpandRecipients, IncidentChanged, PullChunk
 from shared.pipeline.stage import Done, Reject
 from shared.policy import FourEyes
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
@@ -71,7 +71,8 @@ async def test_above_a_number_of_targets_a_second_person_releases_the_plan_and_t
         "ann@contoso.example",
         "bob@contoso.example",
     ]
-    assert world.queue.sent == [CHANGED, CHANGED, PULL]
+    # Looks and watch of the plan are left to the stage that has its manifest.
+    assert world.queue.sent == [CHANGED, CHANGED, PULL, ExpandRecipients(incident_id=INCIDENT)]
 
 
 @pytest.mark.parametrize(

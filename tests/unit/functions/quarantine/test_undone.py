@@ -152,6 +152,16 @@ async def test_an_undo_that_is_recorded_after_the_plan_stops_it_before_anything_
     assert not world.mailboxes.moves
 
 
+async def test_a_worker_that_dies_after_it_stopped_a_plan_leaves_the_telling_to_the_next_delivery() -> None:
+    world = await ready("ann")
+    await elsewhere(world)
+    await handle(PULL, world.deps)
+    # As if the first worker had died between its commit and its message.
+    world.queue.sent.clear()
+    await handle(PULL, world.deps)
+    assert IncidentChanged(incident_id=INCIDENT) in world.queue.sent
+
+
 async def test_a_person_who_approves_afterwards_releases_that_plan_and_clears_nothing() -> None:
     world = await ready("ann")
     await elsewhere(world)

@@ -80,7 +80,7 @@ async def test_more_facts_than_a_batch_holds() -> None:
 async def test_a_plan_without_targets_is_over_and_needs_no_anchor() -> None:
     case = await Case().keep(plan(0, PlanState.FINISHED))
     await case.handle(CHANGED)
-    assert case.incident.state is IncidentState.CONTAINED
+    assert case.incident.state is IncidentState.NOTHING_FOUND
     assert (await verification(case)).intact
 
 
@@ -211,7 +211,7 @@ async def _same_as_once(case: Case) -> None:
     assert {entry.id for entry in await case.entries()} == {entry.id for entry in await once.entries()}
     assert case.incident.counts == once.incident.counts
     assert await case.activity.plan_count(INCIDENT, PLAN) == 4
-    assert case.incident.state is IncidentState.CONTAINED
+    assert case.incident.state is IncidentState.ATTENTION
     assert (await verification(case)).intact
 
 
@@ -345,7 +345,7 @@ async def test_a_plan_that_could_not_search_waits_for_a_person_although_nothing_
     approved = plan(0, approval_reasons=(reason,), approved_by="ann", approved_at=START, unrecorded=True)
     case = await Case().keep(approved)
     await case.handle(CHANGED)
-    assert case.incident.state is IncidentState.CONTAINED
+    assert case.incident.state is IncidentState.NOTHING_FOUND
 
 
 async def test_a_case_is_not_closed_while_an_alert_has_no_plan() -> None:

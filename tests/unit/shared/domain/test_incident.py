@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.batch import sent_size
+from shared.domain.exposure import Counts
 from shared.domain.ids import AlertId, IncidentId, PlanId
 from shared.domain.incident import (
     MAX_ALERTS,
@@ -47,20 +48,64 @@ def an_incident(*decided: Action | None) -> Incident:
         ([P.AWAITING_APPROVAL], [A.NEEDS_APPROVAL], IncidentState.AWAITING_APPROVAL),
         ([P.RUNNING, P.AWAITING_APPROVAL], [A.AUTOMATIC], IncidentState.AWAITING_APPROVAL),
         ([P.RUNNING, P.FINISHED], [A.AUTOMATIC], IncidentState.PULLING),
-        ([P.FINISHED, P.FINISHED], [A.AUTOMATIC], IncidentState.CONTAINED),
-        ([P.FINISHED], [A.AUTOMATIC, A.IGNORE], IncidentState.CONTAINED),
+        ([P.FINISHED, P.FINISHED], [A.AUTOMATIC], IncidentState.NOTHING_FOUND),
+        ([P.FINISHED], [A.AUTOMATIC, A.IGNORE], IncidentState.NOTHING_FOUND),
     ],
 )
 def test_the_state_follows_plans_and_decisions(
     plans: list[PlanState], decided: list[Action | None], state: IncidentState
 ) -> None:
-    incident = an_incident(*decided).with_state()
+    planned = sum(action not in {None, A.IGNORE} for action in decided) if P.FINISHED in plans else 0
+    incident = an_incident(*decided).changed(planned=planned)
     for plan_state in plans:
         incident = incident.with_plan(P.DRAFT, plan_state)
 
     assert incident.state is state
     closed = incident.changed(closed_at=START)
     assert closed.state is IncidentState.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ({"quarantined": 2, "not_found": 1, "gone_by_user": 1, "already_quarantined": 1}, IncidentState.CONTAINED),
+        ({"not_found": 3}, IncidentState.NOTHING_FOUND),
+        ({}, IncidentState.NOTHING_FOUND),
+        ({"restored": 2, "not_found": 1}, IncidentState.UNDONE),
+        ({"restored": 1, "quarantined": 1}, IncidentState.ATTENTION),
+        ({"restored": 1, "denied": 1}, IncidentState.ATTENTION),
+        *(
+            ({"quarantined": 5, state: 1}, IncidentState.ATTENTION)
+            for state in (
+                "denied",
+                "failed",
+                "held",
+                "mailbox_missing",
+                "on_premises",
+                "partly_quarantined",
+                "partly_restored",
+            )
+        ),
+    ],
+)
+def test_contained_is_said_only_if_nothing_is_left_where_a_person_can_open_it(
+    states: dict[str, int], expected: IncidentState
+) -> None:
+    case = an_incident(A.AUTOMATIC).changed(planned=1, targets=sum(states.values())).with_plan(P.DRAFT, P.FINISHED)
+    assert case.changed(counts=Counts(states=states)).state is expected
+
+
+def test_targets_that_are_not_counted_yet_and_alerts_without_a_plan_are_not_over() -> None:
+    case = an_incident(A.AUTOMATIC).changed(planned=1, targets=2).with_plan(P.DRAFT, P.FINISHED)
+    counted = case.changed(counts=Counts(states={"quarantined": 2}))
+    assert case.changed(counts=Counts(states={"quarantined": 1})).state is IncidentState.PULLING
+    assert counted.state is IncidentState.CONTAINED
+    assert counted.changed(alerts=2).state is IncidentState.OPEN
+
+
+def test_a_closed_case_says_what_needed_attention() -> None:
+    case = an_incident(A.AUTOMATIC).changed(counts=Counts(states={"denied": 2, "quarantined": 1}), closed_at=START)
+    assert (case.state, case.needs_attention) == (IncidentState.CLOSED, {"denied": 2})
 
 
 def test_a_plan_is_counted_in_the_state_that_it_is_in_and_a_draft_in_none() -> None:
@@ -73,7 +118,7 @@ def test_a_plan_is_counted_in_the_state_that_it_is_in_and_a_draft_in_none() -> N
     incident = incident.with_plan(P.RUNNING, P.FINISHED)
     assert (incident.plans, incident.state) == (PlanCounts(running=1, finished=1), IncidentState.PULLING)
     incident = incident.with_plan(P.RUNNING, P.FINISHED).with_plan(P.FINISHED, P.FINISHED)
-    assert (incident.plans, incident.state) == (PlanCounts(finished=2), IncidentState.CONTAINED)
+    assert (incident.plans, incident.state) == (PlanCounts(finished=2), IncidentState.OPEN)
 
 
 @given(st.lists(st.lists(st.sampled_from(PlanState), min_size=1, max_size=4), max_size=6))

@@ -70,6 +70,13 @@ def test_the_back_off_doubles_up_to_a_quarter_of_an_hour(attempt: int) -> None:
     assert ceiling / 2 <= wait <= ceiling
 
 
+@given(st.integers(0, 10_000), st.floats(0, 86_400))
+def test_many_retries_in_a_short_time_do_not_lead_to_a_long_delay(attempt: int, waited: float) -> None:
+    wait = backoff(attempt, timedelta(seconds=waited)).total_seconds()
+
+    assert 0 < wait <= min(900.0, 5.0 + 2 * waited)
+
+
 def test_workers_do_not_come_back_together() -> None:
     assert len({backoff(3) for _ in range(20)}) > 10
     assert len({spread(3) for _ in range(20)}) > 10

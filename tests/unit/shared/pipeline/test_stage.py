@@ -173,6 +173,18 @@ async def test_what_may_pass_is_waited_for(error: Outcome | Exception, least: fl
     assert least <= seconds <= most
 
 
+async def test_an_outage_of_seconds_is_not_followed_by_a_wait_of_minutes() -> None:
+    world = ending(UnavailableError("Cosmos DB"))
+    # Eight retries after times that the service named took twenty seconds.
+    body = a_body(world.clock, attempt=8)
+    world.clock.advance(20)
+
+    await world.deliver(body)
+
+    _, seconds = world.copy
+    assert seconds <= 45
+
+
 async def test_a_missing_right_is_told_to_an_administrator(caplog: pytest.LogCaptureFixture) -> None:
     world = ending(DeniedError("Mail.ReadWrite"))
 

@@ -120,6 +120,13 @@ async def test_endless_throttling_is_an_error(world: Any, single: Any) -> None:
     assert (error.value.status_code, error.value.sub_status) == (429, 3200)
 
 
+async def test_faults_can_be_ended(world: Any, single: Any) -> None:
+    await single.create_item({"id": "1", "pk": "a"})
+    await world.admin("POST", "faults", {"status": 503, "operation": "read", "times": 50})
+    assert (await world.admin("DELETE", "faults"))[0] == 204
+    assert (await single.read_item("1", "a"))["id"] == "1"
+
+
 async def test_an_answer_can_get_lost_after_the_write(world: Any, single: Any) -> None:
     await single.read()
     await world.admin("POST", "faults", {"status": 408, "operation": "create", "done": True})
