@@ -82,11 +82,22 @@ def exposure(seconds: float | None) -> str:
 
 
 def seconds_exposed(target: dict[str, Any]) -> float | None:
-    """From delivery to the pull; None if one of the two times is not known."""
+    """How long the mail could be opened, as the API says; None if that is not known.
+
+    An older API does not say it: there it is from delivery to the pull.
+    """
+    if "exposedSeconds" in target:
+        return target["exposedSeconds"]  # type: ignore[no-any-return]  # a number or null
     if "deliveredAt" not in target or "pulledAt" not in target:
         return None
     pulled, delivered = (datetime.fromisoformat(target[name]) for name in ("pulledAt", "deliveredAt"))
     return max(0.0, (pulled - delivered).total_seconds())
+
+
+def exposed(target: dict[str, Any]) -> str:
+    """How long the mail could be opened; with a `+` if it still can be, or may be."""
+    text = exposure(seconds_exposed(target))
+    return f"{text}+" if text and target.get("stillReachable") else text
 
 
 def targets(found: Iterable[dict[str, Any]], width: int = _WIDE) -> Iterator[Table]:
@@ -110,8 +121,8 @@ def _narrow_targets(found: Iterable[dict[str, Any]]) -> Table:
         read = target.get("read", "") if target.get("copies") else ""
         where = " in ".join(part for part in (read, _folders(target)) if part)
         about = (part for part in (address(target), target.get("reason"), where, way(target)) if part)
-        state, exposed = safe(target.get("state")), exposure(seconds_exposed(target))
-        made.add_row(Text(state, style=_STYLES.get(state, "")), exposed, Text("\n".join(map(safe, about))))
+        state = safe(target.get("state"))
+        made.add_row(Text(state, style=_STYLES.get(state, "")), exposed(target), Text("\n".join(map(safe, about))))
     return made
 
 
@@ -139,7 +150,7 @@ def _targets(found: Iterable[dict[str, Any]]) -> Table:
                 _folders(target),
                 target.get("state"),
                 target.get("reason"),
-                exposure(seconds_exposed(target)),
+                exposed(target),
             )
             for target in found
         ),

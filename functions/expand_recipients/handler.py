@@ -35,6 +35,7 @@ from shared.domain.tenant import Amount
 from shared.domain.undone import MAX_ON_PLAN, UndoneBefore, by_message, undone_before
 from shared.errors import NotFoundError, UnavailableError
 from shared.pipeline.case_lease import alone
+from shared.pipeline.events import Event, emit
 from shared.pipeline.payloads import ChunkChanged, ExpandRecipients, IncidentChanged, LookAtChunk, Payload, PullChunk
 from shared.pipeline.stage import Outcome
 from shared.ports.incidents import Change
@@ -63,7 +64,9 @@ async def _plan_some(incident_id: IncidentId, deps: Deps) -> bool:
         # An earlier delivery recorded the plan, and died before it had sent everything.
         summary = await read_manifest(plan.manifest, deps.evidence)
     await deps.queue.send_all(_what_follows(plan, summary), correlation_id=incident_id)
-    if plan.state is not PlanState.AWAITING_APPROVAL:
+    if plan.state is PlanState.AWAITING_APPROVAL:
+        emit(Event.PLAN_WAITS, incident_id=incident_id, plan_id=plan.id)
+    else:
         await _open_looks(plan, summary, deps)
     await _mark_dispatched(plan, deps)
     return True

@@ -8,6 +8,7 @@ from shared.domain.ids import ChunkId
 from shared.domain.incident import UNDONE_BEFORE, CaseMessage, Incident, Plan, PlanState, undone_reason
 from shared.domain.target import Target, TargetState
 from shared.domain.undone import MAX_ON_PLAN, UndoneBefore, by_message, undone_before
+from shared.pipeline.events import Event, emit
 from shared.pipeline.payloads import IncidentChanged, UndoPull
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
@@ -120,9 +121,11 @@ async def _stopped(plan: Plan, undone: list[UndoneBefore], deps: Deps) -> Plan:
         return Change(header, replace=[Versioned(now, stored.etag)])
 
     await deps.incidents.update(plan.incident_id, change)
-    await _tell(plan, deps)
+    await _tell(now, deps)
     return now
 
 
 async def _tell(plan: Plan, deps: Deps) -> None:
     await deps.queue.send(IncidentChanged(incident_id=plan.incident_id), correlation_id=plan.incident_id)
+    if plan.state is PlanState.AWAITING_APPROVAL:
+        emit(Event.PLAN_WAITS, incident_id=plan.incident_id, plan_id=plan.id)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from datetime import datetime
 
 from pydantic import Field
 
@@ -21,6 +22,51 @@ def _counted_as(target: Target) -> TargetState:
     if target.state is TargetState.RESTORED and target.partly_restored_at is not None:
         return TargetState.PARTLY_RESTORED
     return target.pulled_as
+
+
+# Where mail can still be opened, or may be, although nothing is being done about it.
+_LEFT = {
+    TargetState.DENIED,
+    TargetState.FAILED,
+    TargetState.HELD,
+    TargetState.ON_PREMISES,
+    TargetState.PARTLY_QUARANTINED,
+}
+
+# Where it can be opened as long as nothing was pulled.
+_ON_THE_WAY = {TargetState.PLANNED, TargetState.LOCATED, TargetState.RESTORING, TargetState.PARTLY_RESTORED}
+
+
+class Exposure(Frozen):
+    """How long a person could open the mail of one target, and whether that is still so."""
+
+    seconds: int | None = None
+    """Whole seconds, of all periods together; None if a beginning or an end is not known."""
+    still: bool = False
+    """Whether it can still be opened, or may be: the seconds run on."""
+
+
+def exposure(target: Target, now: datetime) -> Exposure:
+    """How long the mail of this target could be opened until now.
+
+    It runs from delivery to the pull; on, where something is left; and again from its return, where it was put back.
+    """
+    back = target.state in _BACK
+    unpulled = target.state in _ON_THE_WAY and target.pulled_at is None
+    left = target.state in _LEFT or unpulled
+    returns = [copy.restored_at for copy in target.copies] + [target.partly_restored_at, target.restored_at]
+    returned = min((at for at in returns if at), default=None) if back else None
+    end = now if left else target.pulled_at
+    if target.delivered_at is None or end is None or (back and not left and returned is None):
+        return Exposure(still=left or back)
+    seconds = _between(target.delivered_at, end)
+    if returned is not None and not left:
+        seconds += _between(max(returned, end), now)
+    return Exposure(seconds=seconds, still=left or back)
+
+
+def _between(start: datetime, end: datetime) -> int:
+    return max(0, int((end - start).total_seconds()))
 
 
 class Counts(Frozen):

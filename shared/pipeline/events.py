@@ -23,6 +23,7 @@ class Event(StrEnum):
     MESSAGE_DONE = EVENTS["messageDone"]
     MESSAGE_DEAD_LETTERED = EVENTS["messageDeadLettered"]
     MESSAGE_RETRIED = EVENTS["messageRetried"]
+    PLAN_WAITS = EVENTS["planWaits"]
     PROBLEM = EVENTS["problem"]
     QUEUE_AGE = EVENTS["queueAge"]
 

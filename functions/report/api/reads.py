@@ -1,16 +1,17 @@
 """What people read: cases, their targets, and whether the record of it all is whole."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, TypeVar
 
 from functions.report import chain
-from functions.report.api.activity_csv import CsvExport
+from functions.report.api.activity_csv import CsvExport, Origin, origins
 from functions.report.api.models import ReadDeps
 from functions.report.api.parameters import number_of, only, wrong_continuation, wrong_parameter
 from functions.report.api.target_list import Position, Take, page
 from functions.report.api.tree import Tree
-from shared.domain.ids import IncidentId, TargetId
-from shared.domain.incident import Watch
+from shared.domain.exposure import exposure
+from shared.domain.ids import IncidentId, PlanId, TargetId
+from shared.domain.incident import AlertLink, Plan, Watch
 from shared.domain.target import Target
 from shared.domain.tenant import DAY, HOUR, Budget, Pause
 
@@ -23,6 +24,11 @@ MAX_ROWS = 20_000
 _MAX_INTEGER = 2**53
 
 _MAX_TOKEN = 500
+
+# Alerts or plans that are read at once.
+_MAX_LIST = 500
+
+D = TypeVar("D", AlertLink, Plan)
 
 
 async def incidents(query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:
@@ -47,7 +53,7 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
         Problem: wrong-parameter.
         NotFoundError: there is no such incident.
     """
-    now = await deps.incidents.read(IncidentId(incident_id))
+    now, at = await deps.incidents.read(IncidentId(incident_id)), deps.now()
     targets: list[dict[str, Any]] = []
     unreadable: list[TargetId] = []
     tree = Tree()
@@ -56,7 +62,9 @@ async def incident(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -
         if target is None:
             unreadable.append(key)
         else:
-            targets.append(target.to_document())
+            exposed = exposure(target, at)
+            shown = {"exposedSeconds": exposed.seconds, "stillReachable": exposed.still}
+            targets.append({**target.to_document(), **shown})
             tree.add(target)
 
     following = await _page(now.id, query, MAX_TARGETS, take, deps)
@@ -100,9 +108,26 @@ async def activity_csv(incident_id: str, query: Mapping[str, str], deps: ReadDep
         NotFoundError: there is no such incident.
     """
     now = await deps.incidents.read(IncidentId(incident_id))
-    export = CsvExport(now.id)
+    export = CsvExport(now.id, deps.now(), await _origins(now.id, deps), first="continuation" not in query)
     following = await _page(now.id, query, MAX_ROWS, export.add, deps)
     return export.text, following
+
+
+async def _origins(incident_id: IncidentId, deps: ReadDeps) -> dict[PlanId, Origin]:
+    plans = [plan async for plan in _all(incident_id, Plan, deps)]
+    alerts = [alert async for alert in _all(incident_id, AlertLink, deps)]
+    return origins(plans, alerts)
+
+
+async def _all(incident_id: IncidentId, kind: type[D], deps: ReadDeps) -> AsyncIterator[D]:
+    continuation = None
+    while True:
+        page = await deps.incidents.page(incident_id, kind, _MAX_LIST, continuation)
+        for item in page.items:
+            if isinstance(item, kind):
+                yield item
+        if (continuation := page.continuation) is None:
+            return
 
 
 async def verification(incident_id: str, query: Mapping[str, str], deps: ReadDeps) -> dict[str, Any]:

@@ -38,6 +38,24 @@ var rules = [
     dimension: 'incident'
   }
   {
+    name: 'targets-held'
+    severity: 2
+    says: 'mail was left where it is, and a person has to decide about it'
+    query: '${rowsOf(names.events.chunkChanged)} | where toint(f.held) > 0 | project TimeGenerated, incident = tostring(f.incident_id)'
+    windowMinutes: 15
+    threshold: 0
+    dimension: 'incident'
+  }
+  {
+    name: 'plan-waits'
+    severity: 2
+    says: 'a plan waits for approval: nothing of it is pulled before that'
+    query: '${rowsOf(names.events.planWaits)} | project TimeGenerated, incident = tostring(f.incident_id)'
+    windowMinutes: 5
+    threshold: 0
+    dimension: 'incident'
+  }
+  {
     name: 'backlog'
     severity: 2
     says: 'messages wait longer than five minutes for a stage'

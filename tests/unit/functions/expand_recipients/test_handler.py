@@ -72,6 +72,13 @@ async def test_an_automatic_plan_runs() -> None:
     assert (target.hops[0].via, target.hops[0].name, target.hops[0].ref) == ("alert", "tap", ALERT)
 
 
+async def test_a_plan_that_waits_for_approval_is_told_to_the_alert_rule(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "clawback")
+    tenant = await planned(held("ann"), "ann")
+    told = [text for text in caplog.messages if text.startswith("plan_waits ")]
+    assert told == [f'plan_waits {{"incident_id": "{INCIDENT}", "plan_id": "{tenant.plan.id}"}}']
+
+
 async def test_a_held_plan_waits_for_a_person() -> None:
     tenant = await planned(held("ann"), "ann")
     assert (tenant.plan.state, tenant.plan.approval_reasons) == (PlanState.AWAITING_APPROVAL, ("rule: ask",))

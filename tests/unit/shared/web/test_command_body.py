@@ -1,4 +1,5 @@
-from typing import Any
+from enum import StrEnum
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -60,6 +61,29 @@ def test_a_mistake_is_told_by_its_path(body: bytes, path: str) -> None:
     assert (problem["status"], problem["type"]) == (422, "urn:clawback:problem:wrong-shape")
     assert [error["path"] for error in problem["errors"]] == [path]
     assert set(problem["errors"][0]) == {"path", "kind"}
+
+
+class Colour(StrEnum):
+    RED = "red"
+    LIGHT_BLUE = "light_blue"
+    GREEN = "green"
+
+
+class Chosen(CommandBody):
+    """A command that takes only some words."""
+
+    colour: Colour = Colour.RED
+    size: Literal["small", "large"] = "small"
+
+
+def test_a_mistake_in_a_choice_names_the_allowed_values_and_none_of_the_input() -> None:
+    with pytest.raises(Problem) as raised:
+        parse_command(b'{"colour": "se\'cr\'et", "size": {"secret": 1}}', Chosen)
+
+    assert raised.value.body["errors"] == [
+        {"path": "colour", "kind": "enum", "allowed": ["red", "light_blue", "green"]},
+        {"path": "size", "kind": "literal_error", "allowed": ["small", "large"]},
+    ]
 
 
 @given(st.binary(max_size=10))

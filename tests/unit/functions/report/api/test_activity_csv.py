@@ -7,22 +7,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.report.api.activity_csv import COLUMNS, CsvExport
+from functions.report.api.activity_csv import BYTE_ORDER_MARK, COLUMNS, CsvExport, origins
 from shared.domain.ids import TargetId
+from shared.domain.incident import Plan, PlanState
 from shared.domain.target import Copy, Mailbox, Original, Target, TargetState
 from tests.fakes.clock import START
-from tests.unit.functions.report.case import INCIDENT, target
+from tests.unit.functions.report.case import INCIDENT, plan, target
 
 
 def export(targets: Iterable[Target]) -> str:
-    made = CsvExport(INCIDENT)
+    made = CsvExport(INCIDENT, START)
     for one in targets:
         made.add(one.id, one)
     return made.text
 
 
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text.removeprefix(BYTE_ORDER_MARK), newline="")))
+
+
 def rows(*targets: Target) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(export(targets), newline="")))
+    return read(export(targets))
 
 
 def test_a_row_says_all() -> None:
@@ -55,11 +60,14 @@ def test_a_row_says_all() -> None:
         "delivered_at": "2026-03-02T08:59:00Z",
         "pulled_at": "2026-03-02T09:00:00Z",
         "seconds_exposed": "60",
+        "still_reachable": "yes",
         "verified": "yes",
         "verified_at": "2026-03-02T09:00:01Z",
         "restored_at": "2026-03-02T09:00:09Z",
         "copies": "2",
         "original_folder": "Inbox/Invoices; Inbox/Invoices",
+        "approved_by": "",
+        "rule": "",
     }
 
 
@@ -69,7 +77,7 @@ def test_what_is_not_known_is_empty() -> None:
 
 
 def test_one_header_row_also_without_targets() -> None:
-    assert next(csv.reader(io.StringIO(export([])))) == list(COLUMNS)
+    assert next(csv.reader(io.StringIO(export([]).removeprefix(BYTE_ORDER_MARK)))) == list(COLUMNS)
     assert len(export([]).splitlines()) == 1
 
 
@@ -78,6 +86,43 @@ def test_one_header_row_also_without_targets() -> None:
 def test_no_subject_is_a_formula(before: str, first: str) -> None:
     (row,) = rows(target("ann", subject=f"{before}{first}HYPERLINK(1)"))
     assert row["subject"] == f"'{first}HYPERLINK(1)"
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@given(st.lists(st.sampled_from(["=", "+", "-", "@", "\uff1d", ";", " ", "\t", '"', "'", ",", "a"]), max_size=12))
+def test_no_cell_is_a_formula_whatever_separates_cells_in_the_readers_country(
+    delimiter: str, subject: list[str]
+) -> None:
+    text = export([target("ann", subject="".join(subject))]).removeprefix(BYTE_ORDER_MARK)
+    for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+        assert not any(cell.lstrip(" \"'").startswith(("=", "+", "-", "@")) for cell in row if not quoted_by_us(cell))
+
+
+def quoted_by_us(cell: str) -> bool:
+    return "'" in cell[: len(cell) - len(cell.lstrip(" \"'"))]
+
+
+def test_only_the_first_page_begins_with_the_byte_order_mark() -> None:
+    assert CsvExport(INCIDENT, START).text.startswith(BYTE_ORDER_MARK + '"incident"')
+    assert CsvExport(INCIDENT, START, first=False).text.startswith('"incident"')
+
+
+@pytest.mark.parametrize(
+    ("made", "approved_by"),
+    [
+        (plan(1), "automatic"),
+        (plan(1, PlanState.AWAITING_APPROVAL), ""),
+        (plan(1, PlanState.AWAITING_APPROVAL, stopped_at=START), "automatic"),
+        (plan(1, approved_by="Ann"), "Ann"),
+        (plan(1, first_approved_by="Ann", approved_by="Bob"), "Ann; Bob"),
+        (plan(1, approved_by="=1"), "'=1"),
+    ],
+)
+def test_a_row_says_who_approved_it(made: Plan, approved_by: str) -> None:
+    csv_export = CsvExport(INCIDENT, START, origins([made], []))
+    csv_export.add(TargetId("target-ann"), target("ann"))
+    (row,) = read(csv_export.text)
+    assert row["approved_by"] == approved_by
 
 
 def test_bidi_tricks_are_gone() -> None:
@@ -106,9 +151,9 @@ def test_whatever_strangers_write_one_target_is_one_row(subject: str, name: str,
 
 
 def test_a_target_that_cannot_be_read_is_a_row_that_says_so() -> None:
-    made = CsvExport(INCIDENT)
+    made = CsvExport(INCIDENT, START)
     made.add(TargetId("target-ann"), None)
-    (row,) = csv.DictReader(io.StringIO(made.text, newline=""))
+    (row,) = read(made.text)
     assert {column: cell for column, cell in row.items() if cell} == {
         "incident": INCIDENT,
         "target": "target-ann",

@@ -21,6 +21,8 @@ from tests.unit.functions.report.case import CHUNK, INCIDENT, PLAN, Case, alert_
 from tests.unit.shared.web.test_sign_in import role
 
 APPROVAL = {"planId": PLAN, "planHash": "hash-1", "by": "ann", "reason": "looked at it"}
+CLASSES = ["false_positive", "mistake", "other"]
+
 WHY = {"by": "ann", "reason": "our newsletter", "class": "false_positive"}
 ALL = {"all": True, "count": 0, **WHY}
 WAITING = plan(1, PlanState.AWAITING_APPROVAL)
@@ -137,7 +139,7 @@ async def test_an_undo_of_all_with_another_count_is_refused_with_the_current_one
     ],
     ids=str,
 )
-async def test_an_empty_selection_never_means_all(body: dict[str, Any], mistake: dict[str, str]) -> None:
+async def test_an_empty_selection_never_means_all(body: dict[str, Any], mistake: dict[str, Any]) -> None:
     found = await refused(undo, await pulled(), **body, **WHY)
     assert (found["status"], found["type"], found["errors"]) == (422, "wrong-shape", [mistake])
 
@@ -148,12 +150,12 @@ async def test_an_empty_selection_never_means_all(body: dict[str, Any], mistake:
         ({"reason": None}, {"path": "reason", "kind": "string_type"}),
         ({"reason": ""}, {"path": "reason", "kind": "blank"}),
         ({"reason": " \u202e\n"}, {"path": "reason", "kind": "blank"}),
-        ({"class": None}, {"path": "class", "kind": "enum"}),
-        ({"class": "sabotage"}, {"path": "class", "kind": "enum"}),
+        ({"class": None}, {"path": "class", "kind": "enum", "allowed": CLASSES}),
+        ({"class": "sabotage"}, {"path": "class", "kind": "enum", "allowed": CLASSES}),
     ],
     ids=str,
 )
-async def test_reason_and_class_of_an_undo_are_mandatory(change: dict[str, Any], mistake: dict[str, str]) -> None:
+async def test_reason_and_class_of_an_undo_are_mandatory(change: dict[str, Any], mistake: dict[str, Any]) -> None:
     found = await refused(undo, await pulled(), **{"targets": ["target-ann"], **WHY, **change})
     assert (found["status"], found["type"], found["errors"]) == (422, "wrong-shape", [mistake])
     without = {key: value for key, value in WHY.items() if key not in change}

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from functions.report.api import reads
+from functions.report.api.activity_csv import BYTE_ORDER_MARK
 from functions.report.api.models import ReadDeps
 from shared.domain.ids import IncidentId, PlanId
 from shared.domain.incident import Watch
@@ -78,6 +79,13 @@ async def test_targets_come_in_pages_each_with_its_tree() -> None:
 async def test_the_csv_comes_in_pages_too() -> None:
     found = await pages(reads.activity_csv, 4, await five())
     assert [len(text.splitlines()) for text, _ in found] == [5, 2]
+    assert [text.startswith(BYTE_ORDER_MARK) for text, _ in found] == [True, False]
+
+
+async def test_the_csv_says_which_rule_decided_and_who_approved() -> None:
+    case = await Case().keep(plan(1), chunks=[[target("ann", TargetState.QUARANTINED)]])
+    text, _ = await reads.activity_csv(INCIDENT, {}, case.provide(ReadDeps))
+    assert text.splitlines()[1].endswith('"automatic","known bad"')
 
 
 @pytest.mark.parametrize(
