@@ -3,7 +3,7 @@
 undecided alerts ─▶ who, what, policy (kept once as evidence) ─▶ decisions on the case ─▶ expand_recipients, report
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from functions.enrich.indicators import collect
@@ -13,9 +13,20 @@ from functions.enrich.priority import score
 from shared.domain.alert import Alert
 from shared.domain.enrichment import Enrichment, enrichment_path
 from shared.domain.ids import IncidentId
-from shared.domain.incident import MAX_PLAN_ALERTS, Action, AlertLink, AlertStep, Decision, Incident, together
+from shared.domain.incident import (
+    MAX_PLAN_ALERTS,
+    UNREADABLE,
+    Action,
+    AlertLink,
+    AlertStep,
+    Decision,
+    Incident,
+    Priority,
+    together,
+)
 from shared.domain.recipient import RecipientKind
 from shared.pipeline.case_lease import alone
+from shared.pipeline.events import Event, emit
 from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged
 from shared.pipeline.stage import Outcome
 from shared.policy import PolicyInput, decide
@@ -30,23 +41,32 @@ async def handle(message: EnrichAlerts, deps: Deps) -> Outcome:
 
 async def _decide_some(incident_id: IncidentId, deps: Deps) -> bool:
     undecided = await deps.incidents.alerts_at(incident_id, AlertStep.JOINED, MAX_PLAN_ALERTS)
-    alerts = await _read([link.value for link in undecided], deps)
+    links = [link.value for link in undecided]
+    chosen = [link.id for link in links[: together(links)]]
+    alerts = await deps.alerts.read_all(chosen) if chosen else []
     if alerts:
         path = enrichment_path(incident_id, [alert.id for alert in alerts])
         kept = await deps.evidence.once(path, partial(_enriched, incident_id, alerts, deps))
-        await _record(incident_id, path, Enrichment.model_validate_json(kept), deps)
+        found = Enrichment.model_validate_json(kept)
+        await _record(incident_id, path, found.decisions, deps)
+    # The other alerts of the case do not wait for one that nobody can read.
+    if unreadable := sorted(set(chosen) - {alert.id for alert in alerts}):
+        for key in unreadable:
+            emit(Event.PROBLEM, type=UNREADABLE, incident=incident_id, alert=key)
+        await _record(incident_id, None, dict.fromkeys(unreadable, _unreadable(deps)), deps)
     # Sent on every delivery: an earlier one may have died after its commit.
     await deps.queue.send_all(
         [IncidentChanged(incident_id=incident_id), ExpandRecipients(incident_id=incident_id)],
         correlation_id=incident_id,
     )
     # Alerts that joined meanwhile have a message of their own.
-    return len(alerts) < len(undecided) or len(undecided) == MAX_PLAN_ALERTS
+    return len(chosen) < len(undecided) or len(undecided) == MAX_PLAN_ALERTS
 
 
-async def _read(links: Sequence[AlertLink], deps: Deps) -> list[Alert]:
-    """The alerts behind the first of these links, as many as one enrichment takes."""
-    return await deps.alerts.read_all([link.id for link in links[: together(links)]]) if links else []
+def _unreadable(deps: Deps) -> Decision:
+    """What is recorded about an alert whose document is missing or cannot be read: no plan can be made for it."""
+    reasons = ("the document of the alert is missing or cannot be read",)
+    return Decision(action=Action.IGNORE, rule=UNREADABLE, reasons=reasons, priority=Priority(score=0), at=deps.now())
 
 
 async def _enriched(incident_id: IncidentId, alerts: Sequence[Alert], deps: Deps) -> bytes:
@@ -86,12 +106,12 @@ async def enrich(incident_id: IncidentId, alerts: Sequence[Alert], deps: Deps) -
     )
 
 
-async def _record(incident_id: IncidentId, path: str, enrichment: Enrichment, deps: Deps) -> None:
+async def _record(incident_id: IncidentId, path: str | None, made: Mapping[str, Decision], deps: Deps) -> None:
     """Put the decisions on the case; an alert that has one already keeps it."""
 
     async def change(now: Incident) -> Change | None:
         undecided = await deps.incidents.alerts_at(incident_id, AlertStep.JOINED, MAX_PLAN_ALERTS)
-        decided = [_decided(one, path, enrichment) for one in undecided if one.value.id in enrichment.decisions]
+        decided = [_decided(one, path, made[one.value.id]) for one in undecided if one.value.id in made]
         if not decided:
             return None
         decisions = [one.value.decision for one in decided if one.value.decision is not None]
@@ -105,8 +125,7 @@ async def _record(incident_id: IncidentId, path: str, enrichment: Enrichment, de
     await deps.incidents.update(incident_id, change)
 
 
-def _decided(link: Versioned[AlertLink], path: str, enrichment: Enrichment) -> Versioned[AlertLink]:
-    decision = enrichment.decisions[link.value.id]
+def _decided(link: Versioned[AlertLink], path: str | None, decision: Decision) -> Versioned[AlertLink]:
     step = AlertStep.IGNORED if decision.action is Action.IGNORE else AlertStep.DECIDED
     changes = {"decision": decision, "enrichment": path, "step": step, "unrecorded": True}
     return Versioned(link.value.model_copy(update=changes), link.etag)

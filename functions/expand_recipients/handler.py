@@ -22,6 +22,7 @@ from shared.domain.enrichment import Enrichment, merged
 from shared.domain.ids import ChunkId, IncidentId, TargetId
 from shared.domain.incident import (
     MAX_PLAN_ALERTS,
+    UNREADABLE,
     Action,
     AlertLink,
     AlertStep,
@@ -141,7 +142,11 @@ async def _freeze(path: str, draft: Plan, alerts: list[Alert], enrichment: Enric
     places = identified(draft.incident_id, found.tree)
     # The watch asks for its looks by itself, where something can be new.
     again = () if draft.watch else found.known
-    notes = (*found.notes, *((f"{LOOKED_AT_BEFORE}: {len(again)}",) if again else ()))
+    lost = len(draft.alert_ids) - len(alerts)
+    if lost:
+        emit(Event.PROBLEM, type=UNREADABLE, incident=draft.incident_id, plan=draft.id, alerts=lost)
+    unread = (f"{UNREADABLE}: {lost}",) if lost else ()
+    notes = (*found.notes, *unread, *((f"{LOOKED_AT_BEFORE}: {len(again)}",) if again else ()))
     lines = freeze(draft, places, found.tree, known=found.known, notes=notes, look_again=again)
     await deps.evidence.keep_lines(path, lines)
 
@@ -258,7 +263,7 @@ async def _open_looks(plan: Plan, summary: ManifestSummary, deps: Deps) -> None:
                 chunk_id=chunk,
                 targets=tuple(targets),
                 opener=plan.id,
-                since=max(alert.received_at for alert in alerts),
+                since=max((alert.received_at for alert in alerts), default=plan.created_at),
             )
             for chunk, targets in chunks.items()
         ],

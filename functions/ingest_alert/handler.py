@@ -13,11 +13,11 @@ from pathlib import PurePosixPath
 
 from functions.ingest_alert import sources
 from functions.ingest_alert.joining import join
-from functions.ingest_alert.models import Deps, WrongShapeError
+from functions.ingest_alert.models import Deps, WrongShapeError, content, id_if_changed
 from functions.ingest_alert.receive import read
 from functions.ingest_alert.strict_json import MalformedError
-from shared.domain.alert import Alert, Disposition, RawPayload, alert_id
-from shared.domain.ids import IncidentId, derive
+from shared.domain.alert import Alert, Disposition, RawPayload
+from shared.domain.ids import IncidentId
 from shared.domain.incident import Intake
 from shared.errors import NotFoundError
 from shared.pipeline.payloads import EnrichAlerts, IngestAlert
@@ -89,14 +89,10 @@ async def _keep(alert: Alert, deps: Deps) -> tuple[Alert, bool]:
     if await deps.alerts.add(alert):
         return alert, False
     kept = await deps.alerts.read(alert.id)
-    if (content := _content(alert)) == _content(kept):
+    if content(alert) == content(kept):
         return kept, True
     # The same vendor event with another recipient, verdict or score must still act (alert-formats.md 12).
-    changed = alert.model_copy(update={"id": alert_id(alert.source, f"{alert.vendor_alert_id}#{content}")})
+    changed = alert.model_copy(update={"id": id_if_changed(alert)})
     if await deps.alerts.add(changed):
         return changed, False
     return await deps.alerts.read(changed.id), True
-
-
-def _content(alert: Alert) -> str:
-    return derive("content", alert.model_dump_json(exclude={"id", "received_at", "evidence"}))

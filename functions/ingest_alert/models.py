@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from shared.clock import Clock
 from shared.domain.alert import Alert, Disposition, RawPayload, Severity, ThreatType, alert_id
 from shared.domain.base import Frozen, Instant
+from shared.domain.ids import AlertId, derive
 from shared.domain.indicators import Indicator
 from shared.domain.message import Message
 from shared.ports.alerts import AlertStore
@@ -70,6 +71,16 @@ class VendorEvent(Frozen):
             received_at=received_at,
             evidence=evidence,
         )
+
+
+def content(alert: Alert) -> str:
+    """What the vendor says, as one id: the same for a repeat that changed nothing."""
+    return derive("content", alert.model_dump_json(exclude={"id", "received_at", "evidence"}))
+
+
+def id_if_changed(alert: Alert) -> AlertId:
+    """The id under which this alert is kept if its own id is taken by an alert with another content."""
+    return alert_id(alert.source, f"{alert.vendor_alert_id}#{content(alert)}")
 
 
 class Flaw(Frozen):

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from functions.ingest_alert import sources
-from functions.ingest_alert.models import Flaw, Reading, ReceiveDeps, VendorEvent, WrongShapeError
+from functions.ingest_alert.models import Flaw, Reading, ReceiveDeps, VendorEvent, WrongShapeError, id_if_changed
 from functions.ingest_alert.strict_json import MalformedError, parse
-from shared.domain.alert import alert_id
 from shared.domain.ids import derive
 from shared.pipeline.events import Event, emit
 from shared.pipeline.payloads import IngestAlert
@@ -74,9 +73,13 @@ async def receive(name: str, headers: Mapping[str, str], body: bytes, deps: Rece
     receipt = derive("receipt", name, digest)
     await deps.queue.send(IngestAlert(source=name, payload_path=kept.path, received_at=now), correlation_id=receipt)
     emit(Event.ALERT_ACCEPTED, source=name, receipt=receipt, events=len(reading.events))
+    alerts = [event.to_alert(name, now, kept) for event in reading.events]
     return {
         "receiptId": receipt,
-        "alertIds": [alert_id(name, event.vendor_alert_id) for event in reading.events],
+        "alertIds": [alert.id for alert in alerts],
+        "alerts": [
+            {"id": alert.id, "idIfChanged": id_if_changed(alert), "disposition": alert.disposition} for alert in alerts
+        ],
         **({"unread": _documents(reading.flaws)} if reading.flaws else {}),
     }
 

@@ -359,6 +359,9 @@ NOBODY = "recipients_unknown"
 GROUP_UNREADABLE = "policy_group_unreadable"
 """The note and approval reason that policy names a group whose members we may not read: whom it protects is unknown."""
 
+UNREADABLE = "alert_unreadable"
+"""The rule of the decision, the note on the plan and the event that an alert's document is missing or unreadable."""
+
 PROTECTED_PEOPLE = "protected_people"
 """The approval reason that the plan touches mailboxes of protected people."""
 

@@ -19,5 +19,5 @@ class AlertStore(Protocol):
         ...
 
     async def read_all(self, alert_ids: Sequence[AlertId]) -> list[Alert]:
-        """Those alerts, at most 100, in this order. Raises NotFoundError if one is missing."""
+        """Those alerts, at most 100, in this order. One that is missing or cannot be read is left out."""
         ...

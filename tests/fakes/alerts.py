@@ -1,6 +1,7 @@
 """Container `alerts` in a dictionary."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from shared.domain.alert import Alert
 from shared.domain.ids import AlertId
@@ -14,6 +15,7 @@ class FakeAlerts:
 
     def __init__(self, checkpoints: Checkpoints | None = None) -> None:
         self._documents = Documents()
+        self.unreadable: set[AlertId] = set()
         self._checkpoint = (checkpoints or Checkpoints()).checkpoint
 
     @property
@@ -37,4 +39,8 @@ class FakeAlerts:
         return found.value
 
     async def read_all(self, alert_ids: Sequence[AlertId]) -> list[Alert]:
-        return [await self.read(key) for key in alert_ids]
+        found: list[Alert] = []
+        for key in alert_ids:
+            with suppress(NotFoundError):
+                found.append(await self.read(key))
+        return [alert for alert in found if alert.id not in self.unreadable]

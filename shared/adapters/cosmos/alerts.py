@@ -4,7 +4,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import ClassVar
 
-from shared.adapters.cosmos.database import Database, create, document, one_of, query, record, replace, translate_errors
+from shared.adapters.cosmos.database import (
+    Database,
+    create,
+    document,
+    one_of,
+    query,
+    readable,
+    record,
+    replace,
+    translate_errors,
+)
 from shared.domain.alert import Alert
 from shared.domain.base import Stored
 from shared.domain.ids import AlertId, IncidentId
@@ -42,11 +52,11 @@ class CosmosAlerts:
         container = await self._database.container("alerts")
         condition, parameters = one_of("c.id", alert_ids)
         text = f"SELECT * FROM c WHERE {condition}"  # noqa: S608 - our own names only
-        found = [record(Alert, stored) async for stored in query(container, text, **parameters)]
-        by_id = {alert.id: alert for alert in found}
-        if missing := [key for key in alert_ids if key not in by_id]:
-            raise NotFoundError(missing[0])
-        return [by_id[key] for key in alert_ids]
+        by_id: dict[AlertId, Alert] = {}
+        async for stored in query(container, text, **parameters):
+            if (alert := readable(Alert, stored)) is not None:
+                by_id[alert.id] = alert
+        return [by_id[key] for key in alert_ids if key in by_id]
 
 
 class MessageOwners:

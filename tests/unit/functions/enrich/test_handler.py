@@ -322,3 +322,32 @@ async def test_the_kept_enrichment_holds_no_more_than_it_says() -> None:
         "decisions",
         "notes",
     }
+
+
+async def test_an_alert_that_cannot_be_read_does_not_stop_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    good, bad = await tenant.alert("ann"), await tenant.alert("ann", number=2)
+    tenant.alerts.unreadable.add(bad)
+
+    assert await tenant.enrich() == Done()
+
+    links = {link.id: link for link in tenant.links}
+    assert (links[good].step, links[bad].step) == (AlertStep.DECIDED, AlertStep.IGNORED)
+    decision = links[bad].decision
+    assert decision is not None
+    assert (decision.rule, links[bad].enrichment) == ("alert_unreadable", None)
+    assert (tenant.incident.decided, tenant.incident.ignored) == (2, 1)
+    assert f'"alert": "{bad}"' in caplog.text
+    assert await tenant.expand() == Done()
+    assert tenant.incident.planned == 1
+    assert not tenant.incident.unplanned
+
+
+async def test_a_case_whose_only_alert_cannot_be_read_does_not_wait_for_it() -> None:
+    tenant = Tenant()
+    tenant.alerts.unreadable.add(await tenant.alert("ann"))
+    assert await tenant.enrich() == Done()
+    assert (tenant.incident.decided, tenant.incident.ignored) == (1, 1)
+    assert not tenant.incident.unplanned
+    assert not tenant.evidence.blobs

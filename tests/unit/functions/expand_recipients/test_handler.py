@@ -606,3 +606,29 @@ async def test_alerts_that_name_too_many_recipients_together_are_planned_one_aft
     plans = tenant.incidents.of(INCIDENT, Plan)
     assert [len(plan.alert_ids) for plan in plans] == [1, 2, 1]
     assert [plan.targets for plan in plans] == [2, 3, 3]
+
+
+async def test_a_decided_alert_that_cannot_be_read_any_more_is_noted_and_the_rest_is_planned() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    await tenant.alert("ann")
+    bad = await tenant.alert("ann", number=2)
+    await tenant.enrich()
+    tenant.alerts.unreadable.add(bad)
+    assert await tenant.expand() == Done()
+    (plan,) = tenant.plans
+    assert "alert_unreadable: 1" in plan.notes
+    assert plan.targets == 1
+    assert not tenant.incident.unplanned
+
+
+async def test_a_plan_of_alerts_that_cannot_be_read_any_more_ends_without_targets() -> None:
+    tenant = Tenant()
+    tenant.person("ann")
+    bad = await tenant.alert("ann")
+    await tenant.enrich()
+    tenant.alerts.unreadable.add(bad)
+    assert await tenant.expand() == Done()
+    (plan,) = tenant.plans
+    assert (plan.targets, plan.notes) == (0, ("alert_unreadable: 1",))
+    assert not tenant.incident.unplanned

@@ -38,7 +38,8 @@ async def test_202_names_the_alerts_and_comes_after_the_body_is_durable() -> Non
     path = f"raw/clawback/2026-03-02/{hashlib.sha256(BODY).hexdigest()}.json"
     assert intake.evidence.blobs == {path: BODY}
     assert intake.queue.sent == [IngestAlert(source="clawback", payload_path=path, received_at=intake.now())]
-    assert answer == {"receiptId": answer["receiptId"], "alertIds": [alert_id("clawback", "1")]}
+    assert answer.keys() == {"receiptId", "alertIds", "alerts"}
+    assert answer["alertIds"] == [alert_id("clawback", "1")]
     assert intake.checkpoints.names.index(f"after keep {path}") < intake.checkpoints.names.index(
         "before send ingest_alert"
     )
@@ -188,3 +189,20 @@ async def test_an_alert_that_names_a_recipient_with_a_line_break_is_refused_and_
     problem = await refused(intake, json.dumps({**alert(), "messages": [message]}).encode())
     assert problem["errors"] == [{"path": "messages.0.recipients.0", "kind": "address"}]
     assert [path.split("/")[0] for path in intake.evidence.blobs] == ["rejected"]
+
+
+async def test_the_answer_names_the_id_under_which_each_alert_is_kept() -> None:
+    intake = Intake()
+    told = []
+    for title in ("one", "two"):
+        one = alert("1", title=title)
+        told += (await intake.post(json.dumps(one).encode()))["alerts"]
+        await intake.take(one)
+    first, changed = told
+    assert first["id"] == changed["id"]
+    assert [kept.id for kept in intake.alerts.all] == [first["id"], changed["idIfChanged"]]
+
+
+async def test_the_answer_says_when_nothing_will_follow() -> None:
+    answer = await Intake().post(json.dumps(alert("1", disposition="ignore")).encode())
+    assert [one["disposition"] for one in answer["alerts"]] == ["ignore"]
