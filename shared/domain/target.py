@@ -76,37 +76,6 @@ _KEPT_OPENERS = 40
 # What only an undo leads to.
 _BACK = frozenset({TargetState.RESTORED, TargetState.PARTLY_RESTORED})
 
-RESTORE_FAILED = "restore_failed:"
-"""How the reason of a target begins that was to be put back, and could not."""
-
-# What a pull ends in when something of the target is in the hidden folder.
-_PULLED = frozenset({TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED})
-
-LOOKED_AT_AGAIN = frozenset(
-    {
-        TargetState.NOT_FOUND,
-        TargetState.GONE_BY_USER,
-        TargetState.DENIED,
-        TargetState.MAILBOX_MISSING,
-        TargetState.ON_PREMISES,
-        TargetState.FAILED,
-        *_PULLED,
-    }
-)
-"""What is looked at again. Not among them: what a person undid or has to decide, and what another case has, whose undo
-would be reverted."""
-
-MAX_AUTOMATIC_LOOKS = 12
-"""Looks at one target that no person asked for: the watch of three days without message trace takes six. The sender can
-send the same Message-ID again and again; after this many looks a person is to see it."""
-
-# A look sends its outcome to the chain when it ends: the one before the last twenty is long there. Each of them takes
-# some 300 bytes of a document of which 99 are in one batch of 2 MB.
-_KEPT_LOOKS = 20
-_KEPT_OPENERS = 40
-
-# What only an undo leads to.
-_BACK = frozenset({TargetState.RESTORED, TargetState.PARTLY_RESTORED})
 
 _NEXT: dict[TargetState, frozenset[TargetState]] = {
     # Whatever a target ended as: a person can ask for what lies in the hidden folder.
