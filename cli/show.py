@@ -87,7 +87,8 @@ def seconds_exposed(target: dict[str, Any]) -> float | None:
     An older API does not say it: there it is from delivery to the pull.
     """
     if "exposedSeconds" in target:
-        return target["exposedSeconds"]  # type: ignore[no-any-return]  # a number or null
+        known: float | None = target["exposedSeconds"]
+        return known
     if "deliveredAt" not in target or "pulledAt" not in target:
         return None
     pulled, delivered = (datetime.fromisoformat(target[name]) for name in ("pulledAt", "deliveredAt"))

@@ -238,7 +238,7 @@ async def _act(header: Versioned[Chunk], work: UnitOfWork, deps: Deps) -> None:
         raise UnavailableError("work within the lease of a chunk") from error
     except UnavailableError:
         raise
-    except Exception:
+    except Exception:  # a bug of ours: what was moved is kept before the host counts the failure
         now = deps.now()
         await _keep(header, _after(header.value, now, now), work.changed(), deps)
         raise

@@ -80,8 +80,7 @@ async def alone(message: CaseWork, work: Callable[[], Awaitable[bool]], deps: Ca
                 if asked_again is None:
                     return Done()
                 lease = asked_again
-    except Exception:
-        # The message is delivered again, perhaps to another worker: it must not find the lease of this delivery.
+    except Exception:  # delivered again, perhaps to another worker: it must not find the lease of this delivery
         with suppress(ClawbackError):
             await _release(lease, deps)
         raise

@@ -120,8 +120,7 @@ async def _spare_of(envelope: Envelope, runner: RunnerDeps) -> AsyncIterator[Non
             spare = await runner.queue.keep_spare(spare_copy(envelope), delay=SPARE_AFTER)
     try:
         yield
-    except Exception:
-        # The host shows the message again within seconds.
+    except Exception:  # the host shows the message again within seconds: the spare copy is not needed
         await _drop(spare, runner)
         raise
     await _drop(spare, runner)

@@ -137,7 +137,7 @@ class Chaos:
             self.happened[happens.__name__] += 1
             say(happens.__name__.replace("_", " "))
             happens()
-            time.sleep(self._random.uniform(1, 4))
+            time.sleep(self._random.uniform(1, 4))  # the pipeline works meanwhile, until the next thing breaks
 
     def kill_hosts(self) -> None:
         """`kill -9` of both hosts with all workers, then a new start."""
@@ -153,7 +153,7 @@ class Chaos:
     def stop_storage(self) -> None:
         """Azurite is away for some seconds."""
         self._stack.cloud.stop_storage()
-        time.sleep(self._random.uniform(1, 5))
+        time.sleep(self._random.uniform(1, 5))  # how long the outage lasts
         self._stack.cloud.start_storage()
 
     def graph(self) -> None:
@@ -217,7 +217,7 @@ def again_until_done(call: Callable[[], Any]) -> Any:
         try:
             return call()
         except (OSError, urllib.error.URLError):
-            time.sleep(1)
+            time.sleep(1)  # a gateway that got no answer waits before it posts again
     raise SystemExit("no answer for a minute")
 
 
@@ -276,7 +276,7 @@ def until_rest(stack: Stack, done: Callable[[Case], bool]) -> tuple[float, list[
             return took, cases
         if took > _MAX_REST:
             raise NoRestError(f"still at work after {took:.0f} s: {now}")
-        time.sleep(_POLL)
+        time.sleep(_POLL)  # the pipeline is other processes, which wake nobody
 
 
 def until_half(stack: Stack, chaos: Chaos) -> None:
