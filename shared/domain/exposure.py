@@ -89,43 +89,17 @@ class Counts(Frozen):
 
     def add(self, target: Target) -> "Counts":
         """These counts with one target in the terminal state that it has just reached."""
-        if target.state not in _BACK and target.past_looks:
-            # The newest look counts, and the one before it no longer.
-            without = self._without(target.at_look(target.past_looks[-1]))
-            return without._with(target)  # noqa: SLF001 - of this class
-        return self._with(target)
-
-    def _without(self, target: Target) -> "Counts":
-        """These counts without a target as it was counted. The longest exposure stays: it was one."""
-        states = dict(self.states)
-        states[target.state] = states.get(target.state, 0) - 1
-        update: dict[str, object] = {"states": {k: n for k, n in states.items() if n}}
-        if target.state in _PULLED:
-            counter = _READ_COUNTER[target.read]
-            update[counter] = getattr(self, counter) - 1
-            if (seconds := target.exposed_seconds) is not None:
-                update["exposed_targets"] = self.exposed_targets - 1
-                update["exposed_seconds"] = self.exposed_seconds - seconds
-        return self.model_copy(update=update)
-
-    def _with(self, target: Target) -> "Counts":
-        states = dict(self.states)
         if target.state in _BACK:
             # It was counted as it was before, with its exposure, and is now only one of them.
-            states[_counted_as(target)] = states.get(_counted_as(target), 0) - 1
-            states[target.state] = states.get(target.state, 0) + 1
-            return self.model_copy(update={"states": {k: n for k, n in states.items() if n}})
-        states[target.state] = states.get(target.state, 0) + 1
-        update: dict[str, object] = {"states": states}
-        if target.state in _PULLED:
-            # The exposure of what is partly quarantined has no end yet: it has no time of its pull.
-            counter = _READ_COUNTER[target.read]
-            update[counter] = getattr(self, counter) + 1
-            if (seconds := target.exposed_seconds) is not None:
-                update["exposed_targets"] = self.exposed_targets + 1
-                update["exposed_seconds"] = self.exposed_seconds + seconds
-                update["longest_exposure"] = max(self.longest_exposure, seconds)
-        return self.model_copy(update=update)
+            states = Counter(self.states)
+            states[_counted_as(target)] -= 1
+            states[target.state] += 1
+            return self.model_copy(update={"states": {state: number for state, number in states.items() if number}})
+        counts = self
+        if target.past_looks:
+            # The newest look counts, and the one before it no longer.
+            counts = _summed(self, target.at_look(target.past_looks[-1]), -1)
+        return _summed(counts, target, 1)
 
     def with_all(self, targets: Iterable[Target], *, counted_to: int) -> "Counts":
         """These counts with all of these targets added, up to the audit event of this sequence number."""
@@ -133,6 +107,22 @@ class Counts(Frozen):
         for target in targets:
             counts = counts.add(target)
         return counts.model_copy(update={"counted_to": counted_to})
+
+
+def _summed(counts: Counts, target: Target, sign: int) -> Counts:
+    """The sums with this target (1), or without it (-1). The longest exposure stays: it was one."""
+    states = Counter(counts.states)
+    states[target.state] += sign
+    update: dict[str, object] = {"states": {state: number for state, number in states.items() if number}}
+    if target.state in _PULLED:
+        # The exposure of what is partly quarantined has no end yet: it has no time of its pull.
+        counter = _READ_COUNTER[target.read]
+        update[counter] = getattr(counts, counter) + sign
+        if (seconds := target.exposed_seconds) is not None:
+            update["exposed_targets"] = counts.exposed_targets + sign
+            update["exposed_seconds"] = counts.exposed_seconds + sign * seconds
+            update["longest_exposure"] = max(counts.longest_exposure, seconds)
+    return counts.model_copy(update=update)
 
 
 def finished_targets(targets: Iterable[Target]) -> Counter[PlanId]:
