@@ -1,14 +1,15 @@
 """The quarantine stage: pulls chunks, puts them back, and takes the commands that lead to either."""
 
+from functions.quarantine.chunks import chunks_of
 from functions.quarantine.engine import advance
 from functions.quarantine.hidden import answer
 from functions.quarantine.hold import held_back
 from functions.quarantine.looks import look_again, look_at_chunk
 from functions.quarantine.models import Deps
 from functions.quarantine.rules import approved
-from functions.quarantine.undone import chunks_of, messages_of
+from functions.quarantine.undone import messages_of
 from shared.domain.ids import ChunkId
-from shared.domain.incident import OBSERVE, Command, Incident, Plan, PlanState, same_person
+from shared.domain.incident import OBSERVE, Incident, Plan, PlanState, same_person
 from shared.domain.target import chunk_id
 from shared.domain.undone import UndoEntry
 from shared.pipeline.payloads import (
@@ -75,7 +76,7 @@ async def approve(message: ApprovePlan, deps: Deps) -> Outcome:
                 unapproved_targets=case.unapproved_targets - before.pending,
                 unapproved_mailboxes=case.unapproved_mailboxes - before.pending_mailboxes,
             )
-        return Change(case, create=[_command(message)], replace=[Versioned(plan, stored.etag)])
+        return Change(case, create=[message.to_command()], replace=[Versioned(plan, stored.etag)])
 
     await deps.incidents.update(message.incident_id, change)
     if refused is not None or plan is None:
@@ -118,11 +119,12 @@ async def undo(message: UndoPull, deps: Deps) -> Outcome:
 
     async def change(case: Incident) -> Change | None:
         known = await deps.incidents.command(message.incident_id, message.command_id)
-        return None if known else Change(case, create=[_command(message)])
+        said = {"targets": message.targets, "all": message.takes_all, "undo_class": message.undo_class}
+        return None if known else Change(case, create=[message.to_command(**said)])
 
     await deps.incidents.update(message.incident_id, change)
     await deps.queue.send(IncidentChanged(incident_id=message.incident_id), correlation_id=message.incident_id)
-    async for chunks in chunks_of(message, deps):
+    async for chunks in chunks_of(message.incident_id, None if message.takes_all else message.targets, deps):
         await _send_back(message, chunks, deps)
     return Done()
 
@@ -141,21 +143,6 @@ async def _send_back(message: UndoPull, chunks: list[ChunkId], deps: Deps) -> No
         ],
         correlation_id=message.incident_id,
     )
-
-
-def _command(message: ApprovePlan | UndoPull) -> Command:
-    command = Command(
-        id=message.command_id,
-        incident_id=message.incident_id,
-        command=message.kind,
-        by=message.by,
-        at=message.at,
-        reason=message.reason,
-    )
-    if isinstance(message, ApprovePlan):
-        return command
-    said = {"targets": message.targets, "all": message.takes_all, "undo_class": message.undo_class}
-    return command.model_copy(update=said)
 
 
 def _entry(message: UndoPull) -> UndoEntry:

@@ -7,12 +7,13 @@ message trace shows). Whoever asks is noted on the target: it opens one look, ho
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from functions.quarantine.chunks import chunks_of
 from functions.quarantine.engine import advance, plan_of
 from functions.quarantine.models import Deps, target_size
 from functions.quarantine.undone import not_undone
 from shared.domain.batch import MAX_BATCH_BYTES
 from shared.domain.ids import ChunkId, MailboxId, TargetId
-from shared.domain.incident import Command, Incident, PlanState
+from shared.domain.incident import Incident, PlanState
 from shared.domain.target import (
     LOOKED_AT_AGAIN,
     MAX_AUTOMATIC_LOOKS,
@@ -36,9 +37,6 @@ _LOST_AFTER = timedelta(minutes=2)
 # Transport and mailbox write down the same delivery at moments that differ.
 _ABOUT = timedelta(minutes=15)
 
-# An incident can have a thousand chunks; what is held in memory is this many of their ids.
-_SENT_AT_ONCE = 100
-
 _PULLED = {TargetState.QUARANTINED, TargetState.PARTLY_QUARANTINED}
 
 _NO_MAILBOX = {
@@ -51,31 +49,13 @@ async def look_again(message: LookAgain, deps: Deps) -> Outcome:
     """Record who wants what looked at again, and ask each chunk that holds some of it."""
 
     async def change(case: Incident) -> Change | None:
-        if await deps.incidents.command(message.incident_id, message.command_id):
-            return None
-        command = Command(
-            id=message.command_id,
-            incident_id=message.incident_id,
-            command=message.kind,
-            by=message.by,
-            at=message.at,
-            reason=message.reason,
-            targets=message.targets or (),
-        )
-        return Change(case, create=[command])
+        known = await deps.incidents.command(message.incident_id, message.command_id)
+        return None if known else Change(case, create=[message.to_command(targets=message.targets or ())])
 
     await deps.incidents.update(message.incident_id, change)
     await deps.queue.send(IncidentChanged(incident_id=message.incident_id), correlation_id=message.incident_id)
-    chunks: list[ChunkId] = []
-    if message.targets is not None:
-        chunks = await deps.targets.chunks_with(message.incident_id, message.targets)
-    else:
-        async for chunk in deps.targets.chunks_of(message.incident_id):
-            chunks.append(chunk)
-            if len(chunks) == _SENT_AT_ONCE:
-                await _send(message, chunks, deps)
-                chunks.clear()
-    await _send(message, chunks, deps)
+    async for chunks in chunks_of(message.incident_id, message.targets, deps):
+        await _send(message, chunks, deps)
     return Done()
 
 

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable
 
+from functions.quarantine.chunks import chunks_of
 from functions.quarantine.models import Deps
-from shared.domain.ids import ChunkId
 from shared.domain.incident import UNDONE_BEFORE, CaseMessage, Incident, Plan, PlanState, undone_reason
 from shared.domain.target import Target, TargetState
 from shared.domain.undone import MAX_ON_PLAN, UndoneBefore, by_message, undone_before
@@ -13,8 +13,6 @@ from shared.pipeline.payloads import IncidentChanged, UndoPull
 from shared.ports.incidents import Change
 from shared.ports.versioned import Versioned
 
-# An incident can have a thousand chunks; what is held in memory is this many of their ids.
-_CHUNKS_AT_ONCE = 100
 # Chunks that are read side by side: 2 MB each at most.
 _READ_AT_ONCE = 8
 
@@ -22,25 +20,10 @@ _READ_AT_ONCE = 8
 _PAGE = 500
 
 
-async def chunks_of(message: UndoPull, deps: Deps) -> AsyncIterator[list[ChunkId]]:
-    """The chunks that hold something of what is wanted back, some at a time."""
-    chunks: list[ChunkId] = []
-    if not message.takes_all:
-        chunks = await deps.targets.chunks_with(message.incident_id, message.targets)
-    else:
-        async for chunk in deps.targets.chunks_of(message.incident_id):
-            chunks.append(chunk)
-            if len(chunks) == _CHUNKS_AT_ONCE:
-                yield chunks
-                chunks = []
-    if chunks:
-        yield chunks
-
-
 async def messages_of(message: UndoPull, deps: Deps) -> set[str]:
     """All keys of the messages that are wanted back: those of the targets, and what alerts of the case know them by."""
     found: set[str] = set()
-    async for chunks in chunks_of(message, deps):
+    async for chunks in chunks_of(message.incident_id, None if message.takes_all else message.targets, deps):
         for start in range(0, len(chunks), _READ_AT_ONCE):
             read = await asyncio.gather(*map(deps.targets.list_chunk, chunks[start : start + _READ_AT_ONCE]))
             held = [target for targets in read for target in targets.values() if target is not None]

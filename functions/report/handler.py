@@ -18,7 +18,7 @@ from functions.report.models import Deps
 from shared.domain.activity import Head
 from shared.domain.batch import MAX_BATCH_BYTES, batch_size
 from shared.domain.ids import IncidentId, PlanId
-from shared.domain.incident import CaseDocument, Command, Incident, Plan, PlanState, unsearched
+from shared.domain.incident import CaseDocument, Incident, Plan, PlanState, unsearched
 from shared.pipeline.case_lease import alone
 from shared.pipeline.payloads import ChunkChanged, CloseIncident, IncidentChanged, ReportMessage
 from shared.pipeline.stage import Done, Outcome, RetryLater
@@ -149,17 +149,9 @@ async def _close(message: CloseIncident, deps: Deps) -> Outcome:
         waits = now.changed(alerts=intake.value.alerts).unplanned
         if waits:
             return None
-        command = Command(
-            id=message.command_id,
-            incident_id=message.incident_id,
-            command=message.kind,
-            by=message.by,
-            at=message.at,
-            reason=message.reason,
-        )
         closed = now.changed(closed_at=message.at, closed_by=message.by, unrecorded=True)
         shut = Versioned(intake.value.model_copy(update={"open": False}), intake.etag)
-        return Change(closed, create=[command], intake=shut)
+        return Change(closed, create=[message.to_command()], intake=shut)
 
     await deps.incidents.update(message.incident_id, change)
     if waits:

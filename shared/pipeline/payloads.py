@@ -1,11 +1,12 @@
 """The payloads of queue messages. They carry ids only; bodies are in Cosmos DB or in blobs."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from shared.domain.base import Frozen, Instant
 from shared.domain.ids import ChunkId, IncidentId, PlanId, TargetId
+from shared.domain.incident import Command
 from shared.domain.undone import UndoClass
 from shared.names import Stage
 
@@ -41,18 +42,40 @@ class ExpandRecipients(Frozen):
     incident_id: IncidentId
 
 
-class ApprovePlan(Frozen):
-    """A person approved exactly this plan."""
+class CaseCommand(Frozen):
+    """What a person asked of a case."""
 
-    stage: ClassVar[Stage] = Stage.QUARANTINE
-    kind: Literal["approve_plan"] = "approve_plan"
+    kind: str
     incident_id: IncidentId
-    plan_id: PlanId
-    plan_hash: str
     command_id: str
     by: str
     at: Instant
     reason: str = ""
+
+    def to_command(self, **said: Any) -> Command:
+        """The command as the case keeps it.
+
+        Args:
+            said: what this kind of command says besides.
+        """
+        return Command(
+            id=self.command_id,
+            incident_id=self.incident_id,
+            command=self.kind,
+            by=self.by,
+            at=self.at,
+            reason=self.reason,
+            **said,
+        )
+
+
+class ApprovePlan(CaseCommand):
+    """A person approved exactly this plan."""
+
+    stage: ClassVar[Stage] = Stage.QUARANTINE
+    kind: Literal["approve_plan"] = "approve_plan"
+    plan_id: PlanId
+    plan_hash: str
 
 
 class PullChunk(Frozen):
@@ -84,16 +107,11 @@ class _Selection(Frozen):
         return self.all or (self.all is None and not self.targets)
 
 
-class UndoPull(_Selection):
+class UndoPull(_Selection, CaseCommand):
     """A person wants targets of the case restored."""
 
     stage: ClassVar[Stage] = Stage.QUARANTINE
     kind: Literal["undo_pull"] = "undo_pull"
-    incident_id: IncidentId
-    command_id: str
-    by: str
-    at: Instant
-    reason: str = ""
     undo_class: UndoClass = UndoClass.OTHER
     """Version 0.1 did not ask for it."""
 
@@ -110,18 +128,13 @@ class RestoreChunk(_Selection):
     command_id: str
 
 
-class LookAgain(Frozen):
+class LookAgain(CaseCommand):
     """A person wants targets looked at again."""
 
     stage: ClassVar[Stage] = Stage.QUARANTINE
     kind: Literal["look_again"] = "look_again"
-    incident_id: IncidentId
     targets: tuple[TargetId, ...] | None = None
     """None means all of the case."""
-    command_id: str
-    by: str
-    at: Instant
-    reason: str = ""
 
 
 class LookAtChunk(Frozen):
@@ -170,16 +183,11 @@ class ChunkChanged(Frozen):
     chunk_id: ChunkId
 
 
-class CloseIncident(Frozen):
+class CloseIncident(CaseCommand):
     """A person closes the case."""
 
     stage: ClassVar[Stage] = Stage.REPORT
     kind: Literal["close_incident"] = "close_incident"
-    incident_id: IncidentId
-    command_id: str
-    by: str
-    at: Instant
-    reason: str = ""
 
 
 class HealthCheck(Frozen):
