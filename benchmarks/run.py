@@ -93,13 +93,13 @@ def submit(at: Stack, message_id: str = MESSAGE_ID, group: str = GROUP) -> datet
 def until_contained(at: Stack, moves: int, message_id: str = MESSAGE_ID) -> str:
     """Wait for an incident, first outside of the workers: for so many moves that Graph has seen. Its id."""
     while at.graph("stats")["byOperation"].get(_MOVE, 0) < moves:
-        time.sleep(_POLL)
+        time.sleep(_POLL)  # other processes work, and wake nobody
     while True:
         found: list[dict[str, Any]] = at.api("incidents?top=1")["incidents"]
         ours = found and found[0]["message"]["internetMessageId"] == message_id
         if ours and found[0]["state"] == "contained":
             return str(found[0]["id"])
-        time.sleep(_POLL)
+        time.sleep(_POLL)  # other processes work, and wake nobody
 
 
 def warm_up(at: Stack) -> None:

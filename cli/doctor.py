@@ -111,7 +111,7 @@ def _follow(api: "Api", check_id: str, seconds: float) -> Trips:
             trips = api.get(f"health-checks/{segment(check_id)}")["trips"]
         if _arrived(trips) or not time.monotonic() < deadline:
             return trips
-        time.sleep(_PAUSE)
+        time.sleep(_PAUSE)  # other processes work, and wake nobody
 
 
 def _not_begun() -> Trips:

@@ -4,7 +4,6 @@ Web cannot look into a mailbox: it keeps the question, pipeline answers it, and 
 """
 
 import json
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,14 +11,13 @@ import typer
 from cli.connection import connect
 from cli.errors import REFUSED, UNREACHABLE, USAGE, CommandError
 from cli.options import AsJson, By, Key, SignIn, Url
+from cli.polling import poll
 
 if TYPE_CHECKING:
     from cli.api import Api
 
 hidden = typer.Typer(help="Mail in the hidden folders of mailboxes.")
 
-# Seconds between two looks for the answer.
-_PAUSE = 0.5
 
 # What became of a mail that was to be put back, and is as it should be.
 _GOOD = {"asked", "put_back"}
@@ -129,11 +127,9 @@ def _answer(api: "Api", path: str, body: dict[str, Any], seconds: float) -> dict
     from cli.api import segment
 
     key = str(api.post(path, json.dumps(body).encode()).get("id"))
-    deadline = time.monotonic() + seconds
-    while (report := api.get(f"hidden/{segment(key)}").get("report")) is None:
-        if not time.monotonic() < deadline:
-            raise CommandError(f"no answer yet; it will be at /api/hidden/{key}", UNREACHABLE)
-        time.sleep(_PAUSE)
+    report = poll(lambda: api.get(f"hidden/{segment(key)}").get("report"), seconds)
+    if report is None:
+        raise CommandError(f"no answer yet; it will be at /api/hidden/{key}", UNREACHABLE)
     if not isinstance(report, dict) or not isinstance(report.get("found"), dict):
         raise CommandError("the answer is no report: is another version deployed?", UNREACHABLE)
     return report

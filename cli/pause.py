@@ -1,6 +1,5 @@
 """`clawback pause` and `clawback resume`."""
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,14 +7,13 @@ import typer
 from cli.connection import connect
 from cli.errors import USAGE, CommandError
 from cli.options import AsJson, Key, SignIn, Url
+from cli.polling import poll
 
 if TYPE_CHECKING:
     from cli.api import Api
 
 commands = typer.Typer()
 
-# Seconds between two looks at whether it holds.
-_LOOK_AGAIN = 0.5
 
 By = Annotated[
     str | None, typer.Option(help="Who asks; needed. Where people sign in, the signed-in account is used instead.")
@@ -74,14 +72,14 @@ def _ask(api: "Api", command: str, by: str | None, reason: str | None, wait: flo
     if not by or not reason:
         raise CommandError("--by and --reason are needed", USAGE)
     asked = api.post(command, json.dumps({"by": by, "reason": reason}).encode()).get("commandId")
-    deadline = time.monotonic() + wait
-    while True:
+
+    def holds() -> dict[str, Any] | None:
         found = api.get("pause")
-        if any(change.get("commandId") == asked for change in objects(found.get("changes"))):
-            return found
-        if not time.monotonic() < deadline:
-            break
-        time.sleep(_LOOK_AGAIN)
+        made = any(change.get("commandId") == asked for change in objects(found.get("changes")))
+        return found if made else None
+
+    if (found := poll(holds, wait)) is not None:
+        return found
     raise CommandError(
         f"{command} is requested ({asked}), and does not hold yet: `clawback pause --show` says when it does. "
         "If it does not, pipeline does not work: run `clawback doctor`; stop the app pipeline to stop all pulling"

@@ -117,7 +117,7 @@ class Demonstration:
         self._checks.that("both are the same alert", [] if first["alertIds"] == again["alertIds"] else [first, again])
         deadline = time.monotonic() + _TIMEOUT
         while not (found := newest(self._api)) and time.monotonic() < deadline:
-            time.sleep(_POLL)
+            time.sleep(_POLL)  # other processes work, and wake nobody
         if not found:
             raise CommandError(f"no incident after {_TIMEOUT:.0f} s")
         self._checks.that("there is one incident", [] if len(found) == 1 else [f"{len(found)} incidents"])
@@ -139,7 +139,7 @@ class Demonstration:
             if state == "attention" or time.monotonic() > deadline:
                 self._checks.that("the incident is over, and needs attention", [] if state == "attention" else [state])
                 return
-            time.sleep(_POLL)
+            time.sleep(_POLL)  # other processes work, and wake nobody
 
     def _line(self, target: dict[str, Any]) -> None:
         words = [safe(screen.address(target)), safe(screen.way(target))]
@@ -199,7 +199,7 @@ class Demonstration:
             states = {t["state"] for t in Case(self._api, incident).targets() if t["id"] in targets}
             if states <= {"restored"}:
                 break
-            time.sleep(_POLL)
+            time.sleep(_POLL)  # other processes work, and wake nobody
         after = {item["id"]: item for item in self._stack.graph(f"mailboxes/{mailbox}/items")["items"]}
         moved = [key for key, item in before[mailbox].items() if pulled[mailbox].get(key) != item]
         rows = [
@@ -256,7 +256,7 @@ class Demonstration:
         """Whether it came to be in time."""
         deadline = time.monotonic() + _TIMEOUT
         while not (done := until()) and time.monotonic() < deadline:
-            time.sleep(_POLL)
+            time.sleep(_POLL)  # other processes work, and wake nobody
         return done
 
 

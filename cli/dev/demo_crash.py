@@ -103,7 +103,7 @@ def _moves(stack: Stack) -> int:
 def _until_moved(stack: Stack, number: int) -> None:
     deadline = time.monotonic() + _TIMEOUT
     while _moves(stack) < number and time.monotonic() < deadline:
-        time.sleep(0.01)
+        time.sleep(0.01)  # other processes work, and wake nobody
 
 
 def _until_contained(stack: Stack) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _until_contained(stack: Stack) -> dict[str, Any]:
         found: list[dict[str, Any]] = stack.api("incidents")["incidents"]
         if found and found[0]["state"] == "contained":
             return found[0]
-        time.sleep(_POLL)
+        time.sleep(_POLL)  # other processes work, and wake nobody
     raise CommandError(f"not contained after {_TIMEOUT:.0f} s")
 
 

@@ -14,10 +14,10 @@ from shared.domain.incident import AlertLink, AlertStep, Incident, Plan
 from shared.domain.target import TargetState
 from shared.names import Stage
 from shared.pipeline.payloads import EnrichAlerts, ExpandRecipients, IncidentChanged, PullChunk, RestoreChunk
-from shared.pipeline.stage import Done, Outcome, RetryLater
+from shared.pipeline.stage import Done, RetryLater
 from shared.ports.mailboxes import Item, Where
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
-from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, LEASE_SECONDS, World
+from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, LEASE_SECONDS, World, deliver
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
 RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, all=True, command_id="cmd-1")
@@ -43,16 +43,6 @@ async def world_with(checkpoints: Checkpoints) -> World:
     checkpoints.passed = 0
     checkpoints.names.clear()
     return world
-
-
-async def deliver(message: PullChunk | RestoreChunk, world: World) -> Outcome:
-    """Until it is done, with time passing as the outcome asks."""
-    for _ in range(10):
-        outcome = await handle(message, world.deps)
-        if not isinstance(outcome, RetryLater):
-            return outcome
-        world.now.advance(outcome.seconds or 1)
-    raise AssertionError(f"still waiting: {outcome}")
 
 
 async def places(*messages: PullChunk | RestoreChunk) -> list[str]:

@@ -22,26 +22,16 @@ from shared.domain.target import (
 )
 from shared.domain.undone import UndoClass, UndoEntry
 from shared.pipeline.payloads import ExpandRecipients, IncidentChanged, LookAgain, LookAtChunk, PullChunk
-from shared.pipeline.stage import Done, Outcome, RetryLater
+from shared.pipeline.stage import Done, RetryLater
 from shared.ports.mailboxes import Where
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.clock import START
-from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, LEASE_SECONDS, PLAN, World, target_in
+from tests.unit.functions.quarantine.world import CHUNK, INCIDENT, LEASE_SECONDS, PLAN, World, deliver, target_in
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
 BY_ALERT = LookAtChunk(incident_id=INCIDENT, chunk_id=CHUNK, opener="plan-2")
 BY_OTHER = LookAtChunk(incident_id=INCIDENT, chunk_id=CHUNK, opener="cmd-1", automatic=False)
 ASKED = LookAgain(incident_id=INCIDENT, command_id="cmd-1", by="eve", at=START, reason="it came late")
-
-
-async def deliver(message: PullChunk | LookAtChunk, world: World) -> Outcome:
-    """Until it is done, with time passing as the outcome asks."""
-    for _ in range(10):
-        outcome = await handle(message, world.deps)
-        if not isinstance(outcome, RetryLater):
-            return outcome
-        world.now.advance(outcome.seconds or 1)
-    raise AssertionError(f"still waiting: {outcome}")
 
 
 async def pulled(checkpoints: Checkpoints | None = None) -> World:

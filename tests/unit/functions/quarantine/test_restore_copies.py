@@ -12,12 +12,12 @@ from shared.domain.ids import ChunkId, IncidentId
 from shared.domain.incident import Incident, Plan, plan_id
 from shared.domain.target import Chunk, Target, TargetState, chunk_id, target_id
 from shared.pipeline.payloads import ChunkChanged, PullChunk, RestoreChunk
-from shared.pipeline.stage import Done, Outcome, RetryLater
+from shared.pipeline.stage import Done, RetryLater
 from shared.ports.answers import Answer, Refusal, RefusalKind
 from shared.ports.mailboxes import Item
 from tests.fakes.checkpoints import Checkpoints, ProcessDied
 from tests.fakes.mailboxes import QUARANTINE
-from tests.unit.functions.quarantine.world import ALERT, CHUNK, INCIDENT, LEASE_SECONDS, World, target_in
+from tests.unit.functions.quarantine.world import ALERT, CHUNK, INCIDENT, LEASE_SECONDS, World, deliver, target_in
 
 PULL = PullChunk(incident_id=INCIDENT, chunk_id=CHUNK)
 RESTORE = RestoreChunk(incident_id=INCIDENT, chunk_id=CHUNK, command_id="cmd-1")
@@ -39,16 +39,6 @@ class OwnerActs(Checkpoints):
     def checkpoint(self, name: str) -> None:
         self.act(name)
         super().checkpoint(name)
-
-
-async def deliver(message: PullChunk | RestoreChunk, world: World) -> Outcome:
-    """Until it is done, with time passing as the outcome asks."""
-    for _ in range(20):
-        outcome = await handle(message, world.deps)
-        if not isinstance(outcome, RetryLater):
-            return outcome
-        world.now.advance(max(outcome.seconds or 1, 1))
-    raise AssertionError(f"still waiting: {outcome}")
 
 
 async def pulled(*folders: str, checkpoints: Checkpoints | None = None) -> World:
@@ -140,11 +130,11 @@ async def test_a_copy_that_is_refused_for_a_while_does_not_hold_back_its_sibling
 
     def refuse_once(mailbox: str, item_id: str, folder: str) -> Answer[Item]:
         if item_id == "ann/1":
-            world.mailboxes._move = real  # type: ignore[method-assign]
+            world.mailboxes._move = real  # type: ignore[method-assign]  # another answer, for this test
             return Refusal(RefusalKind.TRANSIENT, "x", 503)
         return real(mailbox, item_id, folder)
 
-    world.mailboxes._move = refuse_once  # type: ignore[method-assign]
+    world.mailboxes._move = refuse_once  # type: ignore[method-assign]  # another answer, for this test
 
     assert isinstance(await handle(RESTORE, world.deps), RetryLater)
     assert [copy.restored_at is not None for copy in world.target("ann").copies] == [False, True]
@@ -153,9 +143,8 @@ async def test_a_copy_that_is_refused_for_a_while_does_not_hold_back_its_sibling
     assert world.target("ann").state is TargetState.RESTORED
 
 
-async def test_a_put_back_that_failed_leaves_the_budget_of_a_round_to_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def eight_pulled() -> tuple[World, list[str]]:
+    """Eight people, and the world in which the mail of each is pulled."""
     world = World()
     people = [f"p{number:02}" for number in range(8)]
     for person in people:
@@ -163,6 +152,13 @@ async def test_a_put_back_that_failed_leaves_the_budget_of_a_round_to_the_others
     await world.plan(*people)
     world.before = world.mailboxes.snapshot()
     await deliver(PULL, world)
+    return world, people
+
+
+async def test_a_put_back_that_failed_leaves_the_budget_of_a_round_to_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, people = await eight_pulled()
     # The first four never answer again, and a commit takes four targets.
     for person in people[:4]:
         world.mailboxes.boxes[person].items.clear()
@@ -179,12 +175,7 @@ async def test_a_put_back_that_failed_leaves_the_budget_of_a_round_to_the_others
 async def test_a_put_back_that_is_refused_for_hours_leaves_the_budget_of_a_round_to_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = World()
-    people = [f"p{number:02}" for number in range(8)]
-    for person in people:
-        world.mail(person, "Inbox")
-    await world.plan(*people)
-    await deliver(PULL, world)
+    world, people = await eight_pulled()
     real = world.mailboxes._move
 
     def refuse(mailbox: str, item_id: str, folder: str) -> Answer[Item]:
@@ -192,7 +183,7 @@ async def test_a_put_back_that_is_refused_for_hours_leaves_the_budget_of_a_round
             return Refusal(RefusalKind.TRANSIENT, "x", 503)
         return real(mailbox, item_id, folder)
 
-    world.mailboxes._move = refuse  # type: ignore[method-assign]
+    world.mailboxes._move = refuse  # type: ignore[method-assign]  # another answer, for this test
     monkeypatch.setattr(engine, "_MAX_COMMIT", int(4.5 * target_size(world.target("p00"))))
 
     for _ in range(4):
@@ -333,10 +324,10 @@ async def test_marks_that_cannot_be_set_keep_the_copy_hidden_until_they_can() ->
     def refuse(mailbox: str, wanted: Item) -> Refusal:
         return Refusal(RefusalKind.TRANSIENT, f"{mailbox}: {wanted.id}", 503)
 
-    world.mailboxes._set_marks = refuse  # type: ignore[method-assign]
+    world.mailboxes._set_marks = refuse  # type: ignore[method-assign]  # another answer, for this test
     assert isinstance(await handle(RESTORE, world.deps), RetryLater)
     assert folder_of(world) == QUARANTINE
-    world.mailboxes._set_marks = real  # type: ignore[method-assign]
+    world.mailboxes._set_marks = real  # type: ignore[method-assign]  # another answer, for this test
     await deliver(RESTORE, world)
     assert world.mailboxes.snapshot() == world.before
 
@@ -393,7 +384,7 @@ async def test_of_two_cases_that_are_undone_at_the_same_time_one_puts_the_copy_b
             await put(world, released)
         return await real(items)
 
-    world.targets.holding = holding  # type: ignore[method-assign]
+    world.targets.holding = holding  # type: ignore[method-assign]  # another answer, for this test
     assert await handle(RESTORE, world.deps) == Done()
 
     assert len(calls) == 2

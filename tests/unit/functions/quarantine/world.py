@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from functions.quarantine.handler import handle
 from functions.quarantine.models import Deps
 from shared.domain.alert import Severity, ThreatType
 from shared.domain.ids import AlertId, ChunkId, IncidentId, MailboxId
 from shared.domain.incident import AlertLink, AlertStep, Incident, Plan, PlanState, plan_id
 from shared.domain.target import Chunk, Hop, Mailbox, Target, TargetState, Via, chunk_id, target_id
+from shared.pipeline.payloads import QuarantineMessage
+from shared.pipeline.stage import Outcome, RetryLater
 from shared.policy import load_policy
 from shared.ports.mailboxes import Item
 from shared.settings import Settings
@@ -153,3 +156,13 @@ def target_in(mailbox: str, chunk: ChunkId = CHUNK) -> Target:
         sender=SENDER,
         hops=(Hop(via=Via.ALERT, name="clawback"),),
     )
+
+
+async def deliver(message: QuarantineMessage, world: World) -> Outcome:
+    """Until it is done, with time passing as the outcome asks."""
+    for _ in range(20):
+        outcome = await handle(message, world.deps)
+        if not isinstance(outcome, RetryLater):
+            return outcome
+        world.now.advance(max(outcome.seconds or 1, 1))
+    raise AssertionError(f"still waiting: {outcome}")
